@@ -1,0 +1,1 @@
+"""What the rules and the command-line scripts share, importable without Snakemake."""
