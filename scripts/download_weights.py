@@ -103,7 +103,7 @@ def _fetch(url: str, file: BinaryIO, version: Path) -> bool:
             size = _start_over(url, file, version, response.headers)
         while chunk := response.read(CHUNK_BYTES):
             file.write(chunk)
-    return file.tell() == size
+    return file.seek(0, 2) == size
 
 
 def _start_over(url: str, file: BinaryIO, version: Path, headers: HTTPMessage) -> int:

@@ -66,7 +66,7 @@ def read_array_pickle(path: Path) -> Any:
     """
     try:
         with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
-            return _Machine(path).run(pickletools.genops(data))
+            return _Machine(path).run(pickletools.genops(data))  # type: ignore[arg-type]  # an mmap reads like a file
     except (ValueError, TypeError, LookupError, AttributeError, MemoryError, OverflowError) as error:
         reason = str(error)[:200]
         raise UserError(f"{path} is no readable pickle of arrays ({reason}): damaged, or no weights file.") from None
@@ -186,12 +186,11 @@ def _fill(target: Any, state: Any) -> None:
         case _Dtype(), (_, str(order), None, None, None, *_):
             target.order = order
         case np.ndarray(), (_, tuple(shape), _Dtype() as dtype, fortran, raw):
-            raw = _bytes(raw)
-            if not all(type(size) is int and size >= 0 for size in shape) or math.prod(
-                shape
-            ) * dtype.numpy().itemsize != len(raw):
+            kind, raw = dtype.numpy(), _bytes(raw)
+            sound = all(type(size) is int and size >= 0 for size in shape)
+            if not sound or math.prod(shape) * kind.itemsize != len(raw):
                 raise ValueError(f"an array of shape {shape} with {len(raw)} bytes")
-            target.__setstate__((1, shape, dtype.numpy(), bool(fortran), raw))
+            target.__setstate__((1, shape, kind, bool(fortran), raw))  # type: ignore[arg-type]
         case _:
             raise ValueError("it fills in something that is no array")
 
