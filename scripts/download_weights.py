@@ -8,6 +8,7 @@ as `sha256sum --check` reads it; every later download, and a target that is ther
 
 import argparse
 import fcntl
+import hashlib
 import re
 import ssl
 import time
@@ -18,7 +19,6 @@ from pathlib import Path
 from typing import BinaryIO
 
 from i3d.errors import UserError, run_main
-from i3d.weights import weights_sha256
 
 ATTEMPTS = 5  # in a row that bring no byte
 PAUSE_S = 2.0  # before the next attempt
@@ -27,8 +27,10 @@ CHUNK_BYTES = 1 << 20
 PARTIAL_CONTENT, RANGE_NOT_SATISFIABLE = 206, 416
 
 
-def download(url: str, target: Path) -> None:
-    """Bring `url` to `target`, which appears whole or not at all; a target that is there is only checked.
+def download(url: str, target: Path) -> str:
+    """Bring `url` to `target`, which appears whole or not at all, and return its SHA-256 in hexadecimal.
+
+    A target that is there already is only checked.
 
     Raises UserError without a network, when the server refuses or keeps breaking off, when the disk is full, and for
     content whose SHA-256 is not the recorded one.
@@ -48,11 +50,12 @@ def download(url: str, target: Path) -> None:
         raise UserError(f"{partial} cannot be written ({error.strerror}): make room, then run this again.") from None
     version.unlink(missing_ok=True)
     try:
-        _check_sha256(partial, target)
+        digest = _check_sha256(partial, target)
     except UserError:
         partial.unlink()
         raise
     partial.replace(target)
+    return digest
 
 
 def _fetch_all(url: str, file: BinaryIO, version: Path) -> None:
@@ -119,10 +122,11 @@ def _start_over(url: str, file: BinaryIO, version: Path, headers: HTTPMessage) -
     return int(headers["Content-Length"])
 
 
-def _check_sha256(file: Path, target: Path) -> None:
-    """Compare `file` with the record beside `target`, or make the record where there is none."""
+def _check_sha256(path: Path, target: Path) -> str:
+    """Compare `path` with the record beside `target`, or make the record where there is none."""
     record = target.with_name(f"{target.name}.sha256")
-    digest = weights_sha256(file)
+    with path.open("rb") as file:
+        digest = hashlib.file_digest(file, "sha256").hexdigest()
     if not record.exists():
         record.write_text(f"{digest}  {target.name}\n")
     elif record.read_text().split()[:1] != [digest]:
@@ -130,6 +134,7 @@ def _check_sha256(file: Path, target: Path) -> None:
             f"{target}: SHA-256 {digest} is not the one recorded in {record}; delete the file and download it again, "
             "or the record too if you know why the published file has changed."
         )
+    return digest
 
 
 def main() -> None:
@@ -137,8 +142,8 @@ def main() -> None:
     parser.add_argument("url")
     parser.add_argument("target", type=Path)
     arguments = parser.parse_args()
-    download(arguments.url, arguments.target)
-    print(f"{arguments.target}: {arguments.target.stat().st_size} bytes, sha256 {weights_sha256(arguments.target)}")
+    digest = download(arguments.url, arguments.target)
+    print(f"{arguments.target}: {arguments.target.stat().st_size} bytes, sha256 {digest}")
 
 
 if __name__ == "__main__":

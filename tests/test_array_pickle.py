@@ -1,6 +1,5 @@
 """Pickles of arrays: what NumPy writes is read back, anything else is refused and runs nothing."""
 
-import io
 import os
 import pickle
 from collections import OrderedDict
@@ -12,6 +11,7 @@ from hypothesis import strategies as st
 
 from i3d.array_pickle import MAX_OPCODES, read_array_pickle
 from i3d.errors import UserError
+from python2 import python2_pickle
 
 ARRAYS = {
     "weights": np.arange(24, dtype=np.float32).reshape(2, 3, 4),
@@ -21,26 +21,6 @@ ARRAYS = {
     "scalar array": np.array(0.25, np.float32),
 }
 SMALL = pickle.dumps({"blobs": {"conv1_w": np.ones((2, 3), np.float32), "lr": np.float32(0.1)}}, 2)
-
-
-class Python2Pickler(pickle._Pickler):
-    """Writes text and bytes as Python 2 did: both as 8-bit strings."""
-
-    dispatch = dict(pickle._Pickler.dispatch)
-
-    def save_string(self, value):
-        data = value.encode("latin-1") if isinstance(value, str) else value
-        self.write(b"T" + len(data).to_bytes(4, "little") + data)
-        self.memoize(value)
-
-    dispatch[str] = dispatch[bytes] = save_string
-
-
-def python2_pickle(value) -> bytes:
-    """`value` as cPickle of Python 2 and NumPy 1 would write it under protocol 2."""
-    file = io.BytesIO()
-    Python2Pickler(file, 2).dump(value)
-    return file.getvalue().replace(b"numpy._core", b"numpy.core")
 
 
 class Asks:
@@ -119,7 +99,7 @@ def test_every_way_to_ask_for_more_is_refused(read, data, asked):
 
 def test_arrays_of_python_objects_are_refused(read):
     assert "O8" in refusal(read, pickle.dumps(np.array([{}, []], object), 2))
-    assert "V8" in refusal(read, pickle.dumps(np.zeros(2, [("a", "f4"), ("b", "i4")]), 2))
+    assert "no array" in refusal(read, pickle.dumps(np.zeros(2, [("a", "f4"), ("b", "i4")]), 2))
 
 
 def test_a_few_bytes_cannot_exhaust_memory_or_the_stack(read):

@@ -144,7 +144,7 @@ def _read_caffe2(path: Path) -> dict[str, Tensor]:
     if not isinstance(blobs, dict):
         raise UserError(f"{path} holds no Caffe2 blobs: get the published file again.")
     return {
-        _state_dict_name(blob): torch.from_numpy(np.asarray(values, values.dtype.newbyteorder("=")))
+        _state_dict_name(blob): torch.from_numpy(np.asarray(values, np.float32, order="C"))
         for blob, values in blobs.items()
         if isinstance(values, np.ndarray) and blob not in TRAINING_STATE and "momentum" not in blob
     }
