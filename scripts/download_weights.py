@@ -37,17 +37,17 @@ def download(url: str, target: Path) -> str:
     """
     if target.exists():
         return _check_sha256(target, target)
-    target.parent.mkdir(parents=True, exist_ok=True)
     partial = target.with_name(f"{target.name}.part")
     version = target.with_name(f"{target.name}.part.version")
     try:
+        target.parent.mkdir(parents=True, exist_ok=True)
         with partial.open("ab") as file:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
             _fetch_all(url, file, version)
     except BlockingIOError:
         raise UserError(f"{partial} is being written by another download: wait for that one.") from None
     except OSError as error:
-        raise UserError(f"{partial} cannot be written ({error.strerror}): make room, then run this again.") from None
+        raise UserError(f"{partial} cannot be written ({error.strerror}): make room or allow it, then run this again.") from None
     version.unlink(missing_ok=True)
     try:
         digest = _check_sha256(partial, target)
@@ -96,7 +96,7 @@ def _fetch(url: str, file: BinaryIO, version: Path) -> bool:
             raise
         if error.headers["Content-Range"] == f"bytes */{have}":
             return True  # cut off between the last byte and the renaming
-        version.unlink()
+        version.unlink(missing_ok=True)
         return False
     with response:
         content_range = re.fullmatch(r"bytes (\d+)-\d+/(\d+)", response.headers["Content-Range"] or "")
