@@ -20,6 +20,8 @@ rule decode:
     conda:
         "../envs/decode.yaml"
     threads: 4
+    resources:
+        runtime=time_limit,
     params:
         staging=WORK.staging,
         decoder=config["decoder"],
@@ -36,5 +38,5 @@ rule decode:
             --stall-seconds {params.stall_seconds} \
             --memory-mb {params.memory_mb} \
             --threads {threads} \
-            2> {log:q}
+            2>{log:q}
         """
