@@ -1,3 +1,4 @@
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
@@ -25,6 +26,7 @@ def workflow(*jobs, executor="slurm", nodes=100):
         executor_plugin=SimpleNamespace(name=executor),
         dag=SimpleNamespace(needrun_jobs=lambda: jobs),
         resource_settings=SimpleNamespace(nodes=nodes),
+        executor_settings=SimpleNamespace(jobname_prefix="i3d"),
     )
 
 
@@ -100,11 +102,18 @@ def test_what_does_not_fit_is_named(slurm, changed, longest, words):
 
 
 def test_too_many_jobs_are_refused_counting_the_queue(slurm):
-    slurm.answers["squeue"] = "1\n" * 901
+    slurm.answers["squeue"] = "1|other|/here\n" * 901
     with pytest.raises(UserError, match="set jobs in .* to 99 or less"):
         launch.check(workflow(*pair()), 180)
-    slurm.answers["squeue"] = "1\n" * 900
+    slurm.answers["squeue"] = "1|other|/here\n" * 900
     launch.check(workflow(*pair()), 180)
+
+
+def test_living_jobs_of_an_earlier_run_here_are_named(slurm):
+    here = Path.cwd()
+    slurm.answers["squeue"] = f"7|i3d_a1|{here}\n8_1|i3d_a1|{here}\n9|i3d_b2|{here}/elsewhere\n10|mine|{here}\n"
+    with pytest.raises(UserError, match="`scancel 7 8_1`"):
+        launch.check(workflow(*pair()), 180)
 
 
 def test_the_smaller_of_two_limits_counts():

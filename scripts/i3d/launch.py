@@ -10,6 +10,7 @@ import re
 import subprocess
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
 from .errors import UserError
@@ -43,12 +44,13 @@ def check(workflow: Any, longest: int) -> None:
         return
     partitions = parse_partitions(_ask("sinfo", "--noheader", "--format=%P|%l|%G"))
     limits = submit_limits()
-    queued = len(_ask("squeue", "--me", "--noheader", "--array").splitlines())
+    queue = _ask("squeue", "--me", "--noheader", "--array", "--format=%i|%j|%Z").splitlines()
+    check_orphans(queue, workflow.executor_settings.jobname_prefix, Path.cwd())
     for request in wanted:
         check_account(request.account, limits)
         check_slice(request.gres, partitions)
         check_time(request, partitions)
-        check_jobs(workflow.resource_settings.nodes, queued, limits.get(request.account.lower()))
+        check_jobs(workflow.resource_settings.nodes, len(queue), limits.get(request.account.lower()))
         check_with_controller(request)
 
 
@@ -174,6 +176,20 @@ def check_time(request: Request, partitions: list[Partition]) -> None:
         f"Jobs may ask for {request.minutes} minutes, but the partition {taken[0].name} ends at {max(limits)}: lower "
         f"longest_job, or set slurm_partition under {SETTINGS} ({', '.join(sorted(fitting)) or 'none fits'})."
     )
+
+
+def check_orphans(queue: list[str], prefix: str, folder: Path) -> None:
+    """Raise UserError if jobs that an earlier run in `folder` submitted live on: their work would be done twice.
+
+    `queue` is `squeue --format=%i|%j|%Z`; the run's jobs have names that start with `prefix`, where one is set.
+    """
+    jobs = [line.strip().split("|", 2) for line in queue]
+    living = [number for number, name, where in jobs if prefix and name.startswith(prefix) and where == str(folder)]
+    if living:
+        raise UserError(
+            f"Jobs of an earlier run here are still in the queue: let them end, what they finish is kept, or "
+            f"`scancel {' '.join(living)}`; then start again."
+        )
 
 
 def check_jobs(jobs: int | None, queued: int, limit: int | None) -> None:
