@@ -47,7 +47,9 @@ def download(url: str, target: Path) -> str:
     except BlockingIOError:
         raise UserError(f"{partial} is being written by another download: wait for that one.") from None
     except OSError as error:
-        raise UserError(f"{partial} cannot be written ({error.strerror}): make room or allow it, then run this again.") from None
+        raise UserError(
+            f"{partial} cannot be written ({error.strerror}): make room or allow it, then run this again."
+        ) from None
     version.unlink(missing_ok=True)
     try:
         digest = _check_sha256(partial, target)

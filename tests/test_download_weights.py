@@ -214,7 +214,10 @@ def test_the_script_says_what_it_brought(server, target):
 def test_a_full_disk_is_named(server, target):
     run = run_script(server, target, preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (5000, 5000)))
     assert run.returncode == 1
-    assert run.stderr == f"error: {target}.part cannot be written (File too large): make room or allow it, then run this again.\n"
+    assert (
+        run.stderr
+        == f"error: {target}.part cannot be written (File too large): make room or allow it, then run this again.\n"
+    )
     download(server.url, target)
     assert target.read_bytes() == CONTENT
 
