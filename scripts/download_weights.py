@@ -47,7 +47,9 @@ def download(url: str, target: Path) -> str:
     except BlockingIOError:
         raise UserError(f"{partial} is being written by another download: wait for that one.") from None
     except OSError as error:
-        raise UserError(f"{partial} cannot be written ({error.strerror}): make room or allow it, then run this again.") from None
+        raise UserError(
+            f"{partial} cannot be written ({error.strerror}): make room or allow it, then run this again."
+        ) from None
     version.unlink(missing_ok=True)
     try:
         digest = _check_sha256(partial, target)
@@ -99,9 +101,12 @@ def _fetch(url: str, file: BinaryIO, version: Path) -> bool:
         version.unlink(missing_ok=True)
         return False
     with response:
-        content_range = re.fullmatch(r"bytes (\d+)-\d+/(\d+)", response.headers["Content-Range"] or "")
-        if response.status == PARTIAL_CONTENT and content_range and int(content_range[1]) == have:
-            size = int(content_range[2])
+        if response.status == PARTIAL_CONTENT:
+            part = re.fullmatch(rf"bytes {have}-\d+/(\d+)", response.headers["Content-Range"] or "")
+            if not part:  # not the part that was asked for: ask for the whole
+                version.unlink()
+                return False
+            size = int(part[1])
         else:
             size = _start_over(url, file, version, response.headers)
         while chunk := response.read(CHUNK_BYTES):
