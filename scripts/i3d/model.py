@@ -101,12 +101,15 @@ class I3DResNet50(nn.Module):
         return self.trunk(self.stem(x))  # (B, 2048)
 
     def stem(self, x: Tensor) -> Tensor:
-        """First convolution, (B, 3, T, H, W) to (B, 64, T/2, H/2, W/2)."""
-        return F.relu(self.bn1(self.conv1(x)), inplace=True)
+        """The first convolution and pooling, (B, 3, 16, 224, 224) to (B, 64, 4, 55, 55)."""
+        return self.pool(self.bn1(self.conv1(x)))
+
+    def pool(self, x: Tensor) -> Tensor:
+        """Pool, then ReLU: the two commute, and there is less left to rectify. (B, 64, 8, 112, 112) to (B, 64, 4, 55, 55)."""
+        return F.relu(F.max_pool3d(x, (2, 3, 3), stride=2), inplace=True)
 
     def trunk(self, x: Tensor) -> Tensor:
-        """All that follows the stem, (B, 64, 8, 112, 112) to (B, 2048)."""
-        x = F.max_pool3d(x, (2, 3, 3), stride=2)  # (B, 64, 4, 55, 55)
+        """The four stages, (B, 64, 4, 55, 55) to (B, 2048)."""
         x = self.layer1(x)  # (B, 256, 4, 55, 55)
         x = F.max_pool3d(x, (2, 1, 1), stride=(2, 1, 1))  # (B, 256, 2, 55, 55)
         x = self.layer2(x)  # (B, 512, 2, 28, 28)
