@@ -65,9 +65,18 @@ def server(monkeypatch):
     monkeypatch.setattr(download_weights, "PAUSE_S", 0)
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
     vars(server).update(
-        content=CONTENT, etag='"one"', modified=None, status=200, ranges_served=True, cuts=[], ranges=[], length=None, shift=0,
-        content_type="application/octet-stream", url=f"http://127.0.0.1:{server.server_port}/weights.pkl",
-    )  # fmt: skip
+        content=CONTENT,
+        etag='"one"',
+        modified=None,
+        status=200,
+        ranges_served=True,
+        cuts=[],
+        ranges=[],
+        length=None,
+        shift=0,
+        content_type="application/octet-stream",
+        url=f"http://127.0.0.1:{server.server_port}/weights.pkl",
+    )
     threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
     yield server
     server.shutdown()
