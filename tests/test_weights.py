@@ -13,9 +13,10 @@ import torch
 
 import reference_inputs
 from convert_weights import convert_weights
+from i3d.digests import file_sha256
 from i3d.errors import UserError
 from i3d.model import build_model, expected_shapes
-from i3d.weights import load_state_dict, random_state_dict, read_state_dict, weights_sha256
+from i3d.weights import load_state_dict, random_state_dict, read_state_dict
 from python2 import python2_pickle
 
 SCRIPT = Path(__file__).parents[1] / "scripts" / "convert_weights.py"
@@ -182,12 +183,6 @@ def test_random_weights_are_the_reference_ones_and_change_with_the_seed(model):
     assert not torch.equal(random_state_dict(some, seed=1)["conv1.weight"], random_state_dict(some)["conv1.weight"])
 
 
-def test_sha256_is_that_of_the_content(tmp_path):
-    (tmp_path / "abc").write_bytes(b"abc")  # the digest is FIPS 180-2's first example
-    wanted = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
-    assert weights_sha256(tmp_path / "abc") == wanted
-
-
 def test_converted_weights_give_the_same_features_as_the_pytorch_file(tmp_path):
     expected = expected_shapes("i3d_r50")
     state = tensors(expected)
@@ -195,11 +190,11 @@ def test_converted_weights_give_the_same_features_as_the_pytorch_file(tmp_path):
     source.write_bytes(python2_pickle(caffe2_content(state)))
     command = [sys.executable, SCRIPT, source, target]
     run = subprocess.run(command, capture_output=True, text=True, check=True)
-    assert run.stdout == f"{target}: i3d_r50, sha256 {weights_sha256(target)}\n"
+    assert run.stdout == f"{target}: i3d_r50, sha256 {file_sha256(target)}\n"
     assert sorted(target.parent.iterdir()) == [target]
     assert torch.equal(read_state_dict(target)["fc.weight"], state["fc.weight"])
     convert_weights(source, again, "i3d_r50")
-    assert weights_sha256(again) == weights_sha256(target)
+    assert file_sha256(again) == file_sha256(target)
 
     clip = torch.from_numpy(reference_inputs.frames(16, 64, 64)).permute(3, 0, 1, 2)[None] / 127.5 - 1
     torch.save(state, tmp_path / "port.pth")

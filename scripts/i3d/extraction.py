@@ -187,9 +187,7 @@ class Extraction:
                     try:
                         video.writer.append(features)
                     except NotFiniteError as error:
-                        video.broken = (
-                            f"{error}: broken weights, or an overflow in precision {self.provenance['precision']}"
-                        )
+                        video.broken = f"{error}: broken weights, or an overflow in precision {self.provenance['precision']}"
         self._buffers.put(batch.snippets)
         for ending in batch.endings:
             if ending.result["status"] == RESTARTED:
@@ -236,6 +234,7 @@ class Extraction:
         }
         stage(place, record)
         return record
+
 
 
 def judge(result: dict[str, Any], clip_length: int) -> tuple[str, str | None]:

@@ -16,17 +16,7 @@ from .catalog import Known, find_videos, learn
 from .config import NUMERIC_SETTINGS
 from .digests import file_sha256, json_digest
 from .errors import UserError
-from .outcomes import (
-    SKIPPED,
-    Record,
-    Work,
-    feature_is,
-    fits_video,
-    read_outcomes,
-    too_short,
-    unreadable,
-    write_atomically,
-)
+from .outcomes import SKIPPED, Record, Work, feature_is, fits_video, read_outcomes, too_short, unreadable, write_atomically
 from .tables import METADATA, SUMMARY, tables_are_current
 
 RANDOM = "random"  # the value of `weights` that stands for seeded weights
@@ -62,9 +52,7 @@ class Plan:
         """
         video = self.by_feature.get(feature)
         if video is None:
-            raise UserError(
-                f"{feature}.npy: no video gives this feature; is there one of that name under 'videos' and 'subsets'?"
-            )
+            raise UserError(f"{feature}.npy: no video gives this feature; is there one of that name under 'videos' and 'subsets'?")
         if video in self.skipped:
             raise UserError(f"{feature}.npy: {video} is skipped: {self.skipped[video]}")
         return self.pending.get(video) or self.present[video]["bundle"]
@@ -206,8 +194,6 @@ def check_writable(features: Path) -> None:
         features.mkdir(parents=True, exist_ok=True)
         writable = os.access(features, os.W_OK | os.X_OK)
     except OSError as error:
-        raise UserError(
-            f"features: cannot make the folder {features} ({error.strerror}); set 'features' elsewhere"
-        ) from None
+        raise UserError(f"features: cannot make the folder {features} ({error.strerror}); set 'features' elsewhere") from None
     if not writable:
         raise UserError(f"features: no right to write in {features}; set 'features' to a folder of yours")
