@@ -1,0 +1,45 @@
+# make env    the environment, in .venv          make demo   the whole workflow on small made-up videos
+# make test   unit tests, checks, small runs     make help   all targets
+SHELL := bash
+PYTHON ?= python3
+BIN := .venv/bin
+export PATH := $(CURDIR)/$(BIN):$(PATH)
+
+.PHONY: help env demo test unit check workflow clean
+
+help: ## this list
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
+
+env: .venv/.complete ## create or update the environment in .venv
+
+.venv/.complete: envs/requirements.txt envs/requirements-dev.txt
+	$(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet uv
+	VIRTUAL_ENV=$(CURDIR)/.venv $(BIN)/uv pip install --quiet -r envs/requirements.txt -r envs/requirements-dev.txt
+	touch $@
+
+DEMO := videos=demo/videos features=demo/features weights=random
+
+demo: env ## make small videos, run the whole workflow on the CPU, say where the results are
+	python scripts/make_demo_videos.py demo/videos
+	snakemake --cores all --quiet rules --config $(DEMO)
+	@echo; echo "features:"; find demo/features -name '*.npy' -not -path '*/.i3d/*' | sort
+	@echo "tables:   demo/features/metadata.csv  demo/features/feature_config.txt"
+
+test: env check unit workflow ## all quick checks and tests
+
+check: env ## formatting, lint, types
+	ruff check .
+	ruff format --check .
+	mypy
+	snakefmt --check Snakefile rules
+	snakemake --lint
+
+unit: env ## tests of the modules
+	pytest -m "not workflow and not slurm and not faults"
+
+workflow: env ## tests that run Snakemake on small clips
+	pytest -m workflow
+
+clean: ## remove the demo and all caches
+	rm -rf demo .pytest_cache .ruff_cache .mypy_cache .hypothesis

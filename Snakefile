@@ -1,0 +1,30 @@
+"""From a tree of surveillance videos to a mirrored tree of I3D-ResNet50 features.
+
+    snakemake --cores 4                      here
+    snakemake --profile profiles/narval      on Narval
+"""
+
+from snakemake.utils import min_version
+
+min_version("9.17")
+
+
+configfile: "config/config.yaml"
+
+
+include: "rules/common.smk"
+include: "rules/weights.smk"
+include: "rules/decode.smk"
+include: "rules/extract.smk"
+include: "rules/feature.smk"
+include: "rules/aggregate.smk"
+
+
+localrules:
+    all,
+
+
+rule all:
+    default_target: True
+    input:
+        due_files,

@@ -1,0 +1,37 @@
+"""Write the tables of the run.
+
+Takes: every feature that was due. Gives: metadata.csv, a row per video, and feature_config.txt, an object per run.
+After a failure no rule runs any more, so the same script is then called from `onerror`.
+"""
+
+
+localrules:
+    aggregate,
+
+
+rule aggregate:
+    input:
+        plan=plan_file,
+        features=due_features,
+    output:
+        metadata=update("<features>/metadata.csv"),
+        summary=update("<features>/feature_config.txt"),
+    log:
+        "<logs>/aggregate.log",
+    conda:
+        "../envs/decode.yaml"
+    params:
+        videos=config["videos"],
+        features=config["features"],
+    shell:
+        r"""
+        python scripts/aggregate.py \
+            --plan {input.plan:q} \
+            --videos {params.videos:q} \
+            --features {params.features:q} \
+            2> {log:q}
+        """
+
+
+onerror:
+    aggregate_after_failure()

@@ -1,0 +1,80 @@
+"""The configuration, the paths and the plan, for all rules; the logic is in scripts/i3d.
+
+The plan is made when the first rule asks for it: jobs on other nodes, `--lint` and `--list` never look at the trees.
+"""
+
+import subprocess
+from functools import cache
+from pathlib import Path
+
+from snakemake.exceptions import WorkflowError
+
+from scripts.i3d.bundles import bundle_frames
+from scripts.i3d.config import complete
+from scripts.i3d.errors import UserError
+from scripts.i3d.outcomes import Work
+from scripts.i3d.plan import Plan, make_plan
+
+try:
+    config.update(complete(config))
+except UserError as error:
+    raise WorkflowError(str(error)) from None
+
+WORK = Work.beside(config["features"])
+
+
+pathvars:
+    features=config["features"],
+    work=str(WORK.root),
+
+
+wildcard_constraints:
+    bundle="[0-9a-f]{16}",
+    feature=r"(?!\.i3d/).+",
+
+
+@cache
+def plan() -> Plan:
+    """This run's plan, its files written."""
+    try:
+        made = make_plan(config)
+        made.write()
+    except UserError as error:
+        raise WorkflowError(str(error)) from None
+    return made
+
+
+def due_files(wildcards) -> list[str]:
+    """All that is to be made; the catalog, which exists, when nothing is."""
+    return [str(path) for path in plan().targets() or [WORK.catalog]]
+
+
+def due_features(wildcards) -> list[str]:
+    """The features to be made."""
+    return [str(path) for path in plan().targets() if path.suffix == ".npy"]
+
+
+def outcomes_of_feature(wildcards) -> str:
+    """The outcomes file that the feature waits for, or that vouches for it."""
+    try:
+        bundle = plan().bundle_of(wildcards.feature)
+    except UserError as error:
+        raise WorkflowError(str(error)) from None
+    return str(WORK.outcomes / f"{bundle}.jsonl")
+
+
+def frames_of_bundle(wildcards) -> int:
+    """Frames of video in the bundle."""
+    return bundle_frames(WORK.bundles / f"{wildcards.bundle}.json")
+
+
+def plan_file(wildcards) -> str:
+    """The plan, as a file."""
+    return str(plan().path)
+
+
+def aggregate_after_failure() -> None:
+    """Write the tables when jobs have failed; nothing if the run ended before it had a plan."""
+    if plan.cache_info().currsize:
+        command = ["python", "scripts/aggregate.py", "--plan", plan().path]
+        subprocess.run([*command, "--videos", config["videos"], "--features", config["features"]], check=False)

@@ -1,0 +1,40 @@
+"""Decode a bundle of videos into one stream of frames.
+
+Takes: the bundle file, and the videos it lists. Gives: the frame stream (scripts/i3d/stream.py), a temporary file
+or a pipe as `frames` in the configuration says, the same bytes either way.
+"""
+
+
+def frames_flag(path):
+    """`path` flagged as what `frames` in the configuration makes of it."""
+    return {"temp": temp, "pipe": pipe, "keep": str}[config["frames"]](path)
+
+
+rule decode:
+    input:
+        bundle="<work>/bundles/{bundle}.json",
+    output:
+        frames=frames_flag("<work>/frames/{bundle}.frames"),
+    log:
+        "<logs>/decode/{bundle}.log",
+    conda:
+        "../envs/decode.yaml"
+    threads: 4
+    params:
+        staging=WORK.staging,
+        decoder=config["decoder"],
+        fps=f"--fps {config['fps']}" if config["fps"] else "",
+        stall_seconds=config["stall_seconds"],
+        memory_mb=config["decode_memory_mb"],
+    shell:
+        r"""
+        python scripts/decode.py \
+            --bundle {input.bundle:q} \
+            --output {output.frames:q} \
+            --staging {params.staging:q} \
+            --decoder {params.decoder} {params.fps} \
+            --stall-seconds {params.stall_seconds} \
+            --memory-mb {params.memory_mb} \
+            --threads {threads} \
+            2> {log:q}
+        """

@@ -1,0 +1,36 @@
+"""Extract the features of a bundle's frames with I3D-ResNet50.
+
+Takes: the frame stream, the bundle file, the weights. Gives: each feature, in the staging tree as soon as it is done,
+and the bundle's outcomes, one JSON line per video. A bad video is an outcome, not an error.
+"""
+
+
+rule extract:
+    input:
+        frames=rules.decode.output.frames,
+        bundle="<work>/bundles/{bundle}.json",
+    output:
+        outcomes="<work>/outcomes/{bundle}.jsonl",
+    log:
+        "<logs>/extract/{bundle}.log",
+    conda:
+        "../envs/extract.yaml"
+    threads: 64  # on a CPU all cores there are; with a GPU one or two do
+    params:
+        weights=config["weights"],
+        staging=WORK.staging,
+        device=config["device"],
+        batch_size=config["batch_size"],
+    shell:
+        r"""
+        python scripts/extract.py \
+            --bundle {input.bundle:q} \
+            --frames {input.frames:q} \
+            --weights {params.weights:q} \
+            --staging {params.staging:q} \
+            --output {output.outcomes:q} \
+            --device {params.device} \
+            --batch-size {params.batch_size} \
+            --threads {threads} \
+            2> {log:q}
+        """

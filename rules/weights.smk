@@ -1,0 +1,52 @@
+"""Fetch the published weights and convert them for PyTorch: `snakemake --cores 1 weights`.
+
+Takes: the network, on a cluster a login node's. Gives: resources/{model}_kinetics.pth for the configured model, and
+the published Caffe2 file. Its licence is CC BY-NC 4.0: research yes, commerce no.
+"""
+
+PUBLISHED = {"i3d_r50": "i3d_baseline_32x2_IN_pretrain_400k", "i3d_r50_nl": "i3d_nonlocal_32x2_IN_pretrain_400k"}
+
+
+localrules:
+    weights,
+    download_weights,
+    convert_weights,
+
+
+rule weights:
+    input:
+        f"resources/{config['model']}_kinetics.pth",
+
+
+rule download_weights:
+    output:
+        "resources/{published}.pkl",
+    log:
+        "<logs>/weights/{published}.log",
+    conda:
+        "../envs/extract.yaml"
+    wildcard_constraints:
+        published="|".join(PUBLISHED.values()),
+    params:
+        url="https://dl.fbaipublicfiles.com/video-nonlocal/{published}.pkl",
+    shell:
+        r"""
+        python scripts/download_weights.py {params.url:q} {output:q} 2>&1 | tee {log:q}
+        """
+
+
+rule convert_weights:
+    input:
+        lambda wildcards: f"resources/{PUBLISHED[wildcards.model]}.pkl",
+    output:
+        "resources/{model}_kinetics.pth",
+    log:
+        "<logs>/weights/{model}.log",
+    conda:
+        "../envs/extract.yaml"
+    wildcard_constraints:
+        model="|".join(PUBLISHED),
+    shell:
+        r"""
+        python scripts/convert_weights.py --model {wildcards.model} {input:q} {output:q} 2>&1 | tee {log:q}
+        """

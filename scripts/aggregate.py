@@ -1,0 +1,34 @@
+"""Write the metadata table and the run summary from the records of all bundles, and tidy the work folder."""
+
+import argparse
+import json
+from collections import Counter
+from pathlib import Path
+
+from i3d.errors import UserError, run_main
+from i3d.outcomes import Work
+from i3d.tables import METADATA, SUMMARY, append_summary, metadata_rows, run_summary, tidy, write_metadata
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--plan", type=Path, required=True, help="plan file of the run")
+    parser.add_argument("--videos", type=Path, required=True, help="tree of videos")
+    parser.add_argument("--features", type=Path, required=True, help="tree of features; the tables go to its top")
+    args = parser.parse_args()
+    try:
+        plan = json.loads(args.plan.read_text())
+    except (OSError, ValueError) as error:
+        raise UserError(f"{args.plan}: no plan file ({error}); run snakemake again, it writes a new one") from None
+
+    work = Work.beside(args.features)
+    rows = metadata_rows(plan, work, args.features, args.videos)
+    write_metadata(args.features / METADATA, rows)
+    append_summary(args.features / SUMMARY, run_summary(plan, rows, args.videos))
+    tidy(work, args.plan, plan)
+    counts = Counter(rows[video]["status"] for video in plan["features"])
+    print(f"{args.features / METADATA}: {counts['ok']} ok, {counts['skipped']} skipped, {counts['failed']} failed")
+
+
+if __name__ == "__main__":
+    run_main(main)

@@ -1,0 +1,48 @@
+"""Convert published Caffe2 weights (.pkl) to a PyTorch state dict (.pth): the same tensors under other names.
+
+    python scripts/convert_weights.py i3d_baseline_32x2_IN_pretrain_400k.pkl i3d_r50_kinetics.pth
+
+The same input gives the same bytes, hence the same SHA-256.
+"""
+
+import argparse
+import os
+from pathlib import Path
+
+import torch
+
+from i3d.errors import run_main
+from i3d.model import MODELS, expected_shapes
+from i3d.weights import check_state_dict, read_state_dict, weights_sha256
+
+
+def convert_weights(source: Path, target: Path, model: str) -> None:
+    """Write `source` to `target` as a state dict for `model`, classifier included; whole or not at all.
+
+    Raises UserError when `source` is not weights for `model`.
+    """
+    state = read_state_dict(source)
+    classifier = {name: tensor for name, tensor in state.items() if name.startswith("fc.")}
+    state = check_state_dict(state, expected_shapes(model), source) | classifier
+    target.parent.mkdir(parents=True, exist_ok=True)
+    partial = target.with_name(f"{target.name}.{os.getpid()}.part")
+    try:
+        with partial.open("wb") as file:  # given a path, torch.save would write its name into the file
+            torch.save(state, file)
+        partial.replace(target)
+    finally:
+        partial.unlink(missing_ok=True)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("source", type=Path, help="Caffe2 .pkl (or a .pth, to be checked and rewritten)")
+    parser.add_argument("target", type=Path, help=".pth to write")
+    parser.add_argument("--model", choices=MODELS, default="i3d_r50")
+    arguments = parser.parse_args()
+    convert_weights(arguments.source, arguments.target, arguments.model)
+    print(f"{arguments.target}: {arguments.model}, sha256 {weights_sha256(arguments.target)}")
+
+
+if __name__ == "__main__":
+    run_main(main)

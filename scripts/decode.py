@@ -1,0 +1,96 @@
+"""Decode a bundle's videos into one frame stream.
+
+    python scripts/decode.py --bundle B.json --output B.frames
+    python scripts/decode.py video.mp4 --output video.frames
+
+The output may be a named pipe. A bad video is no error: the stream says how each one ended.
+"""
+
+import argparse
+import json
+import logging
+import signal
+import sys
+from pathlib import Path
+from typing import Any
+
+from i3d.decoding import Settings, decode_videos
+from i3d.errors import UserError, run_main
+from i3d.stream import StreamWriter
+
+
+def main() -> None:
+    """Command line."""
+    arguments = _parse()
+    logging.basicConfig(level=logging.INFO, format="%(message)s")
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, _stop)
+    videos = _bundle_videos(arguments.bundle, arguments.staging) if arguments.bundle else _hand_videos(arguments.videos)
+    settings = Settings(
+        decoder=arguments.decoder,
+        fps=arguments.fps,
+        threads=arguments.threads,
+        stall_seconds=arguments.stall_seconds,
+        memory_mb=arguments.memory_mb,
+    )
+    try:
+        with arguments.output.open("wb", buffering=0) as file:
+            writer = StreamWriter(file)
+            decode_videos(videos, writer, settings)
+            writer.close()
+    except BrokenPipeError:
+        raise UserError(f"{arguments.output}: the reader of the frame stream is gone; see the log of extract") from None
+    except OSError as error:
+        raise UserError(f"{arguments.output}: cannot write frames: {error.strerror}") from None
+
+
+def _parse() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("videos", nargs="*", type=Path, help="videos to decode by hand, instead of a bundle")
+    parser.add_argument("--bundle", type=Path, help="bundle file: the list of videos")
+    parser.add_argument("--output", type=Path, required=True, help="frame stream to write, a file or a named pipe")
+    parser.add_argument("--staging", type=Path, help="staging tree: videos whose features lie there are left out")
+    parser.add_argument("--decoder", choices=["decord", "pyav"], default="decord", help="decoder to try first")
+    parser.add_argument("--fps", type=float, help="resample to this constant rate by timestamps")
+    parser.add_argument("--threads", type=int, default=1, help="videos to decode at once (default: 1)")
+    parser.add_argument("--stall-seconds", type=float, default=60, help="give a try up after this long without a frame")
+    parser.add_argument("--memory-mb", type=int, default=1024, help="memory that one worker may use (default: 1024)")
+    arguments = parser.parse_args()
+    if bool(arguments.bundle) == bool(arguments.videos):
+        parser.error("give either --bundle or videos")
+    if arguments.threads < 1 or (arguments.fps is not None and not 0 < arguments.fps < float("inf")):
+        parser.error("--threads and --fps must be positive")
+    return arguments
+
+
+def _hand_videos(paths: list[Path]) -> list[tuple[int, str, Path]]:
+    return [(place, _shown(str(path)), path) for place, path in enumerate(paths)]
+
+
+def _bundle_videos(bundle: Path, staging: Path | None) -> list[tuple[int, str, Path]]:
+    """The bundle's videos that are still to do, each with its place in the bundle."""
+    try:
+        content = json.loads(bundle.read_text())
+        entries: list[dict[str, Any]] = content["videos"]
+        todo = [(place, _shown(entry["video"]), Path(entry["path"]), entry) for place, entry in enumerate(entries)]
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise UserError(f"{bundle}: not a readable bundle file ({error}); run snakemake again to write it") from None
+    if staging is None:
+        return [(place, name, path) for place, name, path, _ in todo]
+    from i3d.outcomes import staged
+
+    return [item[:3] for item in todo if not staged(staging, item[3], content["fingerprint"])]
+
+
+def _shown(name: str) -> str:
+    """A video's name fit for one line of a log."""
+    return name if name.isprintable() else ascii(name)
+
+
+def _stop(number: int, _frame: object) -> None:
+    """Unwind, which kills the workers, and end as the signal would have."""
+    sys.exit(128 + number)
+
+
+if __name__ == "__main__":
+    run_main(main)

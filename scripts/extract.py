@@ -1,0 +1,130 @@
+"""Extract features from a frame stream.
+
+In the workflow it takes a bundle's stream to staged features and the bundle's outcomes. By hand, for one video:
+
+    python scripts/decode.py video.mp4 --output video.frames
+    python scripts/extract.py --frames video.frames --weights random --feature video.npy
+"""
+
+import argparse
+import json
+import logging
+from collections.abc import Iterator
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import torch
+
+from i3d.bundles import read_bundle
+from i3d.config import NUMERIC_SETTINGS, load_schema
+from i3d.engine import Engine, choose_device, device_name
+from i3d.errors import UserError, run_main
+from i3d.extraction import Extraction
+from i3d.model import build_model, expected_shapes
+from i3d.outcomes import OK, Record, staged, write_outcomes
+from i3d.plan import RANDOM, weights_digest
+from i3d.stream import StreamError, read_stream
+from i3d.weights import load_state_dict, random_state_dict
+
+PACKAGES = ("torch", "numpy", "pillow", "decord", "av")  # whose versions the tables record
+
+log = logging.getLogger("extract")
+
+
+def main() -> None:
+    args = parse_args()
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s", datefmt="%H:%M:%S")
+    torch.set_num_threads(args.threads)
+    if args.bundle:
+        bundle = read_bundle(args.bundle)
+        staging = args.staging
+    else:
+        settings = {key: getattr(args, key) for key in NUMERIC_SETTINGS} | {"weights_sha256": weights_digest(args.weights)}
+        entry = {"video": args.frames.name, "feature": args.feature.name, "digest": ""}
+        bundle = {"name": "", "settings": settings, "fingerprint": "", "videos": [entry]}
+        staging = args.feature.parent
+
+    done = {entry["video"]: record for entry in bundle["videos"] if (record := staged(staging, entry, bundle["fingerprint"]))}
+    try:
+        with args.frames.open("rb", buffering=0) as stream:
+            for record in extract(args, bundle, staging, stream, skip_model=len(done) == len(bundle["videos"])):
+                done[record["video"]] = record
+                report(record)
+    except StreamError as error:
+        raise UserError(f"{args.frames}: {error}; the videos before are staged, run snakemake again for the rest") from None
+    missing = [entry["video"] for entry in bundle["videos"] if entry["video"] not in done]
+    if missing:
+        raise UserError(f"{args.frames}: the stream ended without {', '.join(missing)}; it is not this bundle's")
+    if args.output:
+        write_outcomes(args.output, (done[entry["video"]] for entry in bundle["videos"]))
+
+
+def parse_args() -> argparse.Namespace:
+    defaults = {key: value.get("default") for key, value in load_schema()["properties"].items()}
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--frames", type=Path, required=True, help="frame stream, a file or a pipe")
+    parser.add_argument("--weights", default=defaults["weights"], help="weights file, or 'random'")
+    parser.add_argument("--device", default=defaults["device"], help="auto, cuda or cpu")
+    parser.add_argument("--batch-size", type=int, default=defaults["batch_size"], help="snippets per forward pass at most")
+    parser.add_argument("--threads", type=int, default=torch.get_num_threads(), help="CPU threads")
+    bundle = parser.add_argument_group("a bundle, as in the workflow")
+    bundle.add_argument("--bundle", type=Path, help="bundle file; holds the settings")
+    bundle.add_argument("--staging", type=Path, help="tree to put finished features in")
+    bundle.add_argument("--output", type=Path, help="outcomes file to write, one JSON line per video")
+    single = parser.add_argument_group("one video, by hand")
+    single.add_argument("--feature", type=Path, help=".npy file to write, with its record beside it")
+    for key in NUMERIC_SETTINGS:
+        kind = type(defaults[key]) if defaults[key] is not None else float
+        single.add_argument(f"--{key.replace('_', '-')}", type=kind, default=defaults[key])
+    args = parser.parse_args()
+    if args.bundle and not (args.staging and args.output):
+        parser.error("--bundle needs --staging and --output")
+    if not args.bundle and not args.feature:
+        parser.error("give --bundle, or --feature for one video")
+    return args
+
+
+def extract(
+    args: argparse.Namespace, bundle: dict[str, Any], staging: Path, stream: BinaryIO, skip_model: bool
+) -> Iterator[Record]:
+    """Yield the record of each video in the stream; with `skip_model`, only read it to its end."""
+    if skip_model:
+        for _ in read_stream(stream):
+            pass
+        return
+    settings = bundle["settings"]
+    device = choose_device(args.device)
+    expected = expected_shapes(settings["model"])
+    weights = random_state_dict(expected) if args.weights == RANDOM else load_state_dict(Path(args.weights), expected)
+    engine = Engine(
+        build_model(settings["model"], weights),
+        device,
+        normalization=settings["normalization"],
+        sample_mode=settings["sample_mode"],
+        precision=settings["precision"],
+        batch_size=args.batch_size,
+    )
+    provenance = {
+        "bundle": bundle["name"],
+        "fingerprint": bundle["fingerprint"],
+        "weights": args.weights,
+        "weights_sha256": settings["weights_sha256"],
+        **{key: settings[key] for key in NUMERIC_SETTINGS if key != "fps"},
+        "resample_fps": settings["fps"],
+        "device": device_name(device),
+        "versions": " ".join(f"{name}={version(name)}" for name in PACKAGES),
+    }
+    log.info("model on %s, %s, batches of %d snippets", provenance["device"], settings["precision"], engine.batch_size)
+    yield from Extraction(engine, bundle["videos"], staging, settings, provenance).run(stream)
+
+
+def report(record: Record) -> None:
+    """Log one video's outcome."""
+    words = f"{record['snippets']} snippets" if record["status"] == OK else record["reason"]
+    damaged = f", damaged: {record['damaged']}" if record["damaged"] else ""
+    log.info("%s: %s: %s, %.1f s%s", record["video"], record["status"], words, record["seconds"], damaged)
+
+
+if __name__ == "__main__":
+    run_main(main)

@@ -1,0 +1,167 @@
+"""The catalog: which videos the tree holds, and what is known of each without decoding it.
+
+What is learnt of a file is kept in `catalog.json`, and believed as long as its size and time of change stay the same.
+"""
+
+import json
+import os
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+from .digests import video_digest
+from .errors import UserError
+from .outcomes import write_atomically
+from .probe import Probe, probe_many
+
+LISTED = 5  # names in an error message
+
+
+@dataclass(frozen=True)
+class Video:
+    """A video file: `video` is its path under the videos tree, `feature` that of its feature under the features tree."""
+
+    video: str
+    path: Path
+    feature: str
+    size: int
+    mtime_ns: int
+
+
+@dataclass(frozen=True)
+class Known:
+    """A video and what the catalog knows of it."""
+
+    file: Video
+    digest: str
+    probe: Probe
+
+
+def find_videos(root: Path, extensions: Iterable[str], subsets: Iterable[str] = ()) -> list[Video]:
+    """All videos under `root`, or under its `subsets`, sorted by path; hidden files and folders are passed over.
+
+    Raises UserError when a folder is missing, a file or folder cannot be read, a name cannot be handled, nothing is
+    found, or two videos want the same feature file.
+    """
+    if not root.is_dir():
+        raise UserError(f"{root}: no such folder; put videos there, or set 'videos' in config/config.yaml to where they are")
+    suffixes = {"." + extension.lstrip(".").lower() for extension in extensions}
+    found: dict[str, Video] = {}
+    for top in _tops(root, subsets):
+        _walk(root, top, suffixes, found, set())
+    if not found:
+        names = ", ".join(str(root / subset) for subset in subsets) or str(root)
+        raise UserError(f"{names}: no video there with a suffix of {', '.join(sorted(suffixes))}; see 'extensions' in the configuration")
+    videos = sorted(found.values(), key=lambda video: video.video)
+    _refuse_bad_names(videos)
+    _refuse_unreadable(videos)
+    _refuse_collisions(videos)
+    return videos
+
+
+def _tops(root: Path, subsets: Iterable[str]) -> list[Path]:
+    tops = []
+    for subset in subsets or [""]:
+        inside = PurePosixPath(subset)
+        if inside.is_absolute() or ".." in inside.parts:
+            raise UserError(f"subsets: '{subset}' must be a path under {root}, like train_val/anomaly")
+        top = root / inside
+        if not top.is_dir():
+            raise UserError(f"subsets: there is no folder {top}; the sub-trees are {', '.join(_folders(root)) or 'none'}")
+        tops.append(top)
+    return tops
+
+
+def _folders(root: Path) -> list[str]:
+    return sorted(str(path.relative_to(root)) for path in root.glob("*/*/") if path.is_dir())[: 4 * LISTED]
+
+
+def _walk(root: Path, folder: Path, suffixes: set[str], found: dict[str, Video], seen: set[Path]) -> None:
+    real = folder.resolve()
+    if real in seen:  # a link back up the tree
+        return
+    try:
+        entries = list(os.scandir(folder))
+    except PermissionError:
+        raise UserError(f"{folder}: no right to read this folder; chmod it, or leave it out with 'subsets'") from None
+    for entry in entries:
+        if entry.name.startswith("."):
+            continue
+        path = folder / entry.name
+        if entry.is_dir():
+            _walk(root, path, suffixes, found, seen | {real})
+        elif path.suffix.lower() in suffixes and entry.is_file():
+            video = PurePosixPath(*path.relative_to(root).parts)
+            stat = entry.stat()
+            found[str(video)] = Video(str(video), path, str(video.with_suffix(".npy")), stat.st_size, stat.st_mtime_ns)
+
+
+def _refuse_bad_names(videos: list[Video]) -> None:
+    bad = [video.video for video in videos if not video.video.isprintable() or not _is_utf8(video.video)]
+    if bad:
+        names = _listing([ascii(name) for name in bad])
+        raise UserError(f"{names}: control characters or bytes that are not UTF-8 in a name; rename these files")
+
+
+def _is_utf8(name: str) -> bool:
+    try:
+        name.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def _refuse_unreadable(videos: list[Video]) -> None:
+    bad = [str(video.path) for video in videos if not os.access(video.path, os.R_OK)]
+    if bad:
+        raise UserError(f"{_listing(bad)}: no right to read; give yourself the right (chmod u+r), or move them out of the tree")
+
+
+def _refuse_collisions(videos: list[Video]) -> None:
+    owners: dict[str, Video] = {}
+    for video in videos:
+        other = owners.setdefault(video.feature, video)
+        if other is not video:
+            raise UserError(f"{other.path} and {video.path} both want the feature file {video.feature}; rename one of them")
+
+
+def _listing(names: list[str]) -> str:
+    more = len(names) - LISTED
+    return ", ".join(names[:LISTED]) + (f" and {more} more" if more > 0 else "")
+
+
+def learn(videos: list[Video], cache: Path, *, clip_length: int, fps: float | None, processes: int) -> list[Known]:
+    """What is known of each video, in their order; files that are new or changed are probed and remembered in `cache`."""
+    remembered = _load(cache)
+    fresh: dict[str, dict[str, Any]] = {}
+    unknown = []
+    for video in videos:
+        old = remembered.get(video.video)
+        if old is not None and old["file"] == [video.size, video.mtime_ns] and old["probed_for"] == [clip_length, fps]:
+            fresh[video.video] = old
+        else:
+            unknown.append(video)
+    by_path = {video.path: video for video in unknown}
+    for path, probe in probe_many(list(by_path), clip_length=clip_length, fps=fps, processes=processes):
+        video = by_path[path]
+        fresh[video.video] = {
+            "file": [video.size, video.mtime_ns],
+            "probed_for": [clip_length, fps],
+            "digest": video_digest(path),
+            "probe": asdict(probe),
+        }
+    if unknown:
+        write_atomically(cache, json.dumps(remembered | fresh))
+    return [
+        Known(video, fresh[video.video]["digest"], Probe(**fresh[video.video]["probe"])) for video in videos
+    ]
+
+
+def _load(cache: Path) -> dict[str, dict[str, Any]]:
+    """The cache's content; a missing or damaged cache is an empty one."""
+    try:
+        content = json.loads(cache.read_text())
+    except (OSError, ValueError):
+        return {}
+    return content if isinstance(content, dict) else {}

@@ -1,0 +1,86 @@
+"""The configuration: checked against config/schema.yaml, which also holds every default."""
+
+from copy import deepcopy
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Any
+
+import yaml
+from jsonschema import Draft202012Validator, ValidationError
+
+from .errors import UserError
+
+SCHEMA = Path(__file__).parents[2] / "config" / "schema.yaml"
+
+# The settings that fix the numbers in a feature. A change of one makes every feature due again.
+NUMERIC_SETTINGS = ("model", "normalization", "precision", "sample_mode", "frequency", "clip_length", "fps")
+
+
+def load_schema() -> dict[str, Any]:
+    """The schema as a dictionary."""
+    return yaml.safe_load(SCHEMA.read_text())
+
+
+def complete(config: dict[str, Any]) -> dict[str, Any]:
+    """Return `config` with the defaults of all absent keys.
+
+    Raises UserError naming the key, what is wrong with it and what to write.
+    """
+    schema = load_schema()
+    for error in sorted(Draft202012Validator(schema).iter_errors(config), key=lambda e: [str(p) for p in e.path]):
+        raise UserError(_sentence(error, config))
+    return _with_defaults(schema, config)
+
+
+def _with_defaults(schema: dict[str, Any], config: dict[str, Any]) -> dict[str, Any]:
+    full = deepcopy(config)
+    for key, value in schema["properties"].items():
+        if value.get("type") == "object":
+            full[key] = _with_defaults(value, full.get(key, {}))
+        elif key not in full:
+            full[key] = deepcopy(value["default"])
+    return full
+
+
+def _sentence(error: ValidationError, config: dict[str, Any]) -> str:
+    where = ".".join(str(part) for part in error.absolute_path)
+    if error.validator == "additionalProperties":
+        known = list(error.schema["properties"])
+        unknown = next(key for key in error.instance if key not in known)
+        name = f"{where}.{unknown}" if where else str(unknown)
+        near = get_close_matches(str(unknown), known, 1, cutoff=0.5)
+        hint = f"did you mean '{near[0]}'?" if near else f"the keys are: {', '.join(known)}"
+        return f"config: there is no key '{name}'; {hint}"
+    if not where:
+        return "config: the file must hold keys and values, like 'videos: dataset/videos'"
+    schema: Any = load_schema()
+    for part in error.absolute_path:
+        schema = schema["items"] if isinstance(part, int) else schema["properties"][part]
+    return f"config: '{where}: {error.instance!r}' will not do; write {_expected(schema)} ({schema.get('description', '')})".replace(
+        " ()", ""
+    )
+
+
+def _expected(schema: dict[str, Any]) -> str:
+    if "enum" in schema:
+        return "one of " + ", ".join(str(value) for value in schema["enum"])
+    kinds = schema.get("type", "value")
+    words = {
+        "array": "a list like [a, b]",
+        "string": "a text",
+        "integer": "a whole number",
+        "number": "a number",
+        "boolean": "true or false",
+        "null": "null",
+        "object": "a block of keys",
+    }
+    text = " or ".join(words.get(kind, kind) for kind in ([kinds] if isinstance(kinds, str) else kinds))
+    if "minimum" in schema:
+        text += f" of at least {schema['minimum']}"
+    if "maximum" in schema:
+        text += f" and at most {schema['maximum']}"
+    if "exclusiveMinimum" in schema:
+        text += f" above {schema['exclusiveMinimum']}"
+    if "pattern" in schema:
+        text += f" of the form {schema['pattern']}"
+    return text

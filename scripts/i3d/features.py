@@ -1,0 +1,71 @@
+"""Feature files: written snippet by snippet, in memory that does not grow, seen only when whole."""
+
+import io
+import itertools
+import os
+from pathlib import Path
+from typing import BinaryIO
+
+import numpy as np
+
+HEADER_BYTES = 128  # the .npy header NumPy itself writes for any array of this kind
+_serial = itertools.count()
+
+
+class NotFiniteError(Exception):
+    """The network gave NaN or Inf; such features must not be written."""
+
+
+class FeatureWriter:
+    """Writes one video's features, float32 (snippets, crops, dim), to `path`.
+
+    `append` takes the snippets in order; `close` puts the finished file in place with one rename, so that nobody
+    ever sees half of it; `discard` leaves nothing.
+    """
+
+    def __init__(self, path: Path, crops: int, dim: int) -> None:
+        self.path = path
+        self.snippets = 0
+        self._shape = (crops, dim)
+        # Two tries at one video, in one process or two, must not write the same file.
+        self._part = path.with_name(f"{path.name}.{os.getpid()}-{next(_serial)}.part")
+        self._file: BinaryIO | None = None
+
+    def append(self, features: np.ndarray) -> None:
+        """Add one snippet, float32 (crops, dim). Raises NotFiniteError on NaN or Inf."""
+        if features.shape != self._shape or features.dtype != np.float32:
+            raise ValueError(f"a snippet must be float32 {self._shape}, not {features.dtype} {features.shape}")
+        if not np.isfinite(features).all():
+            raise NotFiniteError(f"NaN or Inf in the features of snippet {self.snippets}")
+        if self._file is None:
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            self._file = self._part.open("wb")
+            self._file.write(bytes(HEADER_BYTES))
+        self._file.write(np.ascontiguousarray(features).data)
+        self.snippets += 1
+
+    def close(self) -> None:
+        """Finish the file, force it to disk and rename it to `path`. At least one snippet must have come."""
+        if self._file is None:
+            raise ValueError(f"no snippet was written for {self.path}")
+        self._file.seek(0)
+        self._file.write(npy_header((self.snippets, *self._shape)))
+        self._file.flush()
+        os.fsync(self._file.fileno())
+        self._file.close()
+        self._part.replace(self.path)
+
+    def discard(self) -> None:
+        """Give the file up."""
+        if self._file is not None:
+            self._file.close()
+            self._part.unlink(missing_ok=True)
+
+
+def npy_header(shape: tuple[int, int, int]) -> bytes:
+    """The first HEADER_BYTES of a float32, C-ordered .npy file (format 1.0) of this shape."""
+    header = io.BytesIO()
+    np.lib.format.write_array_header_1_0(header, {"descr": "<f4", "fortran_order": False, "shape": shape})
+    if header.tell() != HEADER_BYTES:
+        raise ValueError(f"NumPy writes a header of {header.tell()} bytes for {shape}, not {HEADER_BYTES}")
+    return header.getvalue()

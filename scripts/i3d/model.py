@@ -1,0 +1,159 @@
+"""I3D-ResNet50, as a feature extractor.
+
+A 2D ResNet-50 inflated to video (Carreira & Zisserman 2017, arXiv:1705.07750; the ResNet variant and the
+non-local blocks are Wang et al. 2018, arXiv:1711.07971). Names of the state dict are those of the published
+PyTorch port of the Caffe2 weights, so its files load unchanged.
+
+Shapes below: B clips, T frames, H x W pixels; an input clip is (B, 3, 16, 224, 224).
+"""
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+FEATURE_DIM = 2048  # channels of the last stage
+
+# Blocks per stage, and for each block whether its first convolution spans 3 frames (1) or 1 (0).
+TEMPORAL_KERNELS = {1: (1, 1, 1), 2: (1, 0, 1, 0), 3: (1, 0, 1, 0, 1, 0), 4: (0, 1, 0)}
+NONLOCAL_BLOCKS = {2: (1, 3), 3: (1, 3, 5)}  # stage -> blocks followed by a non-local block
+EXPANSION = 4  # a block's output channels over its width
+MODELS = ("i3d_r50", "i3d_r50_nl")
+
+
+class Bottleneck(nn.Module):
+    """1x1x1 (or 3x1x1), 1x3x3 and 1x1x1 convolutions around a shortcut."""
+
+    def __init__(self, inputs: int, width: int, stride: int, temporal: bool, downsample: bool) -> None:
+        super().__init__()
+        outputs = width * EXPANSION
+        span = 1 if temporal else 0
+        self.conv1 = nn.Conv3d(inputs, width, (1 + 2 * span, 1, 1), padding=(span, 0, 0), bias=False)
+        self.bn1 = nn.BatchNorm3d(width)
+        self.conv2 = nn.Conv3d(width, width, (1, 3, 3), stride=(1, stride, stride), padding=(0, 1, 1), bias=False)
+        self.bn2 = nn.BatchNorm3d(width)
+        self.conv3 = nn.Conv3d(width, outputs, 1, bias=False)
+        self.bn3 = nn.BatchNorm3d(outputs)
+        self.downsample = (
+            nn.Sequential(
+                nn.Conv3d(inputs, outputs, 1, stride=(1, stride, stride), bias=False), nn.BatchNorm3d(outputs)
+            )
+            if downsample
+            else None
+        )
+        self.nl: NonLocal | None = None
+
+    def forward(self, x: Tensor) -> Tensor:
+        shortcut = x if self.downsample is None else self.downsample(x)
+        x = F.relu(self.bn1(self.conv1(x)), inplace=True)
+        x = F.relu(self.bn2(self.conv2(x)), inplace=True)
+        x = self.bn3(self.conv3(x))
+        x = F.relu(x.add_(shortcut), inplace=True)
+        return x if self.nl is None else self.nl(x)
+
+
+class NonLocal(nn.Module):
+    """Embedded-Gaussian attention over all places and times, keys and values pooled 2x2 in space."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.inner = channels // 2
+        self.theta = nn.Conv3d(channels, self.inner, 1)
+        self.phi = nn.Conv3d(channels, self.inner, 1)
+        self.g = nn.Conv3d(channels, self.inner, 1)
+        self.out = nn.Conv3d(self.inner, channels, 1)
+        self.bn = nn.BatchNorm3d(channels)
+
+    def forward(self, x: Tensor) -> Tensor:
+        pooled = F.max_pool3d(x, (1, 2, 2), (1, 2, 2))
+        query = self.theta(x).flatten(2)  # (B, C, N), N = T*H*W
+        key = self.phi(pooled).flatten(2)  # (B, C, M), M = N/4
+        value = self.g(pooled).flatten(2)  # (B, C, M)
+        weight = torch.softmax(query.transpose(1, 2) @ key * self.inner**-0.5, dim=-1)  # (B, N, M)
+        attended = (value @ weight.transpose(1, 2)).unflatten(2, x.shape[2:])  # (B, C, T, H, W)
+        return x + self.bn(self.out(attended))
+
+
+class I3DResNet50(nn.Module):
+    """`forward` maps normalised clips, float (B, 3, T, 224, 224), to features (B, 2048).
+
+    `fc`, the Kinetics-400 classifier, is there so that published weights load whole; features do not use it.
+    """
+
+    def __init__(self, nonlocal_blocks: bool = False) -> None:
+        super().__init__()
+        self.conv1 = nn.Conv3d(3, 64, (5, 7, 7), stride=2, padding=(2, 3, 3), bias=False)
+        self.bn1 = nn.BatchNorm3d(64)
+        channels = 64
+        for stage, temporal in TEMPORAL_KERNELS.items():
+            width = 64 * 2 ** (stage - 1)
+            blocks = nn.Sequential()
+            for index, spans_time in enumerate(temporal):
+                stride = 2 if index == 0 and stage > 1 else 1
+                block = Bottleneck(channels, width, stride, bool(spans_time), downsample=index == 0)
+                channels = width * EXPANSION
+                if nonlocal_blocks and index in NONLOCAL_BLOCKS.get(stage, ()):
+                    block.nl = NonLocal(channels)
+                blocks.append(block)
+            self.add_module(f"layer{stage}", blocks)
+        self.fc = nn.Linear(channels, 400)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.trunk(self.stem(x))  # (B, 2048)
+
+    def stem(self, x: Tensor) -> Tensor:
+        """The first convolution and pooling, (B, 3, 16, 224, 224) to (B, 64, 4, 55, 55)."""
+        return self.pool(self.bn1(self.conv1(x)))
+
+    def pool(self, x: Tensor) -> Tensor:
+        """Pool, then ReLU: the two commute, and there is less left to rectify. (B, 64, 8, 112, 112) to (B, 64, 4, 55, 55)."""
+        return F.relu(F.max_pool3d(x, (2, 3, 3), stride=2), inplace=True)
+
+    def trunk(self, x: Tensor) -> Tensor:
+        """The four stages, (B, 64, 4, 55, 55) to (B, 2048)."""
+        x = self.layer1(x)  # (B, 256, 4, 55, 55)
+        x = F.max_pool3d(x, (2, 1, 1), stride=(2, 1, 1))  # (B, 256, 2, 55, 55)
+        x = self.layer2(x)  # (B, 512, 2, 28, 28)
+        x = self.layer3(x)  # (B, 1024, 2, 14, 14)
+        x = self.layer4(x)  # (B, 2048, 2, 7, 7)
+        return x.mean((2, 3, 4))  # (B, 2048)
+
+
+def empty_model(name: str) -> I3DResNet50:
+    """A model of this name (one of MODELS) on the meta device: shapes without memory or initialisation."""
+    with torch.device("meta"):
+        return I3DResNet50(nonlocal_blocks=name == "i3d_r50_nl")
+
+
+def expected_shapes(name: str) -> dict[str, tuple[int, ...]]:
+    """Names and shapes of all tensors in a state dict for the model `name`."""
+    return {key: tuple(value.shape) for key, value in empty_model(name).state_dict().items()}
+
+
+def build_model(name: str, state_dict: dict[str, Tensor]) -> I3DResNet50:
+    """The model `name` in inference mode with these weights, batch norm folded into the convolutions.
+
+    `state_dict` holds float32 tensors named as in `expected_shapes`; `fc` and `num_batches_tracked` may lack.
+    """
+    model = empty_model(name)
+    model.load_state_dict(state_dict, assign=True, strict=False)
+    model.fc = nn.Identity()  # features stop before the classifier
+    return fold_batch_norm(model.eval().requires_grad_(False))
+
+
+def fold_batch_norm(model: I3DResNet50) -> I3DResNet50:
+    """Fold each batch norm into the convolution before it, in place; in inference both are linear.
+
+    gamma * (conv(x) - mean) / sqrt(var + eps) + beta is a convolution with scaled weights and a bias.
+    """
+    pairs: list[tuple[nn.Module, str, str]] = [(model, "conv1", "bn1")]
+    for module in model.modules():
+        if isinstance(module, Bottleneck):
+            pairs += [(module, f"conv{i}", f"bn{i}") for i in (1, 2, 3)]
+            if module.downsample is not None:
+                pairs.append((module.downsample, "0", "1"))
+        elif isinstance(module, NonLocal):
+            pairs.append((module, "out", "bn"))
+    for parent, conv, norm in pairs:
+        setattr(parent, conv, torch.nn.utils.fuse_conv_bn_eval(getattr(parent, conv), getattr(parent, norm)))
+        setattr(parent, norm, nn.Identity())
+    return model

@@ -1,0 +1,162 @@
+"""The record of what became of each video.
+
+Extract writes a record, a JSON object, beside each staged feature as soon as the video is done, and gathers a
+bundle's records into `outcomes/{bundle}.jsonl` at its end. Those files are the lasting account: a feature is trusted
+only with a record that fits it.
+"""
+
+import json
+import os
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from .digests import file_sha256
+
+Record = dict[str, Any]
+OK, SKIPPED, FAILED = "ok", "skipped", "failed"
+
+
+@dataclass(frozen=True)
+class Work:
+    """The workflow's own folder inside the features tree, on the same file system, so that moving is renaming."""
+
+    root: Path
+
+    @classmethod
+    def beside(cls, features: str | Path) -> "Work":
+        """The work folder of a features tree."""
+        return cls(Path(features) / ".i3d")
+
+    @property
+    def catalog(self) -> Path:
+        return self.root / "catalog.json"
+
+    @property
+    def plans(self) -> Path:
+        return self.root / "plans"
+
+    @property
+    def bundles(self) -> Path:
+        return self.root / "bundles"
+
+    @property
+    def frames(self) -> Path:
+        return self.root / "frames"
+
+    @property
+    def staging(self) -> Path:
+        return self.root / "staging"
+
+    @property
+    def outcomes(self) -> Path:
+        return self.root / "outcomes"
+
+
+@dataclass(frozen=True)
+class Staged:
+    """Where one video's results wait until the feature rule moves them."""
+
+    feature: Path
+
+    @property
+    def record(self) -> Path:
+        return self.feature.with_name(self.feature.name + ".json")
+
+    @property
+    def reason(self) -> Path:
+        return self.feature.with_name(self.feature.name + ".reason")
+
+
+def too_short(frames: int, clip_length: int) -> str:
+    """Why a short video is skipped."""
+    return f"too short: {frames} frames, a snippet needs more than {clip_length}"
+
+
+def unreadable(reason: str) -> str:
+    """Why a video that no decoder can read is skipped."""
+    return f"unreadable: {reason}"
+
+
+def staged(staging: Path, entry: dict[str, Any], fingerprint: str) -> Record | None:
+    """The record of a video of a bundle that is already done, or None.
+
+    `entry` is the video's entry in the bundle file. Only success counts: what failed is tried again.
+    """
+    place = Staged(staging / entry["feature"])
+    try:
+        record = json.loads(place.record.read_text())
+    except (OSError, ValueError):
+        return None
+    fits = fits_video(record, entry["digest"], fingerprint) and record.get("status") == OK
+    return record if fits and feature_is(record, place.feature) else None
+
+
+def fits_video(record: Record, digest: str, fingerprint: str) -> bool:
+    """Whether the record is of a video with this content under settings with this fingerprint."""
+    return record.get("digest") == digest and record.get("fingerprint") == fingerprint
+
+
+def feature_is(record: Record, feature: Path) -> bool:
+    """Whether the file is the one of the record: same size and time of writing, or else the same content."""
+    try:
+        stat = feature.stat()
+    except OSError:
+        return False
+    if stat.st_size != record.get("feature_size"):
+        return False
+    return stat.st_mtime_ns == record.get("feature_mtime_ns") or file_sha256(feature) == record.get("feature_sha256")
+
+
+def stage(place: Staged, record: Record) -> None:
+    """Write the record of a video that is done; its feature, if any, is in place already."""
+    if record["status"] == OK:
+        stat = place.feature.stat()
+        record |= {
+            "feature_size": stat.st_size,
+            "feature_mtime_ns": stat.st_mtime_ns,
+            "feature_sha256": file_sha256(place.feature),
+        }
+        place.reason.unlink(missing_ok=True)
+    else:
+        place.feature.unlink(missing_ok=True)
+        write_atomically(place.reason, f"{record['video']}: {record['status']}: {record['reason']}\n")
+    write_atomically(place.record, json.dumps(record))
+
+
+def write_outcomes(path: Path, records: Iterable[Record]) -> None:
+    """Write a bundle's records, one JSON object a line."""
+    write_atomically(path, "".join(json.dumps(record) + "\n" for record in records))
+
+
+def read_outcomes(folder: Path) -> dict[str, Record]:
+    """The newest record of each video, by its path under the videos tree.
+
+    Lines that are no records, as a crash of the machine can leave them, are passed over.
+    """
+    newest: dict[str, Record] = {}
+    for path in sorted(folder.glob("*.jsonl")):
+        for line in path.read_text().splitlines():
+            try:
+                record = json.loads(line)
+                video, finished = record["video"], record["finished"]
+            except (ValueError, TypeError, KeyError):
+                continue
+            if video not in newest or finished >= newest[video]["finished"]:
+                newest[video] = record
+    return newest
+
+
+def write_atomically(path: Path, text: str) -> None:
+    """Write a text file so that readers see the old content or the new, never a part."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    part = path.with_name(f"{path.name}.{os.getpid()}.part")
+    try:
+        with part.open("w") as file:
+            file.write(text)
+            file.flush()
+            os.fsync(file.fileno())
+        part.replace(path)
+    finally:
+        part.unlink(missing_ok=True)

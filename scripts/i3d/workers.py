@@ -1,0 +1,172 @@
+"""Child processes that may hang, eat memory or crash on a hostile video, and be killed for it.
+
+A worker is `python -m <module>`: a fresh interpreter, because a fork would share the decoders' threads and a spawn
+would import Snakemake's main module again. Parent and child exchange small JSON messages through a socket and large data
+through anonymous shared memory, whose first page holds the child's progress counter and the number of threads it may
+use. A killed worker leaves nothing behind, and one whose parent dies is killed by the kernel (on Linux) or finds its
+socket closed.
+
+This module stays light (no NumPy): planning imports it.
+"""
+
+import contextlib
+import ctypes
+import json
+import mmap
+import os
+import resource
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterable, Iterator, Sequence
+from multiprocessing.connection import Connection, wait
+from pathlib import Path
+from typing import Any
+
+SCRIPTS = Path(__file__).resolve().parents[1]
+SHARED_HEADER_BYTES = mmap.PAGESIZE
+PROGRESS, THREADS = 0, 1  # places of the int64 counters in the header
+PR_SET_PDEATHSIG = 1  # linux/prctl.h
+TICK_SECONDS = 0.25  # how often the watchdog looks
+
+
+class Worker:
+    """The parent's end of one child process.
+
+    `module` is run with `python -m`, `memory_mb` bounds its resident memory (`fault` watches it, with a hard limit on
+    its data segment behind), `stall_seconds` is how long it may go without progress, `shared_bytes` is the size of
+    the shared memory after the header.
+    """
+
+    def __init__(self, module: str, *, memory_mb: int, stall_seconds: float, shared_bytes: int = 0) -> None:
+        self._memory_mb = memory_mb
+        self._stall_seconds = stall_seconds
+        self._stalled = 0.0
+        self._seen_progress = 0
+        ours, theirs = socket.socketpair()
+        with theirs, tempfile.TemporaryFile() as file:
+            file.truncate(SHARED_HEADER_BYTES + shared_bytes)
+            self.shared = mmap.mmap(file.fileno(), 0)
+            numbers = (theirs.fileno(), file.fileno(), os.getpid(), memory_mb)
+            self._process = subprocess.Popen(
+                [sys.executable, "-m", module, *map(str, numbers)],
+                cwd=SCRIPTS,  # where `-m` looks first
+                env={**os.environ, "OPENBLAS_NUM_THREADS": "1"},  # 64 idle threads would count as memory
+                stdin=subprocess.DEVNULL,
+                stdout=2,  # our standard output may be the frame stream
+                pass_fds=numbers[:2],
+                process_group=0,  # Ctrl-C is for the parent, which then kills its workers
+            )
+        self._header = memoryview(self.shared)[:SHARED_HEADER_BYTES].cast("q")
+        self.connection = Connection(ours.detach())
+
+    def send(self, message: dict[str, Any]) -> None:
+        """Send a message; a dead child is not an error here but the next thing that `receive_any` tells."""
+        with contextlib.suppress(OSError):
+            self.connection.send_bytes(json.dumps(message).encode())
+        self._stalled = 0.0
+
+    def receive(self) -> dict[str, Any] | None:
+        """The next message, or None when the child has died."""
+        try:
+            return json.loads(self.connection.recv_bytes())
+        except (EOFError, OSError):
+            return None
+
+    def allow_threads(self, count: int) -> None:
+        """Let the child use so many threads from now on."""
+        self._header[THREADS] = count
+
+    def fault(self, waited: float) -> str | None:
+        """Why this worker must be killed, if it must.
+
+        `waited` is how many seconds the caller has waited for its workers since it asked last: time in which the caller
+        did something else (a slow reader of the stream) must not count against a worker that waits for it.
+        """
+        progress = self._header[PROGRESS]
+        self._stalled = 0.0 if progress != self._seen_progress else self._stalled + waited
+        self._seen_progress = progress
+        if self._stalled > self._stall_seconds:
+            return f"no frame for {self._stall_seconds:g} s"
+        if self.resident_mb() > self._memory_mb:
+            return f"needs more than {self._memory_mb} MB of memory"
+        return None
+
+    def resident_mb(self) -> float:
+        """Resident memory in MB (2**20 bytes), 0 where the system does not say."""
+        try:
+            pages = int(Path("/proc", str(self._process.pid), "statm").read_text().split()[1])
+        except (OSError, IndexError):
+            return 0.0
+        return pages * mmap.PAGESIZE / 2**20
+
+    def epitaph(self) -> str:
+        """How a dead child died."""
+        code = self._process.wait()
+        return f"the decoder was killed by {signal.Signals(-code).name}" if code < 0 else f"the decoder exited ({code})"
+
+    def kill(self) -> None:
+        """End the child at once, whatever it does, and free what was shared with it."""
+        self._process.kill()
+        self._process.wait()
+        self.connection.close()
+
+    @property
+    def pid(self) -> int:
+        """The child's process id."""
+        return self._process.pid
+
+
+def receive_any(workers: Iterable[Worker], timeout: float) -> Iterator[tuple[Worker, dict[str, Any] | None]]:
+    """Wait until a worker says something or dies (message None), and yield one message of each that does."""
+    by_connection = {worker.connection: worker for worker in workers}
+    for connection in wait(list(by_connection), timeout):
+        worker = by_connection[connection]  # type: ignore[index]
+        yield worker, worker.receive()
+
+
+class Channel:
+    """The child's end: made from the arguments that `Worker` started it with."""
+
+    def __init__(self, arguments: Sequence[str]) -> None:
+        connection, memory, parent, memory_mb = map(int, arguments)
+        _die_with(parent)
+        # Behind the parent's watch, against a leap between two looks: counts reserved memory too, hence the factor.
+        resource.setrlimit(resource.RLIMIT_DATA, (2 * memory_mb << 20, 2 * memory_mb << 20))
+        self.memory_mb = memory_mb
+        self._connection = Connection(connection)
+        self.shared = mmap.mmap(memory, 0)
+        self._header = memoryview(self.shared)[:SHARED_HEADER_BYTES].cast("q")
+
+    def receive(self) -> dict[str, Any]:
+        """The parent's next message; ends the process when there is no parent any more."""
+        try:
+            return json.loads(self._connection.recv_bytes())
+        except (EOFError, OSError):
+            os._exit(0)
+
+    def send(self, message: dict[str, Any]) -> None:
+        """Send the parent a message; ends the process when there is no parent any more."""
+        try:
+            self._connection.send_bytes(json.dumps(message).encode())
+        except OSError:
+            os._exit(0)
+
+    def progress(self) -> None:
+        """Tell the watchdog that work goes on."""
+        self._header[PROGRESS] += 1
+
+    @property
+    def threads(self) -> int:
+        """How many threads the parent allows just now."""
+        return self._header[THREADS]
+
+
+def _die_with(parent: int) -> None:
+    """Have the kernel kill this process when its parent ends, even by SIGKILL."""
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+    if os.getppid() != parent:  # it died before we asked
+        os._exit(0)
