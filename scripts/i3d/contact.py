@@ -1,24 +1,25 @@
 """Contact sheets: a few frames of each subset as the network saw them, with the crops drawn."""
 
+import contextlib
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-import av
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 from matplotlib.patheffects import withStroke
-from PIL import Image
 
 from . import figures
+from .crops import CROP, FIVE_CROPS
 from .metadata import Row
+from .readers import Faults, Picture, UnreadableError, Video
+from .resize import resize
 from .stream import HEIGHT, WIDTH
 
-CROP = 224
-# Top left corners (x, y) in the 256x340 frame: top left, top right, centre, bottom left, bottom right.
-CORNERS = ((0, 0), (116, 0), (58, 16), (0, 32), (116, 32))
+# One per crop of crops.FIVE_CROPS. Crops side by side share edges: where one is dashed, both colours show.
 COLOURS = ("#e4572e", "#f3a712", "#ffffff", "#29bf12", "#2ec4ff")
+DASHES = ("-", (0, (4, 4)), "-", (0, (4, 4)), "-")
 SHOWN = 6  # videos on a sheet
 REACH = 1500  # frames decoded at most per video: a sheet must not decode an hour of film
 MOMENTS = (0.1, 0.5, 0.9)  # where the three frames lie
@@ -32,13 +33,10 @@ def pick(rows: Sequence[Row]) -> list[Row]:
 
 
 def decode(path: Path) -> Iterator[np.ndarray]:
-    """Frames of the video as uint8 (height, width, 3) RGB, in order, until the first that cannot be decoded."""
-    try:
-        with av.open(path) as container:
-            for frame in container.decode(video=0):
-                yield frame.to_ndarray(format="rgb24")
-    except (av.FFmpegError, IndexError):
-        return
+    """Frames as uint8 (height, width, 3) RGB, in order; none if the file is gone or no video."""
+    picture = Picture()
+    with contextlib.suppress(UnreadableError, OSError):
+        yield from (picture(frame) for frame in Video(path).decode(Faults()))
 
 
 def frames_at(path: Path, places: Sequence[int]) -> list[np.ndarray]:
@@ -47,7 +45,7 @@ def frames_at(path: Path, places: Sequence[int]) -> list[np.ndarray]:
     found = []
     for place, frame in enumerate(decode(path)):
         if place in wanted:
-            found.append(np.asarray(Image.fromarray(frame).resize((WIDTH, HEIGHT), Image.Resampling.LANCZOS)))
+            found.append(resize(frame))
         if place == last:
             break
     return found
@@ -59,9 +57,8 @@ def sheet(subset: str, rows: Sequence[Row], videos: Path, crops: int = 10) -> Fi
     columns = len(MOMENTS) + (2 if crops == 10 else 1)
     height = 0.85 + 1.75 * len(shown)
     total = sum(row.status == "ok" for row in rows)
-    note = f"{len(shown)} of {total} videos, frames resized to {WIDTH}x{HEIGHT}; numbers: places of the crops"
+    note = f"{len(shown)} of {total} videos, frames resized to {WIDTH}x{HEIGHT}; crops numbered as in the feature files"
     figure = figures.blank(subset, note, columns * 2.15 + 0.2, height)
-    figure.set_dpi(130)
     grid = figure.subplots(len(shown), columns, squeeze=False)
     for line, row in zip(grid, shown, strict=True):
         _line(line, row, videos, crops)
@@ -91,8 +88,10 @@ def _draw_crops(axes: Axes, frame: np.ndarray, numbers: dict[int, int]) -> None:
     """Draw crops by corner, each with its number in the corner that is its own."""
     axes.imshow(frame)
     for corner, number in numbers.items():
-        (x, y), colour = CORNERS[corner], COLOURS[corner]
-        axes.add_patch(Rectangle((x, y), CROP - 1, CROP - 1, fill=False, edgecolor=colour, linewidth=1.6))
+        (y, x), colour = FIVE_CROPS[corner], COLOURS[corner]
+        box = Rectangle((x, y), CROP - 1, CROP - 1, fill=False, edgecolor=colour, linewidth=1.6)
+        box.set(linestyle=DASHES[corner], zorder=2 + (DASHES[corner] != "-"))
+        axes.add_patch(box)
         right, bottom, centre = corner in (1, 4), corner in (3, 4), corner == 2
         axes.text(
             170 if centre else (x + CROP - 8 if right else x + 8),

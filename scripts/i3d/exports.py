@@ -18,7 +18,7 @@ from pathlib import Path, PurePosixPath
 import numpy as np
 
 from .errors import UserError
-from .metadata import Row
+from .metadata import Row, is_wanted
 
 # Places of our crops (top left, top right, centre, bottom left, bottom right, then the same mirrored) in each order.
 CROP_ORDERS = {
@@ -37,17 +37,13 @@ def select(rows: Iterable[Row], split: str, categories: Sequence[str] = ()) -> l
     `categories` keeps these categories only; empty: all. Raises UserError when nothing is left, or when a
     category says neither anomaly nor normal.
     """
-    chosen = [
-        row
-        for row in rows
-        if row.status == "ok" and row.split == split and (not categories or row.category in categories)
-    ]
+    chosen = [row for row in rows if row.split == split and is_wanted(row, categories)]
     if not chosen:
-        raise UserError(f"no video of the split {split!r} has features: check `subsets` and `lists: categories`.")
+        raise UserError(f"{split}: no video there has features; check `lists: categories`, and metadata.csv for what became of them")
     if unknown := sorted({row.category for row in chosen if row.label is None}):
         raise UserError(
-            f"the folders {_named(unknown)} of {split!r} say neither anomaly nor normal, so a list cannot be "
-            "ordered by label: name the wanted folders in `lists: categories`."
+            f"{split}: {_named(unknown)} says neither anomaly nor normal, and lists are ordered by label; name the folders "
+            "wanted in `lists: categories`"
         )
     return sorted(chosen, key=lambda row: (-(row.label or 0), row.video))
 
@@ -56,7 +52,7 @@ def list_lines(rows: Iterable[Row], root: Path) -> list[str]:
     """One feature path per line, in the given order. Raises UserError for a path that would break a line."""
     lines = [str(root / row.feature_file) for row in rows]
     if broken := [line for line in lines if len(line.splitlines()) != 1]:
-        raise UserError(f"a list holds one path per line, but {_named(broken)} has a line break: rename it.")
+        raise UserError(f"{_named(broken)}: a line break in a path, and lists hold one path per line; rename it")
     return lines
 
 
@@ -77,27 +73,27 @@ def read_annotations(path: Path) -> dict[str, list[Event]]:
             reader = csv.DictReader(file, skipinitialspace=True)
             needed = ("video_name", "start_annotation", "end_annotation")
             if missing := [name for name in needed if name not in (reader.fieldnames or ())]:
-                raise UserError(f"{path} has no column {', '.join(missing)} in its first line: add it.")
+                raise UserError(f"{path}: no column {', '.join(missing)} in the first line; add it")
             events: dict[str, list[Event]] = defaultdict(list)
             for row in reader:
                 _add_event(events, row, f"{path}, line {reader.line_num}")
     except FileNotFoundError:
-        raise UserError(f"{path} does not exist: correct `ground_truth: annotations`.") from None
+        raise UserError(f"{path}: no such file; correct `ground_truth: annotations`") from None
     return dict(events)
 
 
 def _add_event(events: dict[str, list[Event]], row: dict[str, str], place: str) -> None:
     if (row.get("second_event") or "0").strip() not in ("", "0"):
-        raise UserError(f"{place}: second_event is not read; give every event a row of its own.")
+        raise UserError(f"{place}: second_event is not read; give every event a row of its own")
     try:
         first, last = int(row["start_annotation"]), int(row["end_annotation"])
     except (TypeError, ValueError):
-        raise UserError(f"{place}: start_annotation and end_annotation must be whole frame numbers.") from None
+        raise UserError(f"{place}: start_annotation and end_annotation must be whole frame numbers") from None
     name = row["video_name"].strip()
     if first < 0 and last < 0:
         events[name] += []
     elif last < first:
-        raise UserError(f"{place}: the event of {name} ends (frame {last}) before it starts (frame {first}).")
+        raise UserError(f"{place}: the event of {name} ends (frame {last}) before it starts (frame {first}); correct it")
     else:
         events[name].append((first, last))
 
@@ -112,12 +108,12 @@ def match_annotations(annotations: dict[str, list[Event]], rows: Iterable[Row], 
         for name in {row.video, PurePosixPath(row.video).name}:
             by_name[name].append(row)
     if unknown := [name for name in annotations if name not in by_name]:
-        raise UserError(f"the annotations name videos that are not in the tree: {_named(unknown, len(unknown))}.")
+        raise UserError(f"{_named(unknown, len(unknown))}: annotated, but no such video is in metadata.csv; correct the annotations")
     matched: dict[str, list[Event]] = {}
     for name, events in annotations.items():
         fits = [row.video for row in by_name[name] if row.split == split]
         if len(fits) > 1:
-            raise UserError(f"the annotated name {name} fits {_named(fits)}: write the path below the videos tree.")
+            raise UserError(f"{name}: this annotated name fits {_named(fits)}; write the path below the videos tree")
         for video in fits:
             matched[video] = matched.get(video, []) + events
     return matched
@@ -166,7 +162,7 @@ def _own_frames(event: Event, row: Row) -> Event:
     if row.resample_fps is None:
         return event
     if not row.fps:
-        raise UserError(f"{row.video} was resampled but its own frame rate is unknown: its events cannot be placed.")
+        raise UserError(f"{row.video}: its own frame rate is unknown, so its events cannot be mapped to {row.resample_fps:g} fps; take it out")
     return resampled(event, row.fps, row.resample_fps)
 
 
@@ -179,37 +175,38 @@ def crop_stem(row: Row) -> str:
     if row.label == 0 and "Normal" not in stem:
         return f"Normal_{stem}"
     if row.label == 1 and "Normal" in stem:
-        raise UserError(f"{row.video} is an anomaly, but UR-DMU reads `Normal` in its name as its label: rename it.")
+        raise UserError(f"{row.video}: an anomaly, but UR-DMU takes `Normal` in a name for the label; rename it")
     return stem
 
 
-def write_crops(rows: Iterable[Row], features: Path, folder: Path, order: str) -> list[list[Path]]:
-    """Write each video's crops to `folder/<category>/<name>__<crop>.npy`, float32 (snippets, 2048).
-
-    Returns the paths per video. Raises UserError when two videos want one name.
-    """
-    written: list[list[Path]] = []
+def crop_paths(rows: Iterable[Row], folder: Path) -> list[list[Path]]:
+    """Per video the paths `folder/<category>/<name>__<crop>.npy`. Raises UserError when two videos want one name."""
     owner: dict[Path, str] = {}
+    paths = []
     for row in rows:
-        target = folder / PurePosixPath(row.feature_file).relative_to(row.split).parent / crop_stem(row)
-        if target in owner:
-            raise UserError(f"{owner[target]} and {row.video} both want {target}__0.npy: rename one.")
-        owner[target] = row.video
-        target.parent.mkdir(parents=True, exist_ok=True)
+        stem = folder / PurePosixPath(row.feature_file).relative_to(row.split).parent / crop_stem(row)
+        if stem in owner:
+            raise UserError(f"{owner[stem]} and {row.video} both want {stem}__0.npy; rename one")
+        owner[stem] = row.video
+        paths.append([stem.with_name(f"{stem.name}__{crop}.npy") for crop in range(row.crops or 0)])
+    return paths
+
+
+def write_crops(rows: Sequence[Row], features: Path, folder: Path, order: str) -> None:
+    """Write each video's crops to its `crop_paths`, float32 (snippets, 2048); a single crop has no order."""
+    for row, paths in zip(rows, crop_paths(rows, folder), strict=True):
         array = _load(features / row.feature_file)
-        places = CROP_ORDERS[order] if array.shape[1] == 10 else range(array.shape[1])
-        paths = [target.with_name(f"{target.name}__{number}.npy") for number in range(len(places))]
+        places = CROP_ORDERS[order] if len(paths) == len(CROP_ORDERS[order]) else range(len(paths))
         for path, place in zip(paths, places, strict=True):
+            path.parent.mkdir(parents=True, exist_ok=True)
             np.save(path, np.ascontiguousarray(array[:, place]))
-        written.append(paths)
-    return written
 
 
 def ur_dmu_lines(files: Iterable[Sequence[Path]]) -> list[str]:
     """One crop file per line, a video's crops together. Raises UserError for a space, where UR-DMU cuts lines."""
     lines = [str(path) for paths in files for path in paths]
     if broken := [line for line in lines if len(line.split()) != 1]:
-        raise UserError(f"UR-DMU cuts the lines of its list at spaces: rename {_named(broken)} or leave `ur_dmu` out.")
+        raise UserError(f"{_named(broken)}: UR-DMU cuts the lines of its list at spaces; rename the video or move the folder")
     return lines
 
 
@@ -227,7 +224,7 @@ def _load(path: Path) -> np.ndarray:
     try:
         return np.load(path, mmap_mode="r", allow_pickle=False)
     except FileNotFoundError:
-        raise UserError(f"{path} is gone though the table lists it: run the workflow again.") from None
+        raise UserError(f"{path}: gone, though metadata.csv lists it; run the workflow again") from None
 
 
 def _snippets(path: Path) -> int:

@@ -18,6 +18,7 @@ STATUS_COLOURS = {"ok": "#4b8f8c", "skipped": "#c3cad0", "failed": "#c8553d"}
 LABEL_COLOURS = {1: "#c07f2d", 0: "#3f6ea3", None: "#8d979e"}
 LABEL_NAMES = {1: "anomaly", 0: "normal", None: "no label"}
 WIDTH = 9.6  # inches; the report shows an SVG at its own size
+DPI = 150  # of pictures and of what an SVG holds as pixels
 NAMED = 8  # outliers that the magnitude figure names
 Numbers = Sequence[float] | np.ndarray
 LOG_FROM = 50  # largest by smallest value from which an axis is logarithmic
@@ -163,10 +164,11 @@ def similarity(pairs: Sequence[Neighbour], split: str = "test") -> Figure:
     figure = blank(title, f"cosine of mean features, each {split} video with its nearest elsewhere")
     (axes,) = _axes(figure)
     if pairs:
-        edges = np.linspace(min(values.min(), NEAR_COPY - 0.05), 1, 41)
-        bars = axes.hist(np.clip(values, None, 1), bins=edges, color=LABEL_COLOURS[0])[2]
-        for bar, edge in zip(bars, edges, strict=False):  # one edge more than bars
-            bar.set_facecolor(STATUS_COLOURS["failed"] if edge >= NEAR_COPY else LABEL_COLOURS[0])
+        low = min(float(values.min()), NEAR_COPY - 0.05)
+        step = (1 - NEAR_COPY) / 2
+        edges = np.arange(1, low - step, -step)[::-1].tolist()
+        for part, colour in ((values < NEAR_COPY, LABEL_COLOURS[0]), (values >= NEAR_COPY, STATUS_COLOURS["failed"])):
+            axes.hist(np.minimum(values[part], 1), bins=edges, color=colour)
         axes.axvline(NEAR_COPY, color=FAINT, linewidth=0.9, linestyle="--")
         axes.annotate(
             f"near copy from {NEAR_COPY}", (NEAR_COPY, 1), xycoords=("data", "axes fraction"), xytext=(-5, -2),
@@ -179,7 +181,7 @@ def similarity(pairs: Sequence[Neighbour], split: str = "test") -> Figure:
 
 def blank(title: str, note: str, width: float = WIDTH, height: float = 4.2) -> Figure:
     """A figure of `width` x `height` inches with its title and a grey line below it."""
-    figure = Figure(figsize=(width, height))
+    figure = Figure(figsize=(width, height), dpi=DPI)
     figure.set_layout_engine(ConstrainedLayoutEngine(rect=(0.01, 0, 0.98, 1 - 0.75 / height), w_pad=0.05, h_pad=0.05))
     figure.text(0.02, 1 - 0.18 / height, title, fontsize=14, fontweight="bold", va="top")
     figure.text(0.02, 1 - 0.48 / height, note, color=FAINT, va="top")
@@ -208,7 +210,7 @@ def _histogram(axes: Axes, rows: Sequence[Row], value: Callable[[Row], float | N
         )
         _log_if_wide(axes, "x", everything)
         axes.yaxis.set_major_locator(MaxNLocator(integer=True))
-        axes.legend(loc="upper right")
+        axes.legend(loc="lower right", bbox_to_anchor=(1.02, 0.98), ncols=len(groups))
 
 
 def _wide(values: Numbers) -> bool:

@@ -10,8 +10,9 @@ import numpy as np
 
 from .errors import UserError
 from .metadata import Row
+from .outcomes import FAILED, OK, SKIPPED
 
-STATUSES = ("ok", "skipped", "failed")
+STATUSES = (OK, SKIPPED, FAILED)
 OUTLIER_Z = 3.5  # as robust_z's authors advise
 FEW = 5  # fewer videos than this have no meaningful spread
 BLOCK = 1024  # videos per matrix product: bounds its memory
@@ -64,11 +65,11 @@ def measure(rows: Iterable[Row], features: Path, threads: int = 1) -> Statistics
 
     Raises UserError for a feature that the table lists but that is gone or of another width.
     """
-    finished = [row for row in rows if row.status == "ok"]
+    finished = [row for row in rows if row.status == OK]
     with ThreadPoolExecutor(threads) as pool:
         measured = list(pool.map(lambda row: _measure(features / row.feature_file), finished))
     if len({len(mean) for mean, _ in measured}) > 1:
-        raise UserError(f"the features below {features} are not of one width: extract them with one model.")
+        raise UserError(f"{features}: features of different widths; extract all with one model")
     pooled = np.array([mean for mean, _ in measured], np.float32).reshape(len(finished), -1)
     return Statistics(finished, pooled, np.array([norm for _, norm in measured], np.float64))
 
@@ -77,7 +78,7 @@ def _measure(path: Path) -> tuple[np.ndarray, float]:
     try:
         array = np.load(path, allow_pickle=False)
     except FileNotFoundError:
-        raise UserError(f"{path} is gone though the table lists it: run the workflow again.") from None
+        raise UserError(f"{path}: gone, though metadata.csv lists it; run the workflow again") from None
     return array.mean(axis=(0, 1), dtype=np.float64), float(np.linalg.norm(array, axis=2).mean(dtype=np.float64))
 
 

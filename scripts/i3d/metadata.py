@@ -1,12 +1,14 @@
 """metadata.csv as its readers want it: the exports and the report."""
 
-import csv
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from . import tables
 from .errors import UserError
+from .outcomes import OK
 
-REQUIRED = ("video", "feature_file", "status", "split", "category", "label", "snippets", "fps")
+REQUIRED = ("video", "feature_file", "status", "split", "category", "label", "snippets", "crops", "fps")
 
 
 @dataclass(frozen=True)
@@ -21,6 +23,7 @@ class Row:
     category: str
     label: int | None
     snippets: int | None
+    crops: int | None
     frames: int | None
     fps: float | None
     resample_fps: float | None
@@ -37,18 +40,24 @@ class Row:
 def read_metadata(path: Path) -> list[Row]:
     """Read `path`, one Row per video, in the table's order.
 
-    Raises UserError when the file is missing, is not such a table, or holds no video.
+    Raises UserError when the file is missing, holds no video or lacks a column.
     """
-    try:
-        with path.open(newline="", encoding="utf-8") as file:
-            table = list(csv.DictReader(file))
-    except FileNotFoundError:
-        raise UserError(f"{path} does not exist: run the workflow first, it writes this table.") from None
+    table = tables.read_metadata(path)
     if not table:
-        raise UserError(f"{path} lists no video: run the workflow first.")
+        raise UserError(f"{path}: no such table, or an empty one; run the workflow first, it writes it")
     if missing := [column for column in REQUIRED if column not in table[0]]:
-        raise UserError(f"{path} has no column {', '.join(missing)}: let the workflow write it again.")
+        raise UserError(f"{path}: no column {', '.join(missing)}; let the workflow write the table again")
     return [_row(cells) for cells in table]
+
+
+def splits(rows: Iterable[Row], categories: Sequence[str] = ()) -> list[str]:
+    """The splits that have features, sorted; of these `categories` only, unless empty."""
+    return sorted({row.split for row in rows if is_wanted(row, categories)} - {""})
+
+
+def is_wanted(row: Row, categories: Sequence[str] = ()) -> bool:
+    """Whether the row has a feature and is of one of `categories`, or they are empty."""
+    return row.status == OK and (not categories or row.category in categories)
 
 
 def _row(cells: dict[str, str]) -> Row:
@@ -69,6 +78,7 @@ def _row(cells: dict[str, str]) -> Row:
         category=cells["category"],
         label=integer("label"),
         snippets=integer("snippets"),
+        crops=integer("crops"),
         frames=integer("frames_decoded"),
         fps=number("fps"),
         resample_fps=number("resample_fps"),
