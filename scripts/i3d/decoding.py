@@ -25,7 +25,7 @@ import numpy as np
 from . import readers
 from .resize import resize
 from .stream import FRAME_BYTES, FRAME_SHAPE, StreamWriter
-from .workers import SHARED_HEADER_BYTES, TICK_SECONDS, Channel, Worker, receive_any
+from .workers import SHARED_HEADER_BYTES, Channel, Crew, Worker
 
 BLOCKS, BLOCK_FRAMES = 4, 16  # 16.7 MB per worker
 BLOCKS_BYTES = BLOCKS * BLOCK_FRAMES * FRAME_BYTES
@@ -70,60 +70,45 @@ def decode_videos(
     """
     reason = None if settings.decoder == "decord" else "asked for"
     waiting = deque(Try(place, name, path.absolute(), reason) for place, name, path in videos)
-    _Pool(waiting, writer, settings, module).run()
+    _Run(waiting, writer, settings, module).run()
 
 
-class _Pool:
-    """As many workers as threads, fed from a queue of tries."""
+class _Run:
+    """Feeds a crew of as many workers as threads from a queue of tries, and writes what they deliver."""
 
     def __init__(self, waiting: deque[Try], writer: StreamWriter, settings: Settings, module: str) -> None:
         self._waiting = waiting
         self._writer = writer
         self._settings = settings
-        self._module = module
-        self._idle: list[Worker] = []
-        self._busy: dict[Worker, Try] = {}
-
-    def run(self) -> None:
-        try:
-            while self._waiting or self._busy:
-                self._start_tries()
-                asked = time.monotonic()
-                messages = list(receive_any(self._busy, TICK_SECONDS))
-                waited = time.monotonic() - asked
-                for worker, message in messages:
-                    if message is None:
-                        self._lost(worker, worker.epitaph())
-                    else:
-                        self._handle(worker, message)
-                for worker in list(self._busy):
-                    if fault := worker.fault(waited):
-                        self._lost(worker, fault)
-        finally:
-            for worker in [*self._busy, *self._idle]:
-                worker.kill()
-
-    def _start_tries(self) -> None:
-        while self._waiting and len(self._busy) < self._settings.threads:
-            attempt = self._waiting.popleft()
-            worker = self._idle.pop() if self._idle else self._new_worker()
-            attempt.began = time.monotonic()
-            self._busy[worker] = attempt
-            worker.send({"path": str(attempt.path), "reason": attempt.reason, "fps": self._settings.fps})
-        for worker in self._busy:
-            worker.allow_threads(max(1, self._settings.threads // len(self._busy)))
-
-    def _new_worker(self) -> Worker:
-        settings = self._settings
-        return Worker(
-            self._module,
-            memory_mb=settings.memory_mb,
-            stall_seconds=settings.stall_seconds,
-            shared_bytes=BLOCKS_BYTES,
+        self._crew: Crew[Try] = Crew(
+            lambda: Worker(
+                module,
+                memory_mb=settings.memory_mb,
+                stall_seconds=settings.stall_seconds,
+                shared_bytes=BLOCKS_BYTES,
+            )
         )
 
-    def _handle(self, worker: Worker, message: dict[str, Any]) -> None:
-        attempt = self._busy[worker]
+    def run(self) -> None:
+        with self._crew as crew:
+            while self._waiting or crew.busy:
+                self._start_tries()
+                for worker, attempt, event in crew.events():
+                    if isinstance(event, str):
+                        self._lost(attempt, event)
+                    else:
+                        self._handle(worker, attempt, event)
+
+    def _start_tries(self) -> None:
+        crew, threads = self._crew, self._settings.threads
+        while self._waiting and len(crew.busy) < threads:
+            attempt = self._waiting.popleft()
+            attempt.began = time.monotonic()
+            crew.give(attempt, {"path": str(attempt.path), "reason": attempt.reason, "fps": self._settings.fps})
+        for worker in crew.busy:
+            worker.allow_threads(threads // len(crew.busy))
+
+    def _handle(self, worker: Worker, attempt: Try, message: dict[str, Any]) -> None:
         match message:
             case {"decoder": decoder}:
                 attempt.decoder = decoder
@@ -135,16 +120,10 @@ class _Pool:
                 attempt.frames += count
                 worker.send({"free": block})
             case {"end": result}:
-                del self._busy[worker]
+                self._crew.done(worker)
                 self._end(attempt, result)
-                if worker.resident_mb() > self._settings.memory_mb / 2:  # decord leaks
-                    worker.kill()
-                else:
-                    self._idle.append(worker)
 
-    def _lost(self, worker: Worker, reason: str) -> None:
-        attempt = self._busy.pop(worker)
-        worker.kill()
+    def _lost(self, attempt: Try, reason: str) -> None:
         if attempt.decoder == "decord":
             log.warning("%s: decord: %s; trying PyAV", attempt.name, reason)
             self._waiting.appendleft(Try(attempt.video, attempt.name, attempt.path, f"decord: {reason}"))
@@ -299,7 +278,7 @@ class VideoDecoder:
             frames = readers.resample(video.timed(frames), self._fps)
         self._send("pyav", map(readers.Picture(), frames), video.rate, declared)
         if not self._frames:
-            raise readers.UnreadableError("no frame could be decoded")
+            raise readers.UnreadableError(readers.NOTHING_DECODED)
         return faults.words(declared)
 
     def _ticking(self, frames: Iterable[T]) -> Iterator[T]:

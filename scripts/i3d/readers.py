@@ -55,6 +55,7 @@ DECORD_MIN_WIDTH = 64  # below, it takes the padding of a row for more channels
 # decord decodes ahead without bound. Up to this picture (CIF) little piles up; larger videos must fit as a whole.
 DECORD_SMALL_PIXELS = 352 * 288
 DECORD_BASE_MB = 256  # interpreter, libraries, shared blocks
+NOTHING_DECODED = "no frame could be decoded"
 MAX_GAP_SECONDS = 3600  # a longer hole between two timestamps is damage, and would be filled with copies
 
 
@@ -337,19 +338,29 @@ def _why_not_open(path: Path, error: Exception) -> str:
     return "not a video that FFmpeg knows"
 
 
-def _lacks_moov(path: Path) -> bool:
-    """Whether a file is MP4 or QuickTime without its index: walks the top-level boxes (ISO/IEC 14496-12, 4.2)."""
+def mp4_boxes(path: Path) -> tuple[list[bytes], bool]:
+    """The top-level boxes of an MP4 or QuickTime file, and whether the file ends before they do.
+
+    ISO/IEC 14496-12, 4.2. Reads a few bytes of each box; of another kind of file the result means nothing.
+    """
+    kinds, end, size = [], 0, path.stat().st_size
     with path.open("rb") as file:
-        seen = []
-        while len(head := file.read(16)) >= 8 and head[4:8].isalnum():
-            size, kind = struct.unpack(">I4s", head[:8])
-            seen.append(kind)
-            if size == 1 and len(head) == 16:
-                (size,) = struct.unpack(">Q", head[8:])
-            if size < 8:
+        while len(head := file.read(16)) >= 8:
+            length, kind = struct.unpack(">I4s", head[:8])
+            if length == 1 and len(head) == 16:
+                (length,) = struct.unpack(">Q", head[8:])
+            if length < 8:  # 0: up to the end of the file
+                end = size
                 break
-            file.seek(size - len(head), os.SEEK_CUR)
-    return bool(seen) and seen[0] in (b"ftyp", b"mdat", b"wide", b"free", b"skip") and b"moov" not in seen
+            kinds.append(kind)
+            end += length
+            file.seek(end)
+    return kinds, end > size
+
+
+def _lacks_moov(path: Path) -> bool:
+    kinds, _ = mp4_boxes(path)
+    return bool(kinds) and kinds[0] in (b"ftyp", b"mdat", b"wide", b"free", b"skip") and b"moov" not in kinds
 
 
 def _pictures_in_motion(container: InputContainer) -> list[VideoStream]:

@@ -1,10 +1,10 @@
 """Child processes that may hang, eat memory or crash on a hostile video, and be killed for it.
 
 A worker is `python -m <module>`: a fresh interpreter, because a fork would share the decoders' threads and a spawn
-would import Snakemake's main module again. Parent and child exchange small JSON messages through a socket and large data
-through anonymous shared memory, whose first page holds the child's progress counter and the number of threads it may
-use. A killed worker leaves nothing behind, and one whose parent dies is killed by the kernel (on Linux) or finds its
-socket closed.
+would import Snakemake's main module again. Parent and child exchange small JSON messages through a socket and large
+data through anonymous shared memory, whose first page holds the child's progress counter and the number of threads it
+may use. A killed worker leaves nothing behind, and one whose parent dies is killed by the kernel (on Linux) or finds
+its socket closed.
 
 This module stays light (no NumPy): planning imports it.
 """
@@ -20,10 +20,13 @@ import socket
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterable, Iterator, Sequence
+import time
+from collections.abc import Callable, Iterator, Sequence
 from multiprocessing.connection import Connection, wait
 from pathlib import Path
-from typing import Any
+from typing import Any, Generic, Self, TypeVar
+
+Task = TypeVar("Task")
 
 SCRIPTS = Path(__file__).resolve().parents[1]
 SHARED_HEADER_BYTES = mmap.PAGESIZE
@@ -41,7 +44,7 @@ class Worker:
     """
 
     def __init__(self, module: str, *, memory_mb: int, stall_seconds: float, shared_bytes: int = 0) -> None:
-        self._memory_mb = memory_mb
+        self.memory_mb = memory_mb
         self._stall_seconds = stall_seconds
         self._stalled = 0.0
         self._seen_progress = 0
@@ -63,7 +66,7 @@ class Worker:
         self.connection = Connection(ours.detach())
 
     def send(self, message: dict[str, Any]) -> None:
-        """Send a message; a dead child is not an error here but the next thing that `receive_any` tells."""
+        """Send a message. That the child has died is no error here: `receive` tells."""
         with contextlib.suppress(OSError):
             self.connection.send_bytes(json.dumps(message).encode())
         self._stalled = 0.0
@@ -90,8 +93,8 @@ class Worker:
         self._seen_progress = progress
         if self._stalled > self._stall_seconds:
             return f"no frame for {self._stall_seconds:g} s"
-        if self.resident_mb() > self._memory_mb:
-            return f"needs more than {self._memory_mb} MB of memory"
+        if self.resident_mb() > self.memory_mb:
+            return f"needs more than {self.memory_mb} MB of memory"
         return None
 
     def resident_mb(self) -> float:
@@ -119,12 +122,55 @@ class Worker:
         return self._process.pid
 
 
-def receive_any(workers: Iterable[Worker], timeout: float) -> Iterator[tuple[Worker, dict[str, Any] | None]]:
-    """Wait until a worker says something or dies (message None), and yield one message of each that does."""
-    by_connection = {worker.connection: worker for worker in workers}
-    for connection in wait(list(by_connection), timeout):
-        worker = by_connection[connection]  # type: ignore[index]
-        yield worker, worker.receive()
+class Crew(Generic[Task]):
+    """Workers with the task that each is at; a context manager that leaves no worker behind."""
+
+    def __init__(self, hire: Callable[[], Worker]) -> None:
+        self._hire = hire
+        self._idle: list[Worker] = []
+        self.busy: dict[Worker, Task] = {}
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for worker in [*self.busy, *self._idle]:
+            worker.kill()
+
+    def give(self, task: Task, message: dict[str, Any]) -> None:
+        """Put a worker, a new one if none is idle, to a task by sending it the message."""
+        worker = self._idle.pop() if self._idle else self._hire()
+        self.busy[worker] = task
+        worker.send(message)
+
+    def done(self, worker: Worker) -> None:
+        """The worker has finished its task; one that kept half of its memory is let go."""
+        del self.busy[worker]
+        if worker.resident_mb() > worker.memory_mb / 2:
+            worker.kill()
+        else:
+            self._idle.append(worker)
+
+    def events(self) -> Iterator[tuple[Worker, Task, dict[str, Any] | str]]:
+        """Wait for a moment; yield what workers say, and of each that was lost the reason (it is gone by then).
+
+        A worker is lost when it dies, makes no progress or needs too much memory.
+        """
+        began = time.monotonic()
+        speakers = {worker.connection: worker for worker in self.busy}
+        ready = wait(list(speakers), TICK_SECONDS)
+        waited = time.monotonic() - began
+        for connection in ready:
+            worker = speakers[connection]  # type: ignore[index]
+            message = worker.receive()
+            yield (worker, self.busy[worker], message) if message is not None else self._lose(worker, worker.epitaph())
+        for worker in list(self.busy):
+            if fault := worker.fault(waited):
+                yield self._lose(worker, fault)
+
+    def _lose(self, worker: Worker, reason: str) -> tuple[Worker, Task, str]:
+        worker.kill()
+        return worker, self.busy.pop(worker), reason
 
 
 class Channel:
