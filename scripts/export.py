@@ -4,6 +4,7 @@ import argparse
 import csv
 import json
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -25,22 +26,30 @@ def write_ground_truth(args: argparse.Namespace) -> None:
     table = read_metadata(args.metadata)
     rows = exports.select(table, args.split, args.categories)
     events = exports.match_annotations(exports.read_annotations(args.annotations), table, args.split)
-    truth, warnings = exports.ground_truth(rows, events, args.features, args.frequency)
+    truth, warnings = exports.ground_truth(rows, events, args.metadata.parent, args.frequency)
     for warning in warnings:
         print(f"warning: {warning}", file=sys.stderr)
     np.save(args.output, truth)
 
 
 def write_crops(args: argparse.Namespace) -> None:
-    """One file per crop for one split, with the lists of the loaders asked for."""
+    """One file per crop for one split."""
     rows = exports.select(read_metadata(args.metadata), args.split, args.categories)
-    files = exports.write_crops(rows, args.features, args.output, args.order)
-    files = [[args.root / path.relative_to(args.output) for path in paths] for paths in files]
-    if args.ur_dmu:
-        write_lines(args.ur_dmu, exports.ur_dmu_lines(files))
-    if args.vadclip:
-        with args.vadclip.open("w", newline="", encoding="utf-8") as file:
-            csv.writer(file, lineterminator="\n").writerows(exports.vadclip_rows(rows, files, args.crop))
+    exports.write_crops(rows, args.metadata.parent, args.output, args.order)
+
+
+def write_ur_dmu(args: argparse.Namespace) -> None:
+    """UR-DMU's list of one split's crop files."""
+    rows = exports.select(read_metadata(args.metadata), args.split, args.categories)
+    write_lines(args.output, exports.ur_dmu_lines(exports.crop_paths(rows, args.root)))
+
+
+def write_vadclip(args: argparse.Namespace) -> None:
+    """VadCLIP's CSV of one split's crop files."""
+    rows = exports.select(read_metadata(args.metadata), args.split, args.categories)
+    table = exports.vadclip_rows(rows, exports.crop_paths(rows, args.root), args.crop)
+    with args.output.open("w", newline="", encoding="utf-8") as file:
+        csv.writer(file, lineterminator="\n").writerows(table)
 
 
 def write_lines(path: Path, lines: list[str]) -> None:
@@ -51,31 +60,28 @@ def parse() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__)
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
 
-    shared = argparse.ArgumentParser(add_help=False)
-    shared.add_argument("--metadata", type=Path, required=True, help="the table metadata.csv")
-    shared.add_argument("--split", required=True, help="first folder below the videos tree, such as test")
-    shared.add_argument("--categories", nargs="*", default=[], help="last folders to keep; none: all")
-    shared.add_argument("--output", type=Path, required=True)
+    def command(name: str, run: Callable[[argparse.Namespace], None]) -> argparse.ArgumentParser:
+        added = commands.add_parser(name, help=run.__doc__, description=run.__doc__)
+        added.add_argument("--metadata", type=Path, required=True, help="metadata.csv, at the top of the features tree")
+        added.add_argument("--split", required=True, help="first folder under the videos tree, such as test")
+        added.add_argument("--categories", nargs="*", default=[], help="last folders to keep; none: all")
+        added.add_argument("--output", type=Path, required=True, help="what to write")
+        added.set_defaults(run=run)
+        return added
 
-    command = commands.add_parser("list", parents=[shared], help=write_list.__doc__)
-    command.add_argument("--root", type=Path, required=True, help="what a line has before train_val/...")
-    command.add_argument("--counts", type=Path, required=True, help="JSON: anomaly, normal, total")
-    command.set_defaults(run=write_list)
-
-    command = commands.add_parser("ground-truth", parents=[shared], help=write_ground_truth.__doc__)
-    command.add_argument("--annotations", type=Path, required=True, help="CSV of events, in frames")
-    command.add_argument("--features", type=Path, required=True, help="the features tree")
-    command.add_argument("--frequency", type=int, required=True, help="frames between snippet starts")
-    command.set_defaults(run=write_ground_truth)
-
-    command = commands.add_parser("crops", parents=[shared], help=write_crops.__doc__)
-    command.add_argument("--features", type=Path, required=True, help="the features tree")
-    command.add_argument("--root", type=Path, required=True, help="what a list's path has in place of --output")
-    command.add_argument("--order", choices=exports.CROP_ORDERS, default="original", help="order of the ten crops")
-    command.add_argument("--ur-dmu", type=Path, help="list to write for UR-DMU")
-    command.add_argument("--vadclip", type=Path, help="CSV to write for VadCLIP")
-    command.add_argument("--crop", type=int, help="put this crop alone into the CSV, for tests")
-    command.set_defaults(run=write_crops)
+    list_ = command("list", write_list)
+    list_.add_argument("--root", type=Path, required=True, help="what a line has before train_val/...")
+    list_.add_argument("--counts", type=Path, required=True, help="JSON to write: anomaly, normal, total")
+    truth = command("ground-truth", write_ground_truth)
+    truth.add_argument("--annotations", type=Path, required=True, help="CSV of events, in frames")
+    truth.add_argument("--frequency", type=int, required=True, help="frames between snippet starts")
+    crops = command("crops", write_crops)
+    crops.add_argument("--order", choices=exports.CROP_ORDERS, default="original", help="order of the ten crops")
+    ur_dmu = command("ur-dmu", write_ur_dmu)
+    vadclip = command("vadclip", write_vadclip)
+    for crop_list in (ur_dmu, vadclip):
+        crop_list.add_argument("--root", type=Path, required=True, help="where a trainer finds this split's crops")
+    vadclip.add_argument("--crop", type=int, help="put this crop alone into the CSV, as tests want it")
     return parser.parse_args()
 
 

@@ -12,7 +12,7 @@ from i3d.metadata import read_metadata
 def draw_figures(args: argparse.Namespace) -> None:
     """Figures and tables from metadata.csv and the features."""
     rows = read_metadata(args.metadata)
-    statistics = insight.measure(rows, args.features, args.threads)
+    statistics = insight.measure(rows, args.metadata.parent, args.threads)
     found = insight.outliers(statistics)
     pairs = insight.neighbours(statistics, args.split)
     for name, figure in {
@@ -60,11 +60,10 @@ def parse() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__)
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     shared = argparse.ArgumentParser(add_help=False)
-    shared.add_argument("--metadata", type=Path, required=True, help="the table metadata.csv")
+    shared.add_argument("--metadata", type=Path, required=True, help="metadata.csv, at the top of the features tree")
     shared.add_argument("--output", type=Path, required=True, help="folder to write to")
 
     command = commands.add_parser("figures", parents=[shared], help=draw_figures.__doc__)
-    command.add_argument("--features", type=Path, required=True, help="the features tree")
     command.add_argument("--split", default="test", help="split whose videos are compared with all others")
     command.add_argument("--threads", type=int, default=1, help="features read at once")
     command.set_defaults(run=draw_figures)

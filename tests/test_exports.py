@@ -15,7 +15,7 @@ from i3d.metadata import read_metadata
 
 SCRIPT = Path(__file__).parents[1] / "scripts" / "export.py"
 COLUMNS = (
-    *("video", "feature_file", "status", "reason", "snippets", "split", "category", "label"),
+    *("video", "feature_file", "status", "reason", "snippets", "crops", "split", "category", "label"),
     *("frames_decoded", "fps", "resample_fps", "seconds"),
 )
 
@@ -46,7 +46,9 @@ def write_tree(folder, crops=10, resample_fps="", listed=None):
             np.save(features / feature, array)
         split, *_, category, _ = video.split("/")
         status = "ok" if snippets else "skipped"
-        rows.append((video, feature, status, "", snippets, split, category, label, frames, fps, resample_fps, 1.5))
+        rows.append(
+            (video, feature, status, "", snippets, crops, split, category, label, frames, fps, resample_fps, 1.5)
+        )
     with (features / "metadata.csv").open("w", newline="") as file:
         csv.writer(file).writerows([COLUMNS, *rows])
     return features
@@ -137,7 +139,7 @@ def test_a_list_refuses_what_it_cannot_order_or_hold(tmp_path):
     with pytest.raises(UserError, match="street.*categories"):
         exports.select(rows, "test")
     assert [row.video for row in exports.select(rows, "test", ["anomaly"])] == ["test/anomaly/a.mp4"]
-    with pytest.raises(UserError, match="'train'"):
+    with pytest.raises(UserError, match="^train: no video"):
         exports.select(rows, "train")
     with pytest.raises(UserError, match="line break"):
         exports.list_lines(rows, Path("two\nlines"))
@@ -154,7 +156,7 @@ def test_ground_truth_is_sixteen_values_per_snippet_in_the_lists_order(features,
     out = tmp_path / "test_gt.npy"
     done = export(
         "ground-truth", "--metadata", features / "metadata.csv", "--split", "test", "--annotations", annotations,
-        "--features", features, "--frequency", 16, "--output", out,
+        "--frequency", 16, "--output", out,
     )  # fmt: skip
     assert (done.returncode, done.stderr) == (0, "")
     truth = np.load(out)  # as RTFM's test does: one value per frame, beside the repeated scores
@@ -226,10 +228,10 @@ def test_second_events_in_columns_are_refused(tmp_path):
 
 
 def test_missing_annotations_and_columns_are_named(tmp_path):
-    with pytest.raises(UserError, match="nowhere.csv does not exist"):
+    with pytest.raises(UserError, match="nowhere.csv: no such file"):
         exports.read_annotations(tmp_path / "nowhere.csv")
     (tmp_path / "x.csv").write_text("video_name,start\n")
-    with pytest.raises(UserError, match="no column start_annotation, end_annotation"):
+    with pytest.raises(UserError, match="no column start_annotation, end_annotation in"):
         exports.read_annotations(tmp_path / "x.csv")
 
 
@@ -255,31 +257,35 @@ def test_ground_truth_of_resampled_videos_is_mapped(tmp_path):
         truth_of(features, annotate(tmp_path, "a.mp4,30,49,x"))
 
 
+def export_crops(features, out, order="original", vadclip=()):
+    """The crops of the test split, UR-DMU's list and VadCLIP's CSV, by the script."""
+    table = ("--metadata", features / "metadata.csv", "--split", "test")
+    for name, *more in (
+        ("crops", "--output", out, "--order", order),
+        ("ur-dmu", "--output", f"{out}.list", "--root", out),
+        ("vadclip", "--output", f"{out}.csv", "--root", out, *vadclip),
+    ):
+        done = export(name, *table, *more)
+        assert done.returncode == 0, done.stderr
+
+
 def test_crop_files_load_as_ur_dmu_and_vadclip_do(features, tmp_path):
-    out = tmp_path / "crops" / "test"
-    ur_dmu, vadclip = tmp_path / "crops" / "test.list", tmp_path / "crops" / "test.csv"
-    done = export(
-        "crops", "--metadata", features / "metadata.csv", "--split", "test", "--features", features, "--output", out,
-        "--root", out, "--ur-dmu", ur_dmu, "--vadclip", vadclip,
-    )  # fmt: skip
-    assert done.returncode == 0, done.stderr
+    out = tmp_path / "crops"
+    export_crops(features, out)
+    ur_dmu = tmp_path / "crops.list"
     assert ur_dmu.read_text().splitlines()[9] == f"{out}/anomaly/armed_002__9.npy"
     arrays = load_ur_dmu(ur_dmu, anomalies=2)
     assert [array.shape for array in arrays] == [(2, 2048)] * 10 + [(4, 2048)] * 10 + [(2, 2048)] * 10
     assert [array[1, 3] for array in arrays[:10]] == [510 + crop for crop in range(10)]
-    table = load_vadclip(vadclip)
+    table = load_vadclip(tmp_path / "crops.csv")
     assert [label for _, label in table] == ["anomaly"] * 20 + ["Normal"] * 10
     assert table[14][0].dtype == np.float32 and table[14][0][:, 0].tolist() == [404, 414, 424, 434]
 
 
 def test_one_crop_for_vadclips_tests(features, tmp_path):
-    out, vadclip = tmp_path / "crops", tmp_path / "test.csv"
-    export(
-        "crops", "--metadata", features / "metadata.csv", "--split", "test", "--features", features, "--output", out,
-        "--root", out, "--vadclip", vadclip, "--crop", 5, "--order", "centre_first",
-    )  # fmt: skip
+    export_crops(features, tmp_path / "crops", "centre_first", ("--crop", 5))
     # Crop 5 of the centre-first order is the mirrored centre, our crop 7.
-    assert [(array[0, 0], label) for array, label in load_vadclip(vadclip)] == [
+    assert [(array[0, 0], label) for array, label in load_vadclip(tmp_path / "crops.csv")] == [
         (507, "anomaly"),
         (407, "anomaly"),
         (307, "Normal"),
@@ -304,13 +310,14 @@ def test_tencrop_order_is_torchvisions():
 def test_centre_crop_features_give_one_file(tmp_path):
     features = write_tree(tmp_path, crops=1)
     rows = exports.select(read_metadata(features / "metadata.csv"), "test")
-    files = exports.write_crops(rows, features, tmp_path / "crops", "tencrop")
-    assert [[path.name for path in paths] for paths in files] == [
-        ["armed_002__0.npy"],
-        ["theft.1__0.npy"],
-        ["Normal_002__0.npy"],
+    exports.write_crops(rows, features, tmp_path / "crops", "tencrop")
+    assert sorted(path.name for path in (tmp_path / "crops").rglob("*.npy")) == [
+        "Normal_002__0.npy",
+        "armed_002__0.npy",
+        "theft.1__0.npy",
     ]
-    assert exports.vadclip_rows(rows, files, crop=5)[1][0].endswith("armed_002__0.npy")
+    table = exports.vadclip_rows(rows, exports.crop_paths(rows, Path("crops")), crop=5)
+    assert table[1] == ["crops/anomaly/armed_002__0.npy", "anomaly"]
 
 
 def test_crop_names_carry_ur_dmus_label(tmp_path):
@@ -327,18 +334,17 @@ def test_crop_names_that_collide_or_hold_spaces_are_refused(tmp_path):
     features = write_tree(tmp_path, listed=listed)
     rows = read_metadata(features / "metadata.csv")
     with pytest.raises(UserError, match="a b.mp4 and t/non_anomaly/Normal_a b.mp4 both want"):
-        exports.write_crops(rows, features, tmp_path / "crops", "original")
-    files = exports.write_crops(rows[:1], features, tmp_path / "crops", "original")
+        exports.crop_paths(rows, Path("crops"))
     with pytest.raises(UserError, match="spaces"):
-        exports.ur_dmu_lines(files)
+        exports.ur_dmu_lines(exports.crop_paths(rows[:1], Path("crops")))
 
 
 def test_a_vanished_feature_is_named(features, tmp_path):
     (features / "test/anomaly/theft.1.npy").unlink()
-    with pytest.raises(UserError, match=r"theft.1.npy is gone"):
+    with pytest.raises(UserError, match=r"theft.1.npy: gone"):
         truth_of(features, annotate(tmp_path))
     done = export(
         "ground-truth", "--metadata", tmp_path / "none.csv", "--split", "test", "--annotations", "x",
-        "--features", features, "--frequency", 16, "--output", tmp_path / "gt.npy",
+        "--frequency", 16, "--output", tmp_path / "gt.npy",
     )  # fmt: skip
     assert done.returncode == 1 and done.stderr.startswith("error: ") and "Traceback" not in done.stderr

@@ -39,11 +39,13 @@ def select(rows: Iterable[Row], split: str, categories: Sequence[str] = ()) -> l
     """
     chosen = [row for row in rows if row.split == split and is_wanted(row, categories)]
     if not chosen:
-        raise UserError(f"{split}: no video there has features; check `lists: categories`, and metadata.csv for what became of them")
+        raise UserError(
+            f"{split}: no video there has features; check `lists: categories`, and metadata.csv for what became of them"
+        )
     if unknown := sorted({row.category for row in chosen if row.label is None}):
         raise UserError(
-            f"{split}: {_named(unknown)} says neither anomaly nor normal, and lists are ordered by label; name the folders "
-            "wanted in `lists: categories`"
+            f"{split}: {_named(unknown)} says neither anomaly nor normal, and lists are ordered by label; name the "
+            "folders wanted in `lists: categories`"
         )
     return sorted(chosen, key=lambda row: (-(row.label or 0), row.video))
 
@@ -93,7 +95,9 @@ def _add_event(events: dict[str, list[Event]], row: dict[str, str], place: str) 
     if first < 0 and last < 0:
         events[name] += []
     elif last < first:
-        raise UserError(f"{place}: the event of {name} ends (frame {last}) before it starts (frame {first}); correct it")
+        raise UserError(
+            f"{place}: the event of {name} ends (frame {last}) before it starts (frame {first}); correct it"
+        )
     else:
         events[name].append((first, last))
 
@@ -108,7 +112,9 @@ def match_annotations(annotations: dict[str, list[Event]], rows: Iterable[Row], 
         for name in {row.video, PurePosixPath(row.video).name}:
             by_name[name].append(row)
     if unknown := [name for name in annotations if name not in by_name]:
-        raise UserError(f"{_named(unknown, len(unknown))}: annotated, but no such video is in metadata.csv; correct the annotations")
+        raise UserError(
+            f"{_named(unknown, len(unknown))}: annotated, but no such video is in metadata.csv; correct the annotations"
+        )
     matched: dict[str, list[Event]] = {}
     for name, events in annotations.items():
         fits = [row.video for row in by_name[name] if row.split == split]
@@ -162,7 +168,10 @@ def _own_frames(event: Event, row: Row) -> Event:
     if row.resample_fps is None:
         return event
     if not row.fps:
-        raise UserError(f"{row.video}: its own frame rate is unknown, so its events cannot be mapped to {row.resample_fps:g} fps; take it out")
+        raise UserError(
+            f"{row.video}: its own frame rate is unknown, so its events cannot be mapped to {row.resample_fps:g} fps; "
+            "take it out of the split"
+        )
     return resampled(event, row.fps, row.resample_fps)
 
 
@@ -206,7 +215,9 @@ def ur_dmu_lines(files: Iterable[Sequence[Path]]) -> list[str]:
     """One crop file per line, a video's crops together. Raises UserError for a space, where UR-DMU cuts lines."""
     lines = [str(path) for paths in files for path in paths]
     if broken := [line for line in lines if len(line.split()) != 1]:
-        raise UserError(f"{_named(broken)}: UR-DMU cuts the lines of its list at spaces; rename the video or move the folder")
+        raise UserError(
+            f"{_named(broken)}: UR-DMU cuts the lines of its list at spaces; rename the video or move the folder"
+        )
     return lines
 
 
