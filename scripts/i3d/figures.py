@@ -132,9 +132,9 @@ def magnitude(statistics: Statistics, found: Sequence[Outlier]) -> Figure:
         values = np.array([value for value, _ in own])
         height = place + shake.uniform(-0.2, 0.2, len(values))
         colours = [STATUS_COLOURS["failed"] if row.video in strange else LABEL_COLOURS[row.label] for _, row in own]
-        axes.scatter(values, height, s=16, c=colours, alpha=0.7, linewidths=0, rasterized=True)
+        axes.scatter(values, height, s=16, c=colours, alpha=0.7, linewidths=0, zorder=2, rasterized=True)
         if len(values):
-            axes.plot([np.median(values)] * 2, [place - 0.33, place + 0.33], color=INK, linewidth=2)
+            axes.plot([np.median(values)] * 2, [place - 0.33, place + 0.33], color=FAINT, linewidth=1.5, zorder=1)
     for outlier in [outlier for outlier in found if np.isfinite(outlier.magnitude)][:NAMED]:
         axes.annotate(
             f"{PurePosixPath(outlier.row.video).name} (z {outlier.z:+.1f})",
@@ -161,11 +161,12 @@ def similarity(pairs: Sequence[Neighbour], split: str = "test") -> Figure:
         title = f"Nothing to compare: no features in {split}, or in {split} alone"
     elif not near:
         title = f"No {split} video has a near copy in another split"
-    figure = blank(title, f"cosine of mean features, each {split} video with its nearest elsewhere")
+    figure = blank(
+        title, f"cosine of mean features less the mean of all, each {split} video with its nearest elsewhere"
+    )
     (axes,) = _axes(figure)
     if pairs:
-        low = min(float(values.min()), NEAR_COPY - 0.05)
-        step = (1 - NEAR_COPY) / 2
+        low, step = min(float(values.min()), 0.0), 0.025
         edges = np.arange(1, low - step, -step)[::-1].tolist()
         for part, colour in ((values < NEAR_COPY, LABEL_COLOURS[0]), (values >= NEAR_COPY, STATUS_COLOURS["failed"])):
             axes.hist(np.minimum(values[part], 1), bins=edges, color=colour)

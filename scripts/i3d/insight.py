@@ -16,7 +16,7 @@ STATUSES = (OK, SKIPPED, FAILED)
 OUTLIER_Z = 3.5  # as robust_z's authors advise
 FEW = 5  # fewer videos than this have no meaningful spread
 BLOCK = 1024  # videos per matrix product: bounds its memory
-NEAR_COPY = 0.99  # cosine similarity from which a pair is pointed out
+NEAR_COPY = 0.9  # similarity from which a pair is pointed out; unrelated videos are around 0
 
 
 @dataclass(frozen=True)
@@ -110,15 +110,16 @@ def outliers(statistics: Statistics) -> list[Outlier]:
 
 
 def neighbours(statistics: Statistics, split: str = "test") -> list[Neighbour]:
-    """For each video of `split` the nearest of all other splits by cosine of pooled features; most similar first.
+    """For each video of `split` the most similar one of all other splits; most similar pairs first.
 
-    Augmented copies stay near their original: ten-crop features, for one, do not change when a video is mirrored.
+    Similarity is the cosine of pooled features less their mean over all videos: what all have in common would bring
+    every cosine near 1. Augmented copies stay near their original; ten-crop features do not even see mirroring.
     """
     asked = [place for place, row in enumerate(statistics.rows) if row.split == split]
     others = [place for place, row in enumerate(statistics.rows) if row.split != split]
     if not asked or not others:
         return []
-    unit = _unit(statistics.pooled)
+    unit = _directions(statistics.pooled)
     pairs = []
     for start in range(0, len(asked), BLOCK):
         places = asked[start : start + BLOCK]
@@ -131,7 +132,9 @@ def neighbours(statistics: Statistics, split: str = "test") -> list[Neighbour]:
     return sorted(pairs, key=lambda pair: (-pair.similarity, pair.video.video))
 
 
-def _unit(vectors: np.ndarray) -> np.ndarray:
-    """Rows of length 1; what is not finite or zero becomes zero, similar to nothing."""
-    clean = np.where(np.isfinite(vectors).all(axis=1, keepdims=True), vectors, 0)
-    return clean / np.maximum(np.linalg.norm(clean, axis=1, keepdims=True), np.finfo(np.float32).tiny)
+def _directions(vectors: np.ndarray) -> np.ndarray:
+    """Rows less their mean, scaled to length 1; what is not finite or equals the mean becomes zero, similar to nothing."""
+    finite = np.isfinite(vectors).all(axis=1)
+    away = np.zeros_like(vectors)
+    away[finite] = vectors[finite] - vectors[finite].mean(axis=0, dtype=np.float64)
+    return away / np.maximum(np.linalg.norm(away, axis=1, keepdims=True), np.finfo(np.float32).tiny)
