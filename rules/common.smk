@@ -1,6 +1,6 @@
 """The configuration, the paths and the plan, for all rules; the logic is in scripts/i3d.
 
-The plan is made when the first rule asks for it: jobs on other nodes, `--lint` and `--list` never look at the trees.
+The plan is made when it is first asked for. Jobs on other nodes, `--lint` and `--list` never look at the trees.
 """
 
 import subprocess
@@ -42,6 +42,12 @@ def plan() -> Plan:
     except UserError as error:
         raise WorkflowError(str(error)) from None
     return made
+
+
+def frames_flag(path):
+    """`path` flagged as `frames` in the configuration says: a temporary file, a pipe, or a file that is kept."""
+    flags = {"temp": temp, "pipe": pipe, "keep": str}
+    return flags[config["frames"]](path)
 
 
 def due_files(wildcards) -> list[str]:

@@ -5,11 +5,6 @@ or a pipe as `frames` in the configuration says, the same bytes either way.
 """
 
 
-def frames_flag(path):
-    """`path` flagged as what `frames` in the configuration makes of it."""
-    return {"temp": temp, "pipe": pipe, "keep": str}[config["frames"]](path)
-
-
 rule decode:
     input:
         bundle="<work>/bundles/{bundle}.json",
@@ -36,5 +31,5 @@ rule decode:
             --stall-seconds {params.stall_seconds} \
             --memory-mb {params.memory_mb} \
             --threads {threads} \
-            2> {log:q}
+            2>{log:q}
         """

@@ -32,5 +32,5 @@ rule extract:
             --device {params.device} \
             --batch-size {params.batch_size} \
             --threads {threads} \
-            2> {log:q}
+            2>{log:q}
         """

@@ -26,7 +26,7 @@ rule feature:
             mv -f {params.staged:q} {output:q}
             rm -f {params.staged:q}.json
         else
-            cat {params.staged:q}.reason >&2
+            tee {log:q} <{params.staged:q}.reason >&2
             exit 1
         fi
         """

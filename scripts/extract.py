@@ -7,7 +7,6 @@ In the workflow it takes a bundle's stream to staged features and the bundle's o
 """
 
 import argparse
-import json
 import logging
 from collections.abc import Iterator
 from importlib.metadata import version
@@ -40,19 +39,27 @@ def main() -> None:
         bundle = read_bundle(args.bundle)
         staging = args.staging
     else:
-        settings = {key: getattr(args, key) for key in NUMERIC_SETTINGS} | {"weights_sha256": weights_digest(args.weights)}
+        settings = {key: getattr(args, key) for key in NUMERIC_SETTINGS} | {
+            "weights_sha256": weights_digest(args.weights)
+        }
         entry = {"video": args.frames.name, "feature": args.feature.name, "digest": ""}
         bundle = {"name": "", "settings": settings, "fingerprint": "", "videos": [entry]}
         staging = args.feature.parent
 
-    done = {entry["video"]: record for entry in bundle["videos"] if (record := staged(staging, entry, bundle["fingerprint"]))}
+    done = {
+        entry["video"]: record
+        for entry in bundle["videos"]
+        if (record := staged(staging, entry, bundle["fingerprint"]))
+    }
     try:
         with args.frames.open("rb", buffering=0) as stream:
             for record in extract(args, bundle, staging, stream, skip_model=len(done) == len(bundle["videos"])):
                 done[record["video"]] = record
                 report(record)
     except StreamError as error:
-        raise UserError(f"{args.frames}: {error}; the videos before are staged, run snakemake again for the rest") from None
+        raise UserError(
+            f"{args.frames}: {error}; the videos before are staged, run snakemake again for the rest"
+        ) from None
     missing = [entry["video"] for entry in bundle["videos"] if entry["video"] not in done]
     if missing:
         raise UserError(f"{args.frames}: the stream ended without {', '.join(missing)}; it is not this bundle's")
@@ -66,7 +73,9 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument("--frames", type=Path, required=True, help="frame stream, a file or a pipe")
     parser.add_argument("--weights", default=defaults["weights"], help="weights file, or 'random'")
     parser.add_argument("--device", default=defaults["device"], help="auto, cuda or cpu")
-    parser.add_argument("--batch-size", type=int, default=defaults["batch_size"], help="snippets per forward pass at most")
+    parser.add_argument(
+        "--batch-size", type=int, default=defaults["batch_size"], help="snippets per forward pass at most"
+    )
     parser.add_argument("--threads", type=int, default=torch.get_num_threads(), help="CPU threads")
     bundle = parser.add_argument_group("a bundle, as in the workflow")
     bundle.add_argument("--bundle", type=Path, help="bundle file; holds the settings")

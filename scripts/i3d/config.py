@@ -56,9 +56,8 @@ def _sentence(error: ValidationError, config: dict[str, Any]) -> str:
     schema: Any = load_schema()
     for part in error.absolute_path:
         schema = schema["items"] if isinstance(part, int) else schema["properties"][part]
-    return f"config: '{where}: {error.instance!r}' will not do; write {_expected(schema)} ({schema.get('description', '')})".replace(
-        " ()", ""
-    )
+    meaning = f" ({schema['description']})" if "description" in schema else ""
+    return f"config: '{where}: {error.instance!r}' will not do; write {_expected(schema)}{meaning}"
 
 
 def _expected(schema: dict[str, Any]) -> str:

@@ -26,7 +26,9 @@ def choose_device(name: str) -> torch.device:
     """The device for `auto`, `cuda` or `cpu`. Raises UserError when a GPU is asked for and absent."""
     available = torch.cuda.is_available()
     if name == "cuda" and not available:
-        raise UserError("device: cuda is set, but torch sees no GPU here; set device: auto, or ask for a GPU in the profile")
+        raise UserError(
+            "device: cuda is set, but torch sees no GPU here; set device: auto, or ask for a GPU in the profile"
+        )
     return torch.device("cuda" if available and name != "cpu" else "cpu")
 
 
@@ -75,12 +77,15 @@ class Engine:
         self.crops = CROPS[sample_mode]
         self.batch_size = batch_size if device.type == "cuda" else min(batch_size, CPU_BATCH)
         self.crops_per_pass = 5 if device.type == "cpu" else self.batch_size * self.crops
-        self.model = model.to(device, self.dtype).to(memory_format=torch.channels_last_3d)
+        self.model = model.to(device, self.dtype)
+        self.model.to(memory_format=torch.channels_last_3d)  # type: ignore[call-overload]
         self._copies = torch.cuda.Stream(device) if device.type == "cuda" else None
 
     def buffer(self, snippets: int, clip_length: int) -> Tensor:
         """Host memory for a batch of snippets, uint8 (B, T, 256, 340, 3), page-locked for a GPU."""
-        return torch.empty((snippets, clip_length, *FRAME_SHAPE), dtype=torch.uint8, pin_memory=self._copies is not None)
+        return torch.empty(
+            (snippets, clip_length, *FRAME_SHAPE), dtype=torch.uint8, pin_memory=self._copies is not None
+        )
 
     @torch.inference_mode()
     def launch(self, snippets: Tensor) -> Pending:
@@ -106,7 +111,9 @@ class Engine:
                 start += self.batch_size
             except torch.cuda.OutOfMemoryError:
                 if self.batch_size == 1:
-                    raise UserError("the GPU's memory does not hold one snippet; ask for a larger slice or another precision") from None
+                    raise UserError(
+                        "the GPU's memory does not hold one snippet; ask for a larger slice or another precision"
+                    ) from None
                 self.batch_size //= 2
                 torch.cuda.empty_cache()
                 log.warning("the GPU's memory is short: going on with batches of %d snippets", self.batch_size)

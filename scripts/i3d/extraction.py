@@ -9,7 +9,7 @@ import threading
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from datetime import datetime, timezone
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -20,7 +20,7 @@ from .engine import Engine, Pending
 from .features import FeatureWriter, NotFiniteError
 from .model import FEATURE_DIM
 from .outcomes import FAILED, OK, SKIPPED, Record, Staged, stage, too_short, unreadable
-from .stream import FRAME_SHAPE, Begin, End, Frames, StreamError, read_stream
+from .stream import FRAME_SHAPE, End, Frames, StreamError, read_stream
 
 BUFFERS = 3  # batches in memory: one being filled, one waiting, one on the device
 RESTARTED = "restarted"  # the status of a try that a new BEGIN ended
@@ -187,7 +187,9 @@ class Extraction:
                     try:
                         video.writer.append(features)
                     except NotFiniteError as error:
-                        video.broken = f"{error}: broken weights, or an overflow in precision {self.provenance['precision']}"
+                        video.broken = (
+                            f"{error}: broken weights, or an overflow in precision {self.provenance['precision']}"
+                        )
         self._buffers.put(batch.snippets)
         for ending in batch.endings:
             if ending.result["status"] == RESTARTED:
@@ -229,12 +231,11 @@ class Extraction:
             "damaged": result.get("damaged"),
             "seconds": round(time.monotonic() - video.started, 3) if video else 0.0,
             "digest": entry["digest"],
-            "finished": datetime.now(timezone.utc).isoformat(timespec="milliseconds"),
+            "finished": datetime.now(UTC).isoformat(timespec="milliseconds"),
             **self.provenance,
         }
         stage(place, record)
         return record
-
 
 
 def judge(result: dict[str, Any], clip_length: int) -> tuple[str, str | None]:

@@ -175,14 +175,14 @@ class Video:
     def timed(self, frames: Iterable[av.VideoFrame]) -> Iterator[tuple[Fraction, Fraction, av.VideoFrame]]:
         """Add to each frame its start and end in seconds from the start of the file."""
         base = self.stream.time_base or Fraction(1, av.time_base)
-        usual = 1 / self.rate if self.rate else base
         # ffmpeg rounds the file's start to the stream's time base before it subtracts it
         origin = base * _nearest(Fraction(self.container.start_time or 0, av.time_base) / base)
         end = Fraction(0)
         for frame in frames:
             stamp = frame.pts if frame.pts is not None else frame.dts
             start = end if stamp is None else stamp * base - origin
-            end = start + (frame.duration * base if frame.duration else usual)
+            rate = self.stream.codec_context.framerate or self.rate  # ffmpeg asks the coded stream first
+            end = start + (frame.duration * base if frame.duration or not rate else 1 / rate)
             yield start, end, frame
 
 
@@ -264,6 +264,8 @@ def distrust(video: Video, hidden_frames: int, memory_mb: int) -> str | None:
         return "decord takes another of the video streams than ffmpeg"
     if stream.width < DECORD_MIN_WIDTH:
         return f"decord is unreliable on pictures {stream.width} wide"
+    if stream.format and max((part.bits for part in stream.format.components), default=8) > 8:
+        return "decord converts pictures of more than 8 bits otherwise than ffmpeg"
     if not video.seconds:
         return "decord needs a duration in the header"
     if hidden_frames:
@@ -386,7 +388,7 @@ def _ffmpeg_choice(container: InputContainer) -> VideoStream:
 def _first_line(error: Exception, path: Path) -> str:
     """decord's message without its time, source line, stack and file path."""
     line = next(iter(str(error).replace(os.fspath(path), path.name).splitlines()), "")
-    return re.sub(r"^\[[\d:]+\] \S+:\d+: ", "", line)[:120].strip() or type(error).__name__
+    return re.sub(r".*\.cc:\d+: ", "", line)[:120].strip() or type(error).__name__
 
 
 def _nearest(value: Fraction) -> int:
