@@ -8,12 +8,14 @@ from functools import cache
 from pathlib import Path
 
 from snakemake.exceptions import WorkflowError
+from snakemake.logging import logger
 
 from scripts.i3d.bundles import bundle_frames
 from scripts.i3d.config import complete
 from scripts.i3d.errors import UserError
 from scripts.i3d.outcomes import Work
 from scripts.i3d.plan import Plan, make_plan
+from scripts.i3d.status import status_text
 
 try:
     config.update(complete(config))
@@ -35,12 +37,14 @@ wildcard_constraints:
 
 @cache
 def plan() -> Plan:
-    """This run's plan, its files written."""
+    """This run's plan, its files written; the main process says what it is."""
     try:
         made = make_plan(config)
         made.write()
     except UserError as error:
         raise WorkflowError(str(error)) from None
+    if workflow.is_main_process:
+        logger.info(status_text(made, f"all in {made.path}") + "\n")
     return made
 
 

@@ -10,6 +10,7 @@ from matplotlib.figure import Figure
 from matplotlib.layout_engine import ConstrainedLayoutEngine
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 
+from . import words
 from .insight import NEAR_COPY, STATUSES, Neighbour, Outlier, Statistics, duration, status_counts
 from .metadata import Row
 
@@ -74,9 +75,9 @@ def lengths(rows: Sequence[Row]) -> Figure:
     """Histograms of duration and of snippets, by label."""
     finished = [row for row in rows if row.status == "ok"]
     seconds = [value for row in finished if (value := duration(row))]
-    middle = f"; half are shorter than {_time(np.median(seconds))}" if seconds else ""
+    middle = f"; half are shorter than {words.duration(np.median(seconds))}" if seconds else ""
     figure = blank(
-        f"{_time(sum(seconds))} of video in {_plural(len(finished), 'video')}{middle}",
+        f"{words.duration(sum(seconds))} of video in {words.count(len(finished), 'video')}{middle}",
         "videos with features, by duration and by number of snippets",
     )
     left, right = _axes(figure, columns=2)
@@ -119,7 +120,9 @@ def magnitude(statistics: Statistics, found: Sequence[Outlier]) -> Figure:
     subsets = sorted({row.subset for row in statistics.rows})
     verb = "stands out" if len(found) == 1 else "stand out"
     figure = blank(
-        f"{_plural(len(found), 'video')} {verb} by feature magnitude" if found else "No video stands out by magnitude",
+        f"{words.count(len(found), 'video')} {verb} by feature magnitude"
+        if found
+        else "No video stands out by magnitude",
         "mean L2 norm of a video's features; bar: median of the subset",
         height=1.7 + 0.62 * len(subsets),
     )
@@ -156,7 +159,7 @@ def similarity(pairs: Sequence[Neighbour], split: str = "test") -> Figure:
     """How near the videos of `split` come to their nearest in the other splits."""
     values = np.array([pair.similarity for pair in pairs])
     near = int((values >= NEAR_COPY).sum())
-    title = f"{near} of {_plural(len(pairs), f'{split} video')} have a near copy in another split"
+    title = f"Near copies in another split: {near} of {words.count(len(pairs), f'{split} video')}"
     if not pairs:
         title = f"Nothing to compare: no features in {split}, or in {split} alone"
     elif not near:
@@ -231,19 +234,6 @@ def _log_if_wide(axes: Axes, axis: str, values: Numbers) -> None:
     if _wide(values):
         (axes.set_xscale if axis == "x" else axes.set_yscale)("log")
     which.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,g}"))
-
-
-def _plural(count: int, noun: str) -> str:
-    return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
-
-
-def _time(seconds: float) -> str:
-    """Hours and minutes, minutes and seconds, or seconds: two units at most."""
-    if seconds >= 3600:
-        return f"{seconds // 3600:,.0f} h {seconds % 3600 // 60:.0f} min"
-    if seconds >= 120:
-        return f"{seconds // 60:.0f} min {seconds % 60:.0f} s"
-    return f"{seconds:.0f} s"
 
 
 def save(figure: Figure, path: Path) -> None:

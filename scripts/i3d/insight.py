@@ -133,7 +133,7 @@ def neighbours(statistics: Statistics, split: str = "test") -> list[Neighbour]:
 
 
 def _directions(vectors: np.ndarray) -> np.ndarray:
-    """Rows less their mean, scaled to length 1; what is not finite or equals the mean becomes zero, similar to nothing."""
+    """Rows less their mean, scaled to length 1; a row that is not finite or equals the mean is zero, like nothing."""
     finite = np.isfinite(vectors).all(axis=1)
     away = np.zeros_like(vectors)
     away[finite] = vectors[finite] - vectors[finite].mean(axis=0, dtype=np.float64)

@@ -24,8 +24,8 @@ def neighbour_page(pairs: Sequence[Neighbour], split: str = "test") -> str:
     near = sum(pair.similarity >= NEAR_COPY for pair in pairs)
     return _page(
         f"Nearest neighbours of the {split} videos in other splits",
-        f"Cosine of mean features less the mean of all videos, most similar first. From {NEAR_COPY} on, marked ({near} of "
-        f"{len(pairs)}): look whether one is an augmented or cropped copy of the other."
+        "Cosine of mean features less the mean of all videos, most similar first. From "
+        f"{NEAR_COPY} on, marked ({near} of {len(pairs)}): look whether one is an augmented or cropped copy of the other."
         if pairs
         else f"Nothing to compare: features are needed in {split} and in another split.",
         (split, "nearest in another split", "similarity"),
