@@ -18,6 +18,7 @@ rule feature:
         "<logs>/feature/{feature}.log",
     conda:
         "../envs/decode.yaml"
+    retries: 0  # the reason will be the same
     params:
         staged=str(WORK.staging / "{feature}.npy"),
     shell:
