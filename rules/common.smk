@@ -4,10 +4,12 @@ The plan is made when it is first asked for. Jobs on other nodes, `--lint` and `
 """
 
 import subprocess
+import sys
 from functools import cache
 from pathlib import Path
 
 from snakemake.exceptions import WorkflowError
+from snakemake.logging import logger
 
 from scripts.i3d import launch, resources
 from scripts.i3d.bundles import bundle_frames
@@ -15,6 +17,7 @@ from scripts.i3d.config import complete
 from scripts.i3d.errors import UserError
 from scripts.i3d.outcomes import Work
 from scripts.i3d.plan import Plan, make_plan
+from scripts.i3d.status import status_text
 
 try:
     config.update(complete(config))
@@ -36,12 +39,14 @@ wildcard_constraints:
 
 @cache
 def plan() -> Plan:
-    """This run's plan, its files written."""
+    """This run's plan, its files written; the main process says what it is."""
     try:
         made = make_plan(config)
         made.write()
     except UserError as error:
         raise WorkflowError(str(error)) from None
+    if workflow.is_main_process:
+        logger.info(status_text(made, f"all in {made.path}") + "\n")
     return made
 
 
@@ -93,7 +98,7 @@ def plan_file(wildcards) -> str:
 def aggregate_after_failure() -> None:
     """Write the tables when jobs have failed; nothing if the run ended before it had a plan."""
     if plan.cache_info().currsize:
-        command = ["python", "scripts/aggregate.py", "--plan", plan().path]
+        command = [sys.executable, "scripts/aggregate.py", "--plan", plan().path]
         subprocess.run([*command, "--videos", config["videos"], "--features", config["features"]], check=False)
 
 

@@ -1,6 +1,5 @@
 """The Narval profile on a real SLURM: what the jobs ask for, and what is left after every kind of trouble."""
 
-
 import pytest
 
 from .conftest import LONG, NEWEST, PINNED, SHORT, Project
