@@ -5,7 +5,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
-.PHONY: help env demo status test unit check workflow clean
+.PHONY: help env demo status test unit check workflow test-slurm clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -43,6 +43,16 @@ unit: env ## tests of the modules
 
 workflow: env ## tests that run Snakemake on small clips
 	pytest -m workflow
+
+test-slurm: env .venv-newest/.complete ## the Narval profile on a SLURM that is started for it (root, Debian; 10 minutes)
+	pytest -m slurm
+
+# The newest Snakemake beside the pinned one: what planning needs, no more; jobs run in .venv.
+.venv-newest/.complete: envs/requirements.txt
+	uv venv --quiet --clear --python $(BIN)/python .venv-newest
+	VIRTUAL_ENV=$(CURDIR)/.venv-newest uv pip install --quiet snakemake snakemake-executor-plugin-slurm \
+		$(shell grep -E '^(numpy|pillow|decord|av)==' envs/requirements.txt)
+	touch $@
 
 clean: ## remove the demo and all caches
 	rm -rf demo .pytest_cache .ruff_cache .mypy_cache .hypothesis

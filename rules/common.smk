@@ -4,12 +4,14 @@ The plan is made when it is first asked for. Jobs on other nodes, `--lint` and `
 """
 
 import subprocess
+import sys
 from functools import cache
 from pathlib import Path
 
 from snakemake.exceptions import WorkflowError
 from snakemake.logging import logger
 
+from scripts.i3d import launch, resources
 from scripts.i3d.bundles import bundle_frames
 from scripts.i3d.config import complete
 from scripts.i3d.errors import UserError
@@ -78,6 +80,16 @@ def frames_of_bundle(wildcards) -> int:
     return bundle_frames(WORK.bundles / f"{wildcards.bundle}.json")
 
 
+def time_limit(wildcards, attempt) -> str:
+    """The time limit of the bundle's job, for a cluster."""
+    return resources.runtime(
+        frames_of_bundle(wildcards),
+        attempt,
+        frames_per_second=config["frames_per_second"],
+        longest=config["longest_job"],
+    )
+
+
 def plan_file(wildcards) -> str:
     """The plan, as a file."""
     return str(plan().path)
@@ -86,5 +98,17 @@ def plan_file(wildcards) -> str:
 def aggregate_after_failure() -> None:
     """Write the tables when jobs have failed; nothing if the run ended before it had a plan."""
     if plan.cache_info().currsize:
-        command = ["python", "scripts/aggregate.py", "--plan", plan().path]
+        command = [sys.executable, "scripts/aggregate.py", "--plan", plan().path]
         subprocess.run([*command, "--videos", config["videos"], "--features", config["features"]], check=False)
+
+
+def check_launch() -> None:
+    """Ask the cluster, before the first job is submitted, whether it takes the jobs."""
+    try:
+        launch.check(workflow, longest=config["longest_job"])
+    except UserError as error:
+        raise WorkflowError(str(error)) from None
+
+
+onstart:
+    check_launch()

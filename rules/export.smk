@@ -8,6 +8,7 @@
 Takes: metadata.csv as the last run left it (rules/finished.smk), and the features.
 """
 
+
 pathvars:
     lists=config["lists"]["folder"],
     crops=config["crops"]["folder"],

@@ -16,6 +16,7 @@ from typing import Any
 
 from i3d.decoding import Settings, decode_videos
 from i3d.errors import UserError, run_main
+from i3d.outcomes import staged
 from i3d.stream import StreamWriter
 
 
@@ -77,8 +78,6 @@ def _bundle_videos(bundle: Path, staging: Path | None) -> list[tuple[int, str, P
         raise UserError(f"{bundle}: not a readable bundle file ({error}); run snakemake again to write it") from None
     if staging is None:
         return [(place, name, path) for place, name, path, _ in todo]
-    from i3d.outcomes import staged
-
     return [item[:3] for item in todo if not staged(staging, item[3], content["fingerprint"])]
 
 

@@ -55,6 +55,7 @@ DECORD_MIN_WIDTH = 64  # below, it takes the padding of a row for more channels
 # decord decodes ahead without bound. Up to this picture (CIF) little piles up; larger videos must fit as a whole.
 DECORD_SMALL_PIXELS = 352 * 288
 DECORD_BASE_MB = 256  # interpreter, libraries, shared blocks
+UPRIGHT = (1, 0, 0, 1)
 NOTHING_DECODED = "no frame could be decoded"
 MAX_GAP_SECONDS = 3600  # a longer hole between two timestamps is damage, and would be filled with copies
 
@@ -191,22 +192,29 @@ class Picture:
 
     def __init__(self) -> None:
         self._reformatter = VideoReformatter()
+        self._rotation: int | None = None
+        self._matrix = UPRIGHT
 
     def __call__(self, frame: av.VideoFrame) -> np.ndarray:
         """uint8 (height, width, 3), turned and mirrored as the frame's display matrix says."""
+        if frame.rotation != self._rotation:
+            self._rotation, self._matrix = frame.rotation, display_matrix(frame)
         rgb = self._reformatter.reformat(frame, format="rgb24", interpolation="BICUBIC").to_ndarray()
-        return turn(rgb, display_matrix(frame))
+        return turn(rgb, self._matrix)
 
 
 def display_matrix(frame: av.VideoFrame) -> tuple[int, int, int, int]:
-    """The linear part (a, b, c, d) of a frame's display matrix: x' = ax + cy, y' = bx + dy, in 1/65536."""
+    """The linear part (a, b, c, d) of a frame's display matrix: x' = ax + cy, y' = bx + dy, in 1/65536.
+
+    Not for every frame: PyAV ties the frame to its side data in a cycle, so that it stays until garbage is collected.
+    """
     if frame.side_data:
         data: SideData
         for data in frame.side_data:  # type: ignore[assignment]  # PyAV's stubs promise keys
             if data.type is SideDataType.DISPLAYMATRIX:
                 a, b, _, c, d = struct.unpack("=5i", bytes(data)[:20])
                 return a, b, c, d
-    return 1, 0, 0, 1
+    return UPRIGHT
 
 
 def turn(rgb: np.ndarray, matrix: tuple[int, int, int, int]) -> np.ndarray:
@@ -264,6 +272,8 @@ def distrust(video: Video, hidden_frames: int, memory_mb: int) -> str | None:
         return "decord takes another of the video streams than ffmpeg"
     if stream.width < DECORD_MIN_WIDTH:
         return f"decord is unreliable on pictures {stream.width} wide"
+    if stream.height % 2:
+        return "decord smears the colours of pictures of odd height"
     if stream.format and max((part.bits for part in stream.format.components), default=8) > 8:
         return "decord converts pictures of more than 8 bits otherwise than ffmpeg"
     if not video.seconds:
