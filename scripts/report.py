@@ -6,7 +6,8 @@ from pathlib import Path
 
 from i3d import figures, insight, pages
 from i3d.errors import run_main
-from i3d.metadata import read_metadata
+from i3d.metadata import Row, read_metadata
+from i3d.outcomes import OK
 
 
 def draw_figures(args: argparse.Namespace) -> None:
@@ -41,9 +42,9 @@ def draw_contact_sheets(args: argparse.Namespace) -> None:
     """One contact sheet per subset, as PNG."""
     from i3d import contact  # needs a decoder, which the other figures do without
 
-    subsets: dict[str, list] = {}
+    subsets: dict[str, list[Row]] = {}
     for row in read_metadata(args.metadata):
-        if row.status == "ok":
+        if row.status == OK:
             subsets.setdefault(row.subset, []).append(row)
     args.output.mkdir(parents=True, exist_ok=True)
     for subset, rows in sorted(subsets.items()):

@@ -133,6 +133,12 @@ def test_a_list_leaves_out_skipped_videos_and_unwanted_categories(features):
     assert [row.category for row in plain] == ["anomaly", "non_anomaly"]
 
 
+def test_anomalies_come_first_whatever_the_folders_are_called(tmp_path):
+    listed = [("t/Normal/n.mp4", 1, 0, 20, 30), ("t/anomaly/b.mp4", 1, 1, 20, 30), ("t/anomaly/a.mp4", 1, 1, 20, 30)]
+    rows = read_metadata(write_tree(tmp_path, listed=listed) / "metadata.csv")
+    assert [row.video for row in exports.select(rows, "t")] == ["t/anomaly/a.mp4", "t/anomaly/b.mp4", "t/Normal/n.mp4"]
+
+
 def test_a_list_refuses_what_it_cannot_order_or_hold(tmp_path):
     listed = [("test/anomaly/a.mp4", 1, 1, 20, 30), ("test/street/b.mp4", 1, "", 20, 30)]
     rows = read_metadata(write_tree(tmp_path, listed=listed) / "metadata.csv")
@@ -225,6 +231,12 @@ def test_second_events_in_columns_are_refused(tmp_path):
     path.write_text(head + "a.mp4,1,5,x,1\n")
     with pytest.raises(UserError, match="row of its own"):
         exports.read_annotations(path)
+
+
+def test_annotations_may_have_spaces_after_commas_and_more_columns(tmp_path):
+    path = tmp_path / "annotations.csv"
+    path.write_text('video_name, start_annotation, end_annotation, event_name, rate\n"a, b.mp4", 1, 5, x, 30\n')
+    assert exports.read_annotations(path) == {"a, b.mp4": [(1, 5)]}
 
 
 def test_missing_annotations_and_columns_are_named(tmp_path):

@@ -65,10 +65,25 @@ def test_a_tree_in_progress_and_a_finished_one(config):
     assert set(found) == {"videos", "length", "skipped"}
 
 
+def test_features_that_wait_for_their_bundle_are_told(config):
+    plan = make_plan(config)
+    test_plan.finish(plan, "test/a.mp4")
+    (outcomes,) = plan.work.outcomes.iterdir()
+    outcomes.unlink()
+    feature = Path(config["features"]) / "test/a.npy"
+    feature.replace(plan.work.staging / "test/a.npy")
+    assert lines(config)["videos"] == (
+        "6: 0 present, 4 to extract (1 of them ready, waiting for their bundle), 2 skipped"
+    )
+
+
 def test_what_failed_is_named_with_its_reason(config):
     test_plan.finish(make_plan(config), "test/b.mp4", "failed", "decoding hung for 60 s")
     found = lines(config)
     assert found["failed"] == "1 video last time, now tried again\ntest/b.mp4: decoding hung for 60 s"
+    test_plan.finish(make_plan(config), "test/a.mp4")
+    (Path(config["features"]) / "test/a.npy").unlink()  # to be extracted again, but it never failed
+    assert lines(config)["failed"].count(".mp4") == 1
     config["precision"] = "bf16"  # under other settings it has not failed yet
     assert "failed" not in lines(config)
 

@@ -13,6 +13,7 @@ from matplotlib.patheffects import withStroke
 from . import figures
 from .crops import CROP, FIVE_CROPS
 from .metadata import Row
+from .outcomes import OK
 from .readers import Faults, Picture, UnreadableError, Video
 from .resize import resize
 from .stream import HEIGHT, WIDTH
@@ -27,7 +28,7 @@ MOMENTS = (0.1, 0.5, 0.9)  # where the three frames lie
 
 def pick(rows: Sequence[Row]) -> list[Row]:
     """Up to six videos with features, evenly spread over the sorted list."""
-    finished = sorted((row for row in rows if row.status == "ok"), key=lambda row: row.video)
+    finished = sorted((row for row in rows if row.status == OK), key=lambda row: row.video)
     places = np.linspace(0, len(finished) - 1, min(SHOWN, len(finished))).round()
     return [finished[int(place)] for place in places]
 
@@ -56,7 +57,7 @@ def sheet(subset: str, rows: Sequence[Row], videos: Path, crops: int = 10) -> Fi
     shown = pick(rows)
     columns = len(MOMENTS) + (2 if crops == 10 else 1)
     height = 0.85 + 1.75 * len(shown)
-    total = sum(row.status == "ok" for row in rows)
+    total = sum(row.status == OK for row in rows)
     note = f"{len(shown)} of {total} videos, frames resized to {WIDTH}x{HEIGHT}; crops numbered as in the feature files"
     figure = figures.blank(subset, note, columns * 2.15 + 0.2, height)
     grid = figure.subplots(len(shown), columns, squeeze=False)

@@ -13,6 +13,7 @@ from matplotlib.ticker import FuncFormatter, MaxNLocator
 from . import words
 from .insight import NEAR_COPY, STATUSES, Neighbour, Outlier, Statistics, duration, status_counts
 from .metadata import Row
+from .outcomes import OK
 
 INK, FAINT, LINE = "#22303c", "#6b7780", "#d9dee2"
 STATUS_COLOURS = {"ok": "#4b8f8c", "skipped": "#c3cad0", "failed": "#c8553d"}
@@ -47,7 +48,7 @@ mpl.rcParams.update(
 def counts(rows: Sequence[Row]) -> Figure:
     """Videos per subset and status, as bars."""
     table = status_counts(rows)
-    done = sum(row.status == "ok" for row in rows)
+    done = sum(row.status == OK for row in rows)
     figure = blank(
         f"{done} of {len(rows)} videos have features" if done < len(rows) else f"All {done} videos have features",
         "videos per subset",
@@ -73,7 +74,7 @@ def counts(rows: Sequence[Row]) -> Figure:
 
 def lengths(rows: Sequence[Row]) -> Figure:
     """Histograms of duration and of snippets, by label."""
-    finished = [row for row in rows if row.status == "ok"]
+    finished = [row for row in rows if row.status == OK]
     seconds = [value for row in finished if (value := duration(row))]
     middle = f"; half are shorter than {words.duration(np.median(seconds))}" if seconds else ""
     figure = blank(
@@ -89,7 +90,7 @@ def lengths(rows: Sequence[Row]) -> Figure:
 
 def speed(rows: Sequence[Row]) -> Figure:
     """Seconds and frames per second of each video."""
-    timed = [row for row in rows if row.status == "ok" and row.frames and row.seconds]
+    timed = [row for row in rows if row.status == OK and row.frames and row.seconds]
     frames = np.array([row.frames for row in timed], float)
     seconds = np.array([row.seconds for row in timed], float)
     rate = frames / seconds
