@@ -1,6 +1,6 @@
 """The configuration, the paths and the plan, for all rules; the logic is in scripts/i3d.
 
-The plan is made when it is first asked for. Jobs on other nodes, `--lint` and `--list` never look at the trees.
+The plan is made when it is first asked for: jobs on other nodes and `--lint` never look at the trees.
 """
 
 import subprocess
@@ -14,15 +14,13 @@ from snakemake.logging import logger
 from scripts.i3d import launch, resources
 from scripts.i3d.bundles import bundle_frames
 from scripts.i3d.config import complete
-from scripts.i3d.errors import UserError
+from scripts.i3d.errors import UserError, told_in_one_line
 from scripts.i3d.outcomes import Work
 from scripts.i3d.plan import Plan, make_plan
 from scripts.i3d.status import status_text
 
-try:
+with told_in_one_line():
     config.update(complete(config))
-except UserError as error:
-    raise WorkflowError(str(error)) from None
 
 WORK = Work.beside(config["features"])
 
@@ -40,11 +38,9 @@ wildcard_constraints:
 @cache
 def plan() -> Plan:
     """This run's plan, its files written; the main process says what it is."""
-    try:
+    with told_in_one_line():
         made = make_plan(config)
         made.write()
-    except UserError as error:
-        raise WorkflowError(str(error)) from None
     if workflow.is_main_process:
         logger.info(status_text(made, f"all in {made.path}") + "\n")
     return made
@@ -68,10 +64,8 @@ def due_features(wildcards) -> list[str]:
 
 def outcomes_of_feature(wildcards) -> str:
     """The outcomes file that the feature waits for, or that vouches for it."""
-    try:
+    with told_in_one_line():
         bundle = plan().bundle_of(wildcards.feature)
-    except UserError as error:
-        raise WorkflowError(str(error)) from None
     return str(WORK.outcomes / f"{bundle}.jsonl")
 
 
@@ -104,10 +98,8 @@ def aggregate_after_failure() -> None:
 
 def check_launch() -> None:
     """Ask the cluster, before the first job is submitted, whether it takes the jobs."""
-    try:
+    with told_in_one_line():
         launch.check(workflow, longest=config["longest_job"])
-    except UserError as error:
-        raise WorkflowError(str(error)) from None
 
 
 onstart:

@@ -40,7 +40,7 @@ def main() -> None:
             decode_videos(videos, writer, settings)
             writer.close()
     except BrokenPipeError:
-        raise UserError(f"{arguments.output}: the reader of the frame stream is gone; see the log of extract") from None
+        raise UserError(f"{arguments.output}: the reader of the frame stream is gone; see its log") from None
     except OSError as error:
         raise UserError(f"{arguments.output}: cannot write frames: {error.strerror}") from None
 

@@ -25,7 +25,7 @@ def neighbour_page(pairs: Sequence[Neighbour], split: str = "test") -> str:
     return _page(
         f"Nearest neighbours of the {split} videos in other splits",
         "Cosine of mean features less the mean of all videos, most similar first. From "
-        f"{NEAR_COPY} on, marked ({near} of {len(pairs)}): look whether one is an augmented or cropped copy of the other."
+        f"{NEAR_COPY} on, marked ({near} of {len(pairs)}): is one an augmented or cropped copy of the other?"
         if pairs
         else f"Nothing to compare: features are needed in {split} and in another split.",
         (split, "nearest in another split", "similarity"),

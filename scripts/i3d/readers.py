@@ -22,7 +22,7 @@ from typing import TypeVar
 import av
 import numpy as np
 from av.container import InputContainer
-from av.sidedata.sidedata import SideData
+from av.sidedata.sidedata import SideData, SideDataContainer
 from av.sidedata.sidedata import Type as SideDataType
 from av.stream import Disposition
 from av.video.reformatter import VideoReformatter
@@ -55,7 +55,6 @@ DECORD_MIN_WIDTH = 64  # below, it takes the padding of a row for more channels
 # decord decodes ahead without bound. Up to this picture (CIF) little piles up; larger videos must fit as a whole.
 DECORD_SMALL_PIXELS = 352 * 288
 DECORD_BASE_MB = 256  # interpreter, libraries, shared blocks
-UPRIGHT = (1, 0, 0, 1)
 NOTHING_DECODED = "no frame could be decoded"
 MAX_GAP_SECONDS = 3600  # a longer hole between two timestamps is damage, and would be filled with copies
 
@@ -192,29 +191,22 @@ class Picture:
 
     def __init__(self) -> None:
         self._reformatter = VideoReformatter()
-        self._rotation: int | None = None
-        self._matrix = UPRIGHT
 
     def __call__(self, frame: av.VideoFrame) -> np.ndarray:
         """uint8 (height, width, 3), turned and mirrored as the frame's display matrix says."""
-        if frame.rotation != self._rotation:
-            self._rotation, self._matrix = frame.rotation, display_matrix(frame)
         rgb = self._reformatter.reformat(frame, format="rgb24", interpolation="BICUBIC").to_ndarray()
-        return turn(rgb, self._matrix)
+        return turn(rgb, display_matrix(frame))
 
 
 def display_matrix(frame: av.VideoFrame) -> tuple[int, int, int, int]:
-    """The linear part (a, b, c, d) of a frame's display matrix: x' = ax + cy, y' = bx + dy, in 1/65536.
-
-    Not for every frame: PyAV ties the frame to its side data in a cycle, so that it stays until garbage is collected.
-    """
-    if frame.side_data:
-        data: SideData
-        for data in frame.side_data:  # type: ignore[assignment]  # PyAV's stubs promise keys
-            if data.type is SideDataType.DISPLAYMATRIX:
-                a, b, _, c, d = struct.unpack("=5i", bytes(data)[:20])
-                return a, b, c, d
-    return UPRIGHT
+    """The linear part (a, b, c, d) of a frame's display matrix: x' = ax + cy, y' = bx + dy, in 1/65536."""
+    data: SideData
+    # Not `frame.side_data`, which ties the frame to its data in a cycle: large frames would pile up until collected.
+    for data in SideDataContainer(frame):  # type: ignore[assignment, call-arg]  # PyAV's stubs promise keys
+        if data.type is SideDataType.DISPLAYMATRIX:
+            a, b, _, c, d = struct.unpack("=5i", bytes(data)[:20])
+            return a, b, c, d
+    return 1, 0, 0, 1
 
 
 def turn(rgb: np.ndarray, matrix: tuple[int, int, int, int]) -> np.ndarray:
