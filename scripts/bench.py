@@ -14,6 +14,7 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator
 from datetime import date
+from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 
@@ -91,11 +92,13 @@ class Bench:
             frames = 16 * self.snippets
             write_clip(clip, frames, speed=5)
             command = ["decode.py", str(clip), "--output", os.devnull, "--threads", str(self.threads)]
-            yield row("decode and resize, 320x240, with start-up", self.median(lambda: run(*command)), frames, "frames")
+            yield row(
+                "decode and resize, 320x240, with start-up", self.median(partial(run, *command)), frames, "frames"
+            )
         image = np.random.default_rng(0).integers(0, 256, (240, 320, 3), np.uint8)
-        yield row("resize, one thread", self.median(lambda: [resize(image) for _ in range(200)]), 200, "frames")
+        yield row("resize, one thread", self.median(partial(resize_many, image, 200)), 200, "frames")
         frames = 64 * 60
-        seconds = self.median(lambda: through_a_pipe(frames // 64))
+        seconds = self.median(partial(through_a_pipe, frames // 64))
         yield row(
             "frame stream through a pipe", seconds, frames, "frames", f"{frames * 261120 / seconds / 1e9:.2f} GB/s"
         )
@@ -121,17 +124,17 @@ class Bench:
             "snippets",
             share(base, flops * count, self.peak("fp32")),
         )
-        del plain
         for precision in DTYPES:
             if precision == "tf32" and self.device.type == "cpu":
                 continue
-            options = {
-                "normalization": "inception",
-                "sample_mode": "oversample",
-                "precision": precision,
-                "batch_size": 20,
-            }
-            engine = Engine(build_model("i3d_r50", dict(weights)), self.device, **options)
+            engine = Engine(
+                build_model("i3d_r50", dict(weights)),
+                self.device,
+                normalization="inception",
+                sample_mode="oversample",
+                precision=precision,
+                batch_size=20,
+            )
             features: list[np.ndarray] = []
 
             def compute(engine: Engine = engine, features: list[np.ndarray] = features) -> None:
@@ -139,7 +142,8 @@ class Bench:
 
             seconds = self.median(compute)
             error = np.linalg.norm(np.concatenate(features) - reference[0]) / np.linalg.norm(reference[0])
-            note = f"{base / seconds:.2f} x plain, error {error:.0e}, {share(seconds, flops * count, self.peak(precision))}"
+            reached = share(seconds, flops * count, self.peak(precision))
+            note = f"{base / seconds:.2f} x plain, error {error:.0e}, {reached}"
             yield row(f"network, {precision}", seconds, count, "snippets", note)
 
     def whole(self) -> Iterator[Row]:
@@ -148,18 +152,13 @@ class Bench:
             folder = Path(name)
             clip = folder / "long.mp4"
             write_clip(clip, 16 * self.snippets, speed=5)
-            runs = {
-                "baseline": lambda: run(
-                    "baseline.py", str(clip), str(folder / "base.npy"), "--threads", str(self.threads)
-                )
-            }
+            baseline = partial(run, "baseline.py", str(clip), str(folder / "base.npy"), "--threads", str(self.threads))
+            runs: dict[str, Callable[[], None]] = {"baseline": baseline}
             for precision in ("fp32", "bf16"):
                 bundle = write_bundle(folder, [clip], precision)
-                runs |= {
-                    f"decode alone ({precision})": lambda b=bundle: finish(self.decode(b)),
-                    f"extract alone ({precision})": lambda b=bundle: finish(self.extract(b)),
-                    f"decode and extract through a pipe, {precision}": lambda b=bundle: self.piped(b),
-                }
+                runs[f"decode alone ({precision})"] = partial(self.decode_alone, bundle)
+                runs[f"extract alone ({precision})"] = partial(self.extract_alone, bundle)
+                runs[f"decode and extract through a pipe, {precision}"] = partial(self.piped, bundle)
             seconds = self.in_turn(runs)
             for label, value in seconds.items():
                 ratio = f"{seconds['baseline'] / value:.2f} x baseline"
@@ -175,9 +174,8 @@ class Bench:
             write_clip(folder / "minute.mp4", 32 * len(clips), speed=5)
             many = write_bundle(folder, clips, "bf16")
             one = write_bundle(folder, [folder / "minute.mp4"], "bf16")
-            seconds = self.in_turn(
-                {"one long clip": lambda: self.piped(one), "60 clips of a second": lambda: self.piped(many)}
-            )
+            runs = {"one long clip": partial(self.piped, one), "60 clips of a second": partial(self.piped, many)}
+            seconds = self.in_turn(runs)
             for label, value in seconds.items():
                 yield row(
                     f"{label}, bf16", value, 120, "snippets", f"{value / seconds['one long clip']:.2f} x the long clip"
@@ -208,6 +206,14 @@ class Bench:
             "extract.py", "--bundle", str(bundle), *options, "--weights", "random", "--threads", str(self.threads)
         )
 
+    def decode_alone(self, bundle: Path) -> None:
+        """Decode into a file, which stays."""
+        finish(self.decode(bundle))
+
+    def extract_alone(self, bundle: Path) -> None:
+        """Extract from that file."""
+        finish(self.extract(bundle))
+
     def piped(self, bundle: Path) -> None:
         """Both side by side, the stream a named pipe."""
         stream = bundle.with_suffix(".frames")
@@ -217,12 +223,12 @@ class Bench:
             finish(process)
         stream.unlink()
 
-    def median(self, action: Callable[[], object]) -> float:
+    def median(self, action: Callable[[], None]) -> float:
         """Median seconds of `action` over the repeats, after one run that does not count."""
         action()
         return statistics.median(seconds_of(action) for _ in range(self.repeats))
 
-    def in_turn(self, actions: dict[str, Callable[[], object]]) -> dict[str, float]:
+    def in_turn(self, actions: dict[str, Callable[[], None]]) -> dict[str, float]:
         """Median seconds of each action, all run in turn so that drift of the machine meets all alike."""
         rounds = [{label: seconds_of(action) for label, action in actions.items()} for _ in range(self.repeats)]
         return {label: statistics.median(times[label] for times in rounds) for label in actions}
@@ -258,6 +264,12 @@ def flops_of_a_crop(model: torch.nn.Module) -> int:
     with FlopCounterMode(display=False) as counter, torch.no_grad():
         model(torch.zeros(1, 3, 16, 224, 224, device=device))
     return counter.get_total_flops()
+
+
+def resize_many(image: np.ndarray, times: int) -> None:
+    """Resize one image again and again."""
+    for _ in range(times):
+        resize(image)
 
 
 def through_a_pipe(blocks: int) -> None:
@@ -315,7 +327,7 @@ def run(script: str, *arguments: str) -> None:
     finish(start(script, *arguments))
 
 
-def seconds_of(action: Callable[[], object]) -> float:
+def seconds_of(action: Callable[[], None]) -> float:
     """Seconds of wall time that `action` takes."""
     began = time.perf_counter()
     action()
