@@ -136,13 +136,18 @@ KINDS: dict[str, Kind] = {
 }
 
 
-def make_clips(folder: Path) -> dict[str, Path]:
-    """Make one clip of each kind; returns their paths by name."""
-    paths = {}
-    for name, kind in KINDS.items():
-        paths[name] = folder / name
-        kind.make(paths[name])
-    return paths
+class Clips(dict[str, Path]):
+    """The paths of clips in a folder, by the names in KINDS; each is made when first asked for."""
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__()
+        self._folder = folder
+
+    def __missing__(self, name: str) -> Path:
+        path = self._folder / name
+        KINDS[name].make(path)
+        self[name] = path
+        return path
 
 
 def make_undecodable(folder: Path, plain: Path) -> dict[str, Path]:

@@ -4,13 +4,13 @@ from pathlib import Path
 
 import pytest
 
-from tests.clips import make_clips, make_undecodable
+from tests.clips import Clips, make_undecodable
 
 
 @pytest.fixture(scope="session")
-def clips(tmp_path_factory) -> dict[str, Path]:
-    """One clip of each kind in tests/clips.py, by name."""
-    return make_clips(tmp_path_factory.mktemp("clips"))
+def clips(tmp_path_factory) -> Clips:
+    """Clips by the names in tests/clips.py, made when first asked for."""
+    return Clips(tmp_path_factory.mktemp("clips"))
 
 
 @pytest.fixture(scope="session")
