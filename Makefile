@@ -5,7 +5,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
-.PHONY: help env demo status test unit check workflow test-slurm test-faults bench precision clean
+.PHONY: help env demo report status test unit check workflow test-slurm test-faults bench precision clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -26,7 +26,11 @@ demo: env ## make small videos, run the whole workflow on the CPU, say where the
 	@echo; echo "features:"; find demo/features -name '*.npy' -not -path '*/.i3d/*' | sort
 	@echo "tables:   demo/features/metadata.csv  demo/features/feature_config.txt"
 
-status: env ## what is done, what is to do, what it will take; CONFIG="videos=... features=..." for other settings
+report: env ## figures, near copies and contact sheets of finished features, as report.html; CONFIG as for status
+	snakemake --cores all --quiet rules $(if $(CONFIG),--config $(CONFIG)) -- report
+	snakemake $(if $(CONFIG),--config $(CONFIG)) --report report.html -- report
+
+status: env ## what is done, what is to do, what it will take; CONFIG="videos=... features=..." as for --config
 	@python scripts/status.py --config $(CONFIG)
 
 test: env check unit workflow ## all quick checks and tests
