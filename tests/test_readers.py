@@ -127,6 +127,16 @@ def test_what_the_decoder_still_holds_comes_out_when_reading_breaks_off(clips):
     assert faults.words(24) == "the file breaks off; 20 of 24 declared frames decoded"
 
 
+def test_boxes_of_absurd_lengths_are_read_over(clips, tmp_path):
+    data = bytearray(clips["plain.mp4"].read_bytes())
+    assert readers.mp4_boxes(clips["plain.mp4"]) == ([b"ftyp", b"free", b"mdat", b"moov"], False)
+    (tmp_path / "long.mp4").write_bytes(data[:32] + (1 << 31).to_bytes(4) + data[36:])
+    assert readers.mp4_boxes(tmp_path / "long.mp4")[1]
+    (tmp_path / "huge.mp4").write_bytes(data[:32] + b"\0\0\0\1free" + b"\xff" * 8 + data[48:])
+    assert readers.mp4_boxes(tmp_path / "huge.mp4") == ([b"ftyp", b"free"], True)
+    assert decode(tmp_path / "huge.mp4")[1]["status"] == "unreadable"
+
+
 @DECODERS
 def test_flipped_bits_are_damage_for_both_decoders(tmp_path, decoder):
     path = h264_clip(tmp_path / "x.mkv", frames=60)
