@@ -133,6 +133,24 @@ def gone(pid, seconds=10):
     return False
 
 
+def test_a_worker_that_dies_while_idle_costs_nothing():
+    with Crew[int](lambda: Worker("i3d.probe", **LIMITS)) as crew:
+        job = {"path": "/missing.mp4", "clip_length": 16, "fps": None}
+        pids = []
+        for _ in range(2):
+            crew.give(1, job)
+            events = list(crew.events())
+            while not events:
+                events = list(crew.events())
+            [(worker, _, event)] = events
+            assert event["reason"] is None
+            crew.done(worker)
+            pids.append(worker.pid)
+            os.kill(worker.pid, signal.SIGKILL)
+            assert gone(worker.pid)
+        assert pids[0] != pids[1]
+
+
 def test_a_crew_leaves_no_worker_behind(monkeypatch):
     monkeypatch.setenv("PYTHONPATH", str(TESTS))
     pids = []

@@ -136,7 +136,7 @@ class Video:
 
     def packets(self) -> Iterator[av.Packet]:
         """The stream's packets, without the empty one at the end; ends where the file breaks off. Once per Video."""
-        with contextlib.suppress(av.FFmpegError):
+        with contextlib.suppress(av.FFmpegError, IndexError):
             yield from (packet for packet in self.container.demux(self.stream) if packet.size)
 
     def hidden_frames(self, progress: Callable[[], None]) -> int:
@@ -157,6 +157,8 @@ class Video:
                 packet = next(packets, None)
             except av.FFmpegError:
                 packet, faults.cut = None, True
+            except IndexError:  # PyAV at the end of a file in which a stream appeared on the way
+                packet = None
             ended = packet is None
             if packet is not None and not packet.size:
                 continue  # an empty one would flush the decoder; PyAV ends with one
@@ -336,7 +338,7 @@ def _regular_file_size(path: Path) -> int:
 
 def _why_not_open(path: Path, error: Exception) -> str:
     if isinstance(error, MemoryError):
-        raise error
+        return "its header is nonsense: it asks for more memory than there is"
     if _lacks_moov(path):
         return "moov atom missing: the file is cut off"
     return "not a video that FFmpeg knows"
@@ -349,7 +351,7 @@ def mp4_boxes(path: Path) -> tuple[list[bytes], bool]:
     """
     kinds, end, size = [], 0, path.stat().st_size
     with path.open("rb") as file:
-        while len(head := file.read(16)) >= 8:
+        while end < size and len(head := file.read(16)) >= 8:
             length, kind = struct.unpack(">I4s", head[:8])
             if length == 1 and len(head) == 16:
                 (length,) = struct.unpack(">Q", head[8:])
@@ -358,7 +360,7 @@ def mp4_boxes(path: Path) -> tuple[list[bytes], bool]:
                 break
             kinds.append(kind)
             end += length
-            file.seek(end)
+            file.seek(min(end, size))
     return kinds, end > size
 
 
