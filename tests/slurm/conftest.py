@@ -36,7 +36,7 @@ class Project:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.videos, self.features = folder / "videos", folder / "features"
-        self.staging = self.features / ".i3d" / "staging"
+        self.staging, self.bundles = self.features / ".i3d/staging", self.features / ".i3d/bundles"
         for name in ("Snakefile", "rules", "scripts", "config", "profiles", "envs"):
             (folder / name).symlink_to(ROOT / name)
 
@@ -59,11 +59,11 @@ class Project:
                 text=True,
             )
 
-    def snakemake(self, *options: str, config: tuple[str, ...] = (), venv: Path = PINNED, seconds: float = 300) -> int:
+    def snakemake(self, *options: str, config: tuple[str, ...] = (), venv: Path = PINNED, seconds: float = 400) -> int:
         """Run Snakemake to its end and return its exit status."""
         return self.finish(self.start(*options, config=config, venv=venv), seconds)
 
-    def finish(self, process: subprocess.Popen[str], seconds: float = 300) -> int:
+    def finish(self, process: subprocess.Popen[str], seconds: float = 400) -> int:
         try:
             return process.wait(seconds)
         except subprocess.TimeoutExpired:
