@@ -5,7 +5,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
-.PHONY: help env demo report status test unit check workflow test-slurm clean
+.PHONY: help env demo report status test unit check workflow test-slurm test-faults bench precision clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -57,6 +57,12 @@ test-slurm: env .venv-newest/.complete ## the Narval profile on a SLURM that is 
 	VIRTUAL_ENV=$(CURDIR)/.venv-newest uv pip install --quiet snakemake snakemake-executor-plugin-slurm \
 		$(shell grep -E '^(numpy|pillow|decord|av)==' envs/requirements.txt)
 	touch $@
+
+bench: env ## time every stage and the whole against a plain baseline; writes docs/bench.md
+	python scripts/bench.py --output docs/bench.md
+
+precision: env ## measure the error of each precision; writes the table in README.md
+	PYTHONPATH=scripts python -m tests.precision_table
 
 clean: ## remove the demo and all caches
 	rm -rf demo .pytest_cache .ruff_cache .mypy_cache .hypothesis

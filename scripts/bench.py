@@ -12,7 +12,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from datetime import date
 from functools import partial
 from importlib.metadata import version
@@ -355,7 +355,7 @@ def cpu_name() -> str:
     return names[0] if names else platform.processor()
 
 
-def table(title: str, head: Row, rows: Iterator[Row]) -> list[str]:
+def table(title: str, head: Row, rows: Iterable[Row]) -> list[str]:
     """A Markdown table under a heading; each row is also shown as soon as it is measured."""
     lines = [f"## {title}", "", "| " + " | ".join(head) + " |", "|---" * len(head) + "|"]
     for cells in rows:
