@@ -16,9 +16,9 @@ rule feature:
         "<features>/{feature}.npy",
     log:
         "<logs>/feature/{feature}.log",
+    retries: 0  # the reason will be the same
     conda:
         "../envs/decode.yaml"
-    retries: 0  # the reason will be the same
     params:
         staged=str(WORK.staging / "{feature}.npy"),
     shell:
