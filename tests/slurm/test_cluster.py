@@ -17,7 +17,7 @@ pytestmark = pytest.mark.slurm
 ODD_NAMES = [
     "train_val/anomaly/$HOME `id` $(id).mp4",
     'train_val/anomaly/it\'s "quoted" & 100%; #1.mp4',
-    "train_val/non_anomaly/a {} * [c] é\\n.1.mp4",
+    "train_val/non_anomaly/a * [c] é\\n.1.mp4",
 ]
 
 
