@@ -312,7 +312,9 @@ def write_bundle(folder: Path, clips: list[Path], precision: str) -> Path:
 
 def start(script: str, *arguments: str) -> subprocess.Popen:
     """Start one of the scripts."""
-    return subprocess.Popen([sys.executable, SCRIPTS / script, *arguments], stderr=subprocess.PIPE, text=True)
+    command = [sys.executable, SCRIPTS / script, *arguments]
+    environment = os.environ | ({"OMP_WAIT_POLICY": "PASSIVE"} if script == "extract.py" else {})  # as its rule does
+    return subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env=environment)
 
 
 def finish(process: subprocess.Popen) -> None:
