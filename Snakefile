@@ -1,7 +1,7 @@
 """From a tree of surveillance videos to a mirrored tree of I3D-ResNet50 features.
 
-    snakemake --cores 4                      here
-    snakemake --profile profiles/narval      on Narval
+snakemake --cores 4                      here
+snakemake --profile profiles/narval      on Narval
 """
 
 from snakemake.utils import min_version
@@ -18,6 +18,9 @@ include: "rules/decode.smk"
 include: "rules/extract.smk"
 include: "rules/feature.smk"
 include: "rules/aggregate.smk"
+include: "rules/finished.smk"
+include: "rules/export.smk"
+include: "rules/report.smk"
 
 
 localrules:

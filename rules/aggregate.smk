@@ -22,14 +22,14 @@ rule aggregate:
         "../envs/decode.yaml"
     params:
         videos=config["videos"],
-        features=config["features"],
+        features=subpath(output.metadata, parent=True),
     shell:
         r"""
         python scripts/aggregate.py \
             --plan {input.plan:q} \
             --videos {params.videos:q} \
             --features {params.features:q} \
-            2> {log:q}
+            2>{log:q}
         """
 
 

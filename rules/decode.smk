@@ -5,11 +5,6 @@ or a pipe as `frames` in the configuration says, the same bytes either way.
 """
 
 
-def frames_flag(path):
-    """`path` flagged as what `frames` in the configuration makes of it."""
-    return {"temp": temp, "pipe": pipe, "keep": str}[config["frames"]](path)
-
-
 rule decode:
     input:
         bundle="<work>/bundles/{bundle}.json",
@@ -20,6 +15,8 @@ rule decode:
     conda:
         "../envs/decode.yaml"
     threads: 4
+    resources:
+        runtime=time_limit,
     params:
         staging=WORK.staging,
         decoder=config["decoder"],
@@ -36,5 +33,5 @@ rule decode:
             --stall-seconds {params.stall_seconds} \
             --memory-mb {params.memory_mb} \
             --threads {threads} \
-            2> {log:q}
+            2>{log:q}
         """

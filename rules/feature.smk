@@ -16,6 +16,7 @@ rule feature:
         "<features>/{feature}.npy",
     log:
         "<logs>/feature/{feature}.log",
+    retries: 0  # the reason will be the same
     conda:
         "../envs/decode.yaml"
     params:
@@ -26,7 +27,7 @@ rule feature:
             mv -f {params.staged:q} {output:q}
             rm -f {params.staged:q}.json
         else
-            cat {params.staged:q}.reason >&2
+            tee {log:q} <{params.staged:q}.reason >&2
             exit 1
         fi
         """

@@ -23,10 +23,10 @@ rule download_weights:
         "resources/{published}.pkl",
     log:
         "<logs>/weights/{published}.log",
-    conda:
-        "../envs/extract.yaml"
     wildcard_constraints:
         published="|".join(PUBLISHED.values()),
+    conda:
+        "../envs/extract.yaml"
     params:
         url="https://dl.fbaipublicfiles.com/video-nonlocal/{published}.pkl",
     shell:
@@ -42,10 +42,10 @@ rule convert_weights:
         "resources/{model}_kinetics.pth",
     log:
         "<logs>/weights/{model}.log",
-    conda:
-        "../envs/extract.yaml"
     wildcard_constraints:
         model="|".join(PUBLISHED),
+    conda:
+        "../envs/extract.yaml"
     shell:
         r"""
         python scripts/convert_weights.py --model {wildcards.model} {input:q} {output:q} 2>&1 | tee {log:q}

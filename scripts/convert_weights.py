@@ -11,9 +11,10 @@ from pathlib import Path
 
 import torch
 
+from i3d.digests import file_sha256
 from i3d.errors import run_main
 from i3d.model import MODELS, expected_shapes
-from i3d.weights import check_state_dict, read_state_dict, weights_sha256
+from i3d.weights import check_state_dict, read_state_dict
 
 
 def convert_weights(source: Path, target: Path, model: str) -> None:
@@ -41,7 +42,7 @@ def main() -> None:
     parser.add_argument("--model", choices=MODELS, default="i3d_r50")
     arguments = parser.parse_args()
     convert_weights(arguments.source, arguments.target, arguments.model)
-    print(f"{arguments.target}: {arguments.model}, sha256 {weights_sha256(arguments.target)}")
+    print(f"{arguments.target}: {arguments.model}, sha256 {file_sha256(arguments.target)}")
 
 
 if __name__ == "__main__":

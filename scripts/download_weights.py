@@ -8,7 +8,6 @@ as `sha256sum --check` reads it; every later download, and a target that is ther
 
 import argparse
 import fcntl
-import hashlib
 import re
 import ssl
 import time
@@ -18,6 +17,7 @@ from http.client import HTTPException, HTTPMessage
 from pathlib import Path
 from typing import BinaryIO
 
+from i3d.digests import file_sha256
 from i3d.errors import UserError, run_main
 
 ATTEMPTS = 5  # in a row that bring no byte
@@ -47,7 +47,9 @@ def download(url: str, target: Path) -> str:
     except BlockingIOError:
         raise UserError(f"{partial} is being written by another download: wait for that one.") from None
     except OSError as error:
-        raise UserError(f"{partial} cannot be written ({error.strerror}): make room or allow it, then run this again.") from None
+        raise UserError(
+            f"{partial} cannot be written ({error.strerror}): make room or allow it, then run this again."
+        ) from None
     version.unlink(missing_ok=True)
     try:
         digest = _check_sha256(partial, target)
@@ -99,9 +101,12 @@ def _fetch(url: str, file: BinaryIO, version: Path) -> bool:
         version.unlink(missing_ok=True)
         return False
     with response:
-        content_range = re.fullmatch(r"bytes (\d+)-\d+/(\d+)", response.headers["Content-Range"] or "")
-        if response.status == PARTIAL_CONTENT and content_range and int(content_range[1]) == have:
-            size = int(content_range[2])
+        if response.status == PARTIAL_CONTENT:
+            part = re.fullmatch(rf"bytes {have}-\d+/(\d+)", response.headers["Content-Range"] or "")
+            if not part:  # not the part that was asked for: ask for the whole
+                version.unlink()
+                return False
+            size = int(part[1])
         else:
             size = _start_over(url, file, version, response.headers)
         while chunk := response.read(CHUNK_BYTES):
@@ -125,8 +130,7 @@ def _start_over(url: str, file: BinaryIO, version: Path, headers: HTTPMessage) -
 def _check_sha256(path: Path, target: Path) -> str:
     """Compare `path` with the record beside `target`, or make the record where there is none."""
     record = target.with_name(f"{target.name}.sha256")
-    with path.open("rb") as file:
-        digest = hashlib.file_digest(file, "sha256").hexdigest()
+    digest = file_sha256(path)
     if not record.exists():
         record.write_text(f"{digest}  {target.name}\n")
     elif record.read_text().split()[:1] != [digest]:

@@ -7,7 +7,6 @@ In the workflow it takes a bundle's stream to staged features and the bundle's o
 """
 
 import argparse
-import json
 import logging
 from collections.abc import Iterator
 from importlib.metadata import version
@@ -24,6 +23,7 @@ from i3d.extraction import Extraction
 from i3d.model import build_model, expected_shapes
 from i3d.outcomes import OK, Record, staged, write_outcomes
 from i3d.plan import RANDOM, weights_digest
+from i3d.progress import Progress
 from i3d.stream import StreamError, read_stream
 from i3d.weights import load_state_dict, random_state_dict
 
@@ -40,19 +40,27 @@ def main() -> None:
         bundle = read_bundle(args.bundle)
         staging = args.staging
     else:
-        settings = {key: getattr(args, key) for key in NUMERIC_SETTINGS} | {"weights_sha256": weights_digest(args.weights)}
+        settings = {key: getattr(args, key) for key in NUMERIC_SETTINGS} | {
+            "weights_sha256": weights_digest(args.weights)
+        }
         entry = {"video": args.frames.name, "feature": args.feature.name, "digest": ""}
         bundle = {"name": "", "settings": settings, "fingerprint": "", "videos": [entry]}
         staging = args.feature.parent
 
-    done = {entry["video"]: record for entry in bundle["videos"] if (record := staged(staging, entry, bundle["fingerprint"]))}
+    done = {
+        entry["video"]: record
+        for entry in bundle["videos"]
+        if (record := staged(staging, entry, bundle["fingerprint"]))
+    }
     try:
         with args.frames.open("rb", buffering=0) as stream:
-            for record in extract(args, bundle, staging, stream, skip_model=len(done) == len(bundle["videos"])):
+            for record in extract(args, bundle, staging, stream, skip=set(done)):
                 done[record["video"]] = record
                 report(record)
     except StreamError as error:
-        raise UserError(f"{args.frames}: {error}; the videos before are staged, run snakemake again for the rest") from None
+        raise UserError(
+            f"{args.frames}: {error}; the videos before are staged, run snakemake again for the rest"
+        ) from None
     missing = [entry["video"] for entry in bundle["videos"] if entry["video"] not in done]
     if missing:
         raise UserError(f"{args.frames}: the stream ended without {', '.join(missing)}; it is not this bundle's")
@@ -66,7 +74,9 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument("--frames", type=Path, required=True, help="frame stream, a file or a pipe")
     parser.add_argument("--weights", default=defaults["weights"], help="weights file, or 'random'")
     parser.add_argument("--device", default=defaults["device"], help="auto, cuda or cpu")
-    parser.add_argument("--batch-size", type=int, default=defaults["batch_size"], help="snippets per forward pass at most")
+    parser.add_argument(
+        "--batch-size", type=int, default=defaults["batch_size"], help="snippets per forward pass at most"
+    )
     parser.add_argument("--threads", type=int, default=torch.get_num_threads(), help="CPU threads")
     bundle = parser.add_argument_group("a bundle, as in the workflow")
     bundle.add_argument("--bundle", type=Path, help="bundle file; holds the settings")
@@ -86,10 +96,11 @@ def parse_args() -> argparse.Namespace:
 
 
 def extract(
-    args: argparse.Namespace, bundle: dict[str, Any], staging: Path, stream: BinaryIO, skip_model: bool
+    args: argparse.Namespace, bundle: dict[str, Any], staging: Path, stream: BinaryIO, skip: set[str]
 ) -> Iterator[Record]:
-    """Yield the record of each video in the stream; with `skip_model`, only read it to its end."""
-    if skip_model:
+    """Yield the record of each video in the stream; when all are to be skipped, only read it to its end."""
+    left = [entry for entry in bundle["videos"] if entry["video"] not in skip]
+    if not left:
         for _ in read_stream(stream):
             pass
         return
@@ -116,7 +127,12 @@ def extract(
         "versions": " ".join(f"{name}={version(name)}" for name in PACKAGES),
     }
     log.info("model on %s, %s, batches of %d snippets", provenance["device"], settings["precision"], engine.batch_size)
-    yield from Extraction(engine, bundle["videos"], staging, settings, provenance).run(stream)
+    planned = {entry["video"]: entry.get("frames", 0) for entry in left}  # no count for a video given by hand
+    with Progress(len(left), sum(planned.values()) or None, log, frequency=settings["frequency"]) as progress:
+        extraction = Extraction(engine, bundle["videos"], staging, settings, provenance, progress.snippets_done)
+        for record in extraction.run(stream):
+            progress.video_done(planned.get(record["video"], 0), record["snippets"])
+            yield record
 
 
 def report(record: Record) -> None:

@@ -30,8 +30,9 @@ class Handler(BaseHTTPRequestHandler):
         if server.status != 200:
             return self.send_error(server.status)
         start, status = 0, 200
-        if wanted and server.ranges_served and self.headers["If-Range"] in (None, server.etag, server.modified):
-            start, status = int(wanted.removeprefix("bytes=").removesuffix("-")), 206
+        strong = None if server.etag.startswith("W/") else server.etag
+        if wanted and server.ranges_served and self.headers["If-Range"] in (None, strong, server.modified):
+            start, status = int(wanted.removeprefix("bytes=").removesuffix("-")) + server.shift, 206
         size = len(server.content)
         if start >= size:
             self.send_response(416)
@@ -64,9 +65,18 @@ def server(monkeypatch):
     monkeypatch.setattr(download_weights, "PAUSE_S", 0)
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
     vars(server).update(
-        content=CONTENT, etag='"one"', modified=None, status=200, ranges_served=True, cuts=[], ranges=[], length=None,
-        content_type="application/octet-stream", url=f"http://127.0.0.1:{server.server_port}/weights.pkl",
-    )  # fmt: skip
+        content=CONTENT,
+        etag='"one"',
+        modified=None,
+        status=200,
+        ranges_served=True,
+        cuts=[],
+        ranges=[],
+        length=None,
+        shift=0,
+        content_type="application/octet-stream",
+        url=f"http://127.0.0.1:{server.server_port}/weights.pkl",
+    )
     threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
     yield server
     server.shutdown()
@@ -138,6 +148,14 @@ def test_a_server_without_ranges_starts_over(server, target):
     server.ranges_served = False
     download(server.url, target)
     assert target.read_bytes() == CONTENT
+
+
+def test_another_part_than_asked_for_starts_over(server, target):
+    leave_part(target, CONTENT[:5000], '"one"')
+    server.shift = 100
+    download(server.url, target)
+    assert target.read_bytes() == CONTENT
+    assert server.ranges == ["bytes=5000-", None]
 
 
 def test_a_part_of_unknown_version_starts_over(server, target):
@@ -214,7 +232,10 @@ def test_the_script_says_what_it_brought(server, target):
 def test_a_full_disk_is_named(server, target):
     run = run_script(server, target, preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (5000, 5000)))
     assert run.returncode == 1
-    assert run.stderr == f"error: {target}.part cannot be written (File too large): make room or allow it, then run this again.\n"
+    assert (
+        run.stderr
+        == f"error: {target}.part cannot be written (File too large): make room or allow it, then run this again.\n"
+    )
     download(server.url, target)
     assert target.read_bytes() == CONTENT
 

@@ -16,11 +16,12 @@ from .outcomes import write_atomically
 from .probe import Probe, probe_many
 
 LISTED = 5  # names in an error message
+SNAKEMAKES_OWN = set("{}<>")  # mark wildcards and path variables, and cannot be escaped in what a function returns
 
 
 @dataclass(frozen=True)
 class Video:
-    """A video file: `video` is its path under the videos tree, `feature` that of its feature under the features tree."""
+    """A video file: its path under the videos tree, and its feature's path under the features tree."""
 
     video: str
     path: Path
@@ -45,14 +46,18 @@ def find_videos(root: Path, extensions: Iterable[str], subsets: Iterable[str] = 
     found, or two videos want the same feature file.
     """
     if not root.is_dir():
-        raise UserError(f"{root}: no such folder; put videos there, or set 'videos' in config/config.yaml to where they are")
+        raise UserError(
+            f"{root}: no such folder; put videos there, or set 'videos' in config/config.yaml to where they are"
+        )
     suffixes = {"." + extension.lstrip(".").lower() for extension in extensions}
     found: dict[str, Video] = {}
     for top in _tops(root, subsets):
         _walk(root, top, suffixes, found, set())
     if not found:
         names = ", ".join(str(root / subset) for subset in subsets) or str(root)
-        raise UserError(f"{names}: no video there with a suffix of {', '.join(sorted(suffixes))}; see 'extensions' in the configuration")
+        raise UserError(
+            f"{names}: no video there ({', '.join(sorted(suffixes))}); set 'videos' or 'extensions' accordingly"
+        )
     videos = sorted(found.values(), key=lambda video: video.video)
     _refuse_bad_names(videos)
     _refuse_unreadable(videos)
@@ -68,7 +73,9 @@ def _tops(root: Path, subsets: Iterable[str]) -> list[Path]:
             raise UserError(f"subsets: '{subset}' must be a path under {root}, like train_val/anomaly")
         top = root / inside
         if not top.is_dir():
-            raise UserError(f"subsets: there is no folder {top}; the sub-trees are {', '.join(_folders(root)) or 'none'}")
+            raise UserError(
+                f"subsets: there is no folder {top}; the sub-trees are {', '.join(_folders(root)) or 'none'}"
+            )
         tops.append(top)
     return tops
 
@@ -98,10 +105,12 @@ def _walk(root: Path, folder: Path, suffixes: set[str], found: dict[str, Video],
 
 
 def _refuse_bad_names(videos: list[Video]) -> None:
-    bad = [video.video for video in videos if not video.video.isprintable() or not _is_utf8(video.video)]
+    bad = [ascii(video.video) for video in videos if not video.video.isprintable() or not _is_utf8(video.video)]
     if bad:
-        names = _listing([ascii(name) for name in bad])
-        raise UserError(f"{names}: control characters or bytes that are not UTF-8 in a name; rename these files")
+        raise UserError(f"{_listing(bad)}: control characters, or bytes that are not UTF-8; rename these files")
+    bad = [video.video for video in videos if set(video.video) & SNAKEMAKES_OWN]
+    if bad:
+        raise UserError(f"{_listing(bad)}: Snakemake cannot take {{, }}, < or > in a name; rename these files")
 
 
 def _is_utf8(name: str) -> bool:
@@ -115,7 +124,9 @@ def _is_utf8(name: str) -> bool:
 def _refuse_unreadable(videos: list[Video]) -> None:
     bad = [str(video.path) for video in videos if not os.access(video.path, os.R_OK)]
     if bad:
-        raise UserError(f"{_listing(bad)}: no right to read; give yourself the right (chmod u+r), or move them out of the tree")
+        raise UserError(
+            f"{_listing(bad)}: no right to read; give yourself the right (chmod u+r), or move them out of the tree"
+        )
 
 
 def _refuse_collisions(videos: list[Video]) -> None:
@@ -123,7 +134,9 @@ def _refuse_collisions(videos: list[Video]) -> None:
     for video in videos:
         other = owners.setdefault(video.feature, video)
         if other is not video:
-            raise UserError(f"{other.path} and {video.path} both want the feature file {video.feature}; rename one of them")
+            raise UserError(
+                f"{other.path} and {video.path} both want the feature file {video.feature}; rename one of them"
+            )
 
 
 def _listing(names: list[str]) -> str:
@@ -132,7 +145,7 @@ def _listing(names: list[str]) -> str:
 
 
 def learn(videos: list[Video], cache: Path, *, clip_length: int, fps: float | None, processes: int) -> list[Known]:
-    """What is known of each video, in their order; files that are new or changed are probed and remembered in `cache`."""
+    """What is known of each video, in their order. New and changed files are probed, and remembered in `cache`."""
     remembered = _load(cache)
     fresh: dict[str, dict[str, Any]] = {}
     unknown = []
@@ -153,9 +166,7 @@ def learn(videos: list[Video], cache: Path, *, clip_length: int, fps: float | No
         }
     if unknown:
         write_atomically(cache, json.dumps(remembered | fresh))
-    return [
-        Known(video, fresh[video.video]["digest"], Probe(**fresh[video.video]["probe"])) for video in videos
-    ]
+    return [Known(video, fresh[video.video]["digest"], Probe(**fresh[video.video]["probe"])) for video in videos]
 
 
 def _load(cache: Path) -> dict[str, dict[str, Any]]:

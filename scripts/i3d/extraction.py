@@ -7,9 +7,9 @@ and writes what comes back. Memory does not grow with the length of a video.
 import queue
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from datetime import datetime, timezone
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -20,7 +20,7 @@ from .engine import Engine, Pending
 from .features import FeatureWriter, NotFiniteError
 from .model import FEATURE_DIM
 from .outcomes import FAILED, OK, SKIPPED, Record, Staged, stage, too_short, unreadable
-from .stream import FRAME_SHAPE, Begin, End, Frames, StreamError, read_stream
+from .stream import FRAME_SHAPE, End, Frames, StreamError, read_stream
 
 BUFFERS = 3  # batches in memory: one being filled, one waiting, one on the device
 RESTARTED = "restarted"  # the status of a try that a new BEGIN ended
@@ -104,10 +104,17 @@ class Extraction:
     """Extracts the features of one bundle's stream into the staging tree.
 
     `entries` and `settings` are the bundle file's; `provenance` holds the columns that all its records share.
+    `snippets_done` is told how many snippets more have their features, now and then.
     """
 
     def __init__(
-        self, engine: Engine, entries: list[dict[str, Any]], staging: Path, settings: dict[str, Any], provenance: Record
+        self,
+        engine: Engine,
+        entries: list[dict[str, Any]],
+        staging: Path,
+        settings: dict[str, Any],
+        provenance: Record,
+        snippets_done: Callable[[int], None] = lambda count: None,
     ) -> None:
         self.engine = engine
         self.entries = entries
@@ -115,6 +122,7 @@ class Extraction:
         self.clip_length: int = settings["clip_length"]
         self.frequency: int = settings["frequency"]
         self.provenance = provenance
+        self.snippets_done = snippets_done
         self._batches: queue.Queue[Batch | BaseException | None] = queue.Queue()
         self._buffers: queue.Queue[Tensor] = queue.Queue()  # bounds what is in memory
 
@@ -187,8 +195,11 @@ class Extraction:
                     try:
                         video.writer.append(features)
                     except NotFiniteError as error:
-                        video.broken = f"{error}: broken weights, or an overflow in precision {self.provenance['precision']}"
+                        video.broken = (
+                            f"{error}: broken weights, or an overflow in precision {self.provenance['precision']}"
+                        )
         self._buffers.put(batch.snippets)
+        self.snippets_done(len(batch.owners))
         for ending in batch.endings:
             if ending.result["status"] == RESTARTED:
                 assert ending.video is not None
@@ -229,12 +240,11 @@ class Extraction:
             "damaged": result.get("damaged"),
             "seconds": round(time.monotonic() - video.started, 3) if video else 0.0,
             "digest": entry["digest"],
-            "finished": datetime.now(timezone.utc).isoformat(timespec="milliseconds"),
+            "finished": datetime.now(UTC).isoformat(timespec="milliseconds"),
             **self.provenance,
         }
         stage(place, record)
         return record
-
 
 
 def judge(result: dict[str, Any], clip_length: int) -> tuple[str, str | None]:

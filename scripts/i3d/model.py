@@ -83,19 +83,11 @@ class I3DResNet50(nn.Module):
         super().__init__()
         self.conv1 = nn.Conv3d(3, 64, (5, 7, 7), stride=2, padding=(2, 3, 3), bias=False)
         self.bn1 = nn.BatchNorm3d(64)
-        channels = 64
-        for stage, temporal in TEMPORAL_KERNELS.items():
-            width = 64 * 2 ** (stage - 1)
-            blocks = nn.Sequential()
-            for index, spans_time in enumerate(temporal):
-                stride = 2 if index == 0 and stage > 1 else 1
-                block = Bottleneck(channels, width, stride, bool(spans_time), downsample=index == 0)
-                channels = width * EXPANSION
-                if nonlocal_blocks and index in NONLOCAL_BLOCKS.get(stage, ()):
-                    block.nl = NonLocal(channels)
-                blocks.append(block)
-            self.add_module(f"layer{stage}", blocks)
-        self.fc = nn.Linear(channels, 400)
+        self.layer1 = _stage(1, 64, nonlocal_blocks)
+        self.layer2 = _stage(2, 256, nonlocal_blocks)
+        self.layer3 = _stage(3, 512, nonlocal_blocks)
+        self.layer4 = _stage(4, 1024, nonlocal_blocks)
+        self.fc: nn.Module = nn.Linear(FEATURE_DIM, 400)
 
     def forward(self, x: Tensor) -> Tensor:
         return self.trunk(self.stem(x))  # (B, 2048)
@@ -105,7 +97,10 @@ class I3DResNet50(nn.Module):
         return self.pool(self.bn1(self.conv1(x)))
 
     def pool(self, x: Tensor) -> Tensor:
-        """Pool, then ReLU: the two commute, and there is less left to rectify. (B, 64, 8, 112, 112) to (B, 64, 4, 55, 55)."""
+        """Pool, then rectify, which is less work than the other way round and the same.
+
+        (B, 64, 8, 112, 112) to (B, 64, 4, 55, 55).
+        """
         return F.relu(F.max_pool3d(x, (2, 3, 3), stride=2), inplace=True)
 
     def trunk(self, x: Tensor) -> Tensor:
@@ -116,6 +111,20 @@ class I3DResNet50(nn.Module):
         x = self.layer3(x)  # (B, 1024, 2, 14, 14)
         x = self.layer4(x)  # (B, 2048, 2, 7, 7)
         return x.mean((2, 3, 4))  # (B, 2048)
+
+
+def _stage(stage: int, channels: int, nonlocal_blocks: bool) -> nn.Sequential:
+    """The blocks of one stage, whose input has `channels` channels."""
+    width = 64 * 2 ** (stage - 1)
+    blocks = nn.Sequential()
+    for index, spans_time in enumerate(TEMPORAL_KERNELS[stage]):
+        stride = 2 if index == 0 and stage > 1 else 1
+        block = Bottleneck(channels, width, stride, bool(spans_time), downsample=index == 0)
+        channels = width * EXPANSION
+        if nonlocal_blocks and index in NONLOCAL_BLOCKS.get(stage, ()):
+            block.nl = NonLocal(channels)
+        blocks.append(block)
+    return blocks
 
 
 def empty_model(name: str) -> I3DResNet50:

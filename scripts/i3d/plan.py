@@ -16,7 +16,17 @@ from .catalog import Known, find_videos, learn
 from .config import NUMERIC_SETTINGS
 from .digests import file_sha256, json_digest
 from .errors import UserError
-from .outcomes import SKIPPED, Record, Work, feature_is, fits_video, read_outcomes, too_short, unreadable, write_atomically
+from .outcomes import (
+    SKIPPED,
+    Record,
+    Work,
+    feature_is,
+    fits_video,
+    read_outcomes,
+    too_short,
+    unreadable,
+    write_atomically,
+)
 from .tables import METADATA, SUMMARY, tables_are_current
 
 RANDOM = "random"  # the value of `weights` that stands for seeded weights
@@ -52,7 +62,9 @@ class Plan:
         """
         video = self.by_feature.get(feature)
         if video is None:
-            raise UserError(f"{feature}.npy: no video gives this feature; is there one of that name under 'videos' and 'subsets'?")
+            raise UserError(
+                f"{feature}.npy: no video gives this feature; is there one of that name under 'videos' and 'subsets'?"
+            )
         if video in self.skipped:
             raise UserError(f"{feature}.npy: {video} is skipped: {self.skipped[video]}")
         return self.pending.get(video) or self.present[video]["bundle"]
@@ -155,7 +167,7 @@ def weights_digest(weights: str) -> str:
     except OSError as error:
         raise UserError(
             f"weights: cannot read {weights} ({error.strerror}); fetch the published weights with "
-            "'snakemake --cores 1 weights' where there is a network, set 'weights' to your file, or try 'weights: random'"
+            "'snakemake --cores 1 weights' where there is a network, set 'weights' to your file, or try 'random'"
         ) from None
 
 
@@ -194,6 +206,8 @@ def check_writable(features: Path) -> None:
         features.mkdir(parents=True, exist_ok=True)
         writable = os.access(features, os.W_OK | os.X_OK)
     except OSError as error:
-        raise UserError(f"features: cannot make the folder {features} ({error.strerror}); set 'features' elsewhere") from None
+        raise UserError(
+            f"features: cannot make the folder {features} ({error.strerror}); set 'features' elsewhere"
+        ) from None
     if not writable:
         raise UserError(f"features: no right to write in {features}; set 'features' to a folder of yours")

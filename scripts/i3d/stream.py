@@ -78,7 +78,7 @@ class StreamWriter:
             raise ValueError(f"frames must be uint8 (n, {HEIGHT}, {WIDTH}, 3), not {frames.dtype} {frames.shape}")
         for start in range(0, len(frames), BLOCK_FRAMES):
             block = np.ascontiguousarray(frames[start : start + BLOCK_FRAMES])
-            self._message(FRAMES, video, memoryview(block).cast("B"))
+            self._message(FRAMES, video, block.data.cast("B"))
 
     def end(self, video: int, result: dict[str, Any]) -> None:
         self._message(END, video, json.dumps(result).encode())
@@ -112,7 +112,7 @@ def read_stream(file: BinaryIO) -> Iterator[Message]:
             count, rest = divmod(length, FRAME_BYTES)
             if rest or not 0 < count <= BLOCK_FRAMES:
                 raise StreamError(f"damaged stream: a block of {length} bytes is not 1 to {BLOCK_FRAMES} frames")
-            _read_into(file, memoryview(block[:count]).cast("B"))
+            _read_into(file, block[:count].data.cast("B"))
             yield Frames(video, block[:count])
         elif kind in (BEGIN, END):
             if length > MAX_JSON_BYTES:

@@ -12,11 +12,40 @@ from .outcomes import FAILED, OK, SKIPPED, Record, Work, feature_is, read_outcom
 
 METADATA = "metadata.csv"
 SUMMARY = "feature_config.txt"
-COLUMNS = (
-    "video feature_file status reason snippets crops dim split category label frames_declared frames_decoded fps width "
-    "height decoder decoder_reason damaged seconds weights weights_sha256 model normalization precision sample_mode "
-    "frequency clip_length resample_fps device bundle finished versions"
-).split()
+COLUMNS = [  # of the metadata table
+    "video",
+    "feature_file",
+    "status",
+    "reason",
+    "snippets",
+    "crops",
+    "dim",
+    "split",
+    "category",
+    "label",
+    "frames_declared",
+    "frames_decoded",
+    "fps",
+    "width",
+    "height",
+    "decoder",
+    "decoder_reason",
+    "damaged",
+    "seconds",
+    "weights",
+    "weights_sha256",
+    "model",
+    "normalization",
+    "precision",
+    "sample_mode",
+    "frequency",
+    "clip_length",
+    "resample_fps",
+    "device",
+    "bundle",
+    "finished",
+    "versions",
+]
 NOT_DONE = "not done: the job of its bundle did not finish, see its log; the next run takes it up"
 
 

@@ -4,7 +4,6 @@ A state dict here maps names as in `model.expected_shapes` to tensors. The publi
 video-nonlocal-net (CC BY-NC 4.0); PyTorch files are conversions of them.
 """
 
-import hashlib
 import math
 import pickle
 import re
@@ -83,12 +82,6 @@ def read_state_dict(path: Path) -> dict[str, Tensor]:
         if _needed(str(name)) and not _is_real(tensor):
             raise UserError(f"{path} is no state dict: {name!r} is no tensor of real numbers.")
     return {str(name).removeprefix("module."): tensor for name, tensor in state.items()}
-
-
-def weights_sha256(path: Path) -> str:
-    """SHA-256 of the file's content, 64 hexadecimal digits."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def random_state_dict(expected: Mapping[str, tuple[int, ...]], seed: int = 0) -> dict[str, Tensor]:

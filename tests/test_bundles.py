@@ -1,0 +1,52 @@
+"""Packing videos into bundles."""
+
+import os
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from i3d.bundles import bundle_frames, make_bundle, pack, read_bundle, write_bundle
+from i3d.errors import UserError
+
+
+def entries(*frames: int) -> list[dict]:
+    return [{"video": f"{place}.mp4", "frames": count} for place, count in enumerate(frames)]
+
+
+def test_groups_fill_up_in_order():
+    groups = [[entry["frames"] for entry in group] for group in pack(entries(4, 6, 1, 9, 30, 2), 10)]
+    assert groups == [[4, 6], [1, 9], [30], [2]]
+
+
+@given(st.lists(st.integers(1, 10**6)), st.integers(1, 10**5))
+def test_nothing_is_lost_doubled_or_overfull(frames, limit):
+    groups = list(pack(entries(*frames), limit))
+    assert [entry for group in groups for entry in group] == entries(*frames)
+    assert all(len(group) == 1 or sum(entry["frames"] for entry in group) <= limit for group in groups)
+
+
+def test_a_name_stands_for_the_list_and_the_settings():
+    name = make_bundle({"model": "a"}, "f", entries(1, 2))["name"]
+    assert name == make_bundle({"model": "a"}, "f", entries(1, 2))["name"]
+    assert name != make_bundle({"model": "a"}, "g", entries(1, 2))["name"]
+    assert name != make_bundle({"model": "a"}, "f", entries(1, 3))["name"]
+
+
+def test_writing_again_makes_the_file_newer_and_nothing_else(tmp_path):
+    path = tmp_path / "bundles" / "x.json"
+    bundle = make_bundle({}, "f", entries(5, 7))
+    write_bundle(bundle, path)
+    assert read_bundle(path) == bundle
+    assert bundle_frames(path) == 12
+
+    os.utime(path, (1, 1))
+    write_bundle(bundle, path)
+    assert path.stat().st_mtime > 1
+    assert read_bundle(path) == bundle
+
+
+def test_a_damaged_bundle_is_named(tmp_path):
+    (tmp_path / "x.json").write_text("{")
+    with pytest.raises(UserError, match="x.json: no bundle file"):
+        read_bundle(tmp_path / "x.json")

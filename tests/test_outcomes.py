@@ -1,0 +1,66 @@
+"""Records: what they vouch for, and what they do not."""
+
+import json
+import os
+
+import numpy as np
+import pytest
+
+from i3d.outcomes import OK, Staged, Work, feature_is, read_outcomes, stage, staged, write_outcomes
+
+ENTRY = {"video": "test/a.mp4", "feature": "test/a.npy", "digest": "d"}
+
+
+@pytest.fixture
+def record(tmp_path) -> dict:
+    """The record of a staged feature in tmp_path."""
+    (tmp_path / "test").mkdir()
+    np.save(tmp_path / "test/a.npy", np.ones((2, 10, 2048), np.float32))
+    record = {"video": "test/a.mp4", "status": OK, "digest": "d", "fingerprint": "f", "reason": None, "finished": "1"}
+    stage(Staged(tmp_path / "test/a.npy"), record)
+    return record
+
+
+def test_a_staged_video_is_known_again(tmp_path, record):
+    assert staged(tmp_path, ENTRY, "f") == record
+
+
+@pytest.mark.parametrize(("entry", "fingerprint"), [(ENTRY | {"digest": "other"}, "f"), (ENTRY, "other")])
+def test_other_content_or_settings_are_not_done(tmp_path, record, entry, fingerprint):
+    assert staged(tmp_path, entry, fingerprint) is None
+
+
+def test_a_damaged_record_is_no_record(tmp_path, record):
+    Staged(tmp_path / "test/a.npy").record.write_text('{"video": "te')
+    assert staged(tmp_path, ENTRY, "f") is None
+
+
+def test_a_feature_is_known_by_its_time_or_its_content(tmp_path, record):
+    feature = tmp_path / "test/a.npy"
+    assert feature_is(record, feature)
+    os.utime(feature)
+    assert feature_is(record, feature), "a copy has another time, and the same content"
+
+
+@pytest.mark.parametrize(
+    "spoil",
+    [
+        lambda path: path.unlink(),
+        lambda path: path.write_bytes(path.read_bytes()[:-1]),
+        lambda path: np.save(path, np.zeros((2, 10, 2048), np.float32)),
+        lambda path: np.save(path, np.ones((1, 10, 2048), np.float32)),
+    ],
+)
+def test_a_truncated_or_foreign_feature_is_not_trusted(tmp_path, record, spoil):
+    feature = tmp_path / "test/a.npy"
+    spoil(feature)
+    assert not feature_is(record, feature)
+
+
+def test_the_newest_record_counts_and_noise_does_not(tmp_path):
+    folder = Work.beside(tmp_path).outcomes
+    old, new = ({"video": "a", "finished": day, "status": status} for day, status in (("1", "failed"), ("2", OK)))
+    write_outcomes(folder / "b.jsonl", [old])
+    write_outcomes(folder / "a.jsonl", [new])
+    (folder / "c.jsonl").write_text('not json\n[]\n{"video": 1}\n' + json.dumps({"video": "z", "finished": "1"}) + "\n")
+    assert read_outcomes(folder) == {"a": new, "z": {"video": "z", "finished": "1"}}
