@@ -23,7 +23,7 @@ WORKER_MODULE = "i3d.probe"
 NEAR = 4  # up to this many clip lengths a count is made exact
 SMALL_BYTES = 2 << 20  # files up to this size are read through when their header does not tell the count
 SHORT_OF_DECLARED = 0.9  # variable rates make up for smaller differences
-TIMEOUT_SECONDS = 30.0  # starting a worker from a network disk counts, too
+TIMEOUT_SECONDS = 20.0
 MEMORY_MB = 1024
 
 
