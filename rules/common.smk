@@ -12,6 +12,7 @@ from snakemake.exceptions import WorkflowError
 from scripts.i3d.bundles import bundle_frames
 from scripts.i3d.config import complete
 from scripts.i3d.errors import UserError
+from scripts.i3d.lock import take_lock
 from scripts.i3d.outcomes import Work
 from scripts.i3d.plan import Plan, make_plan
 
@@ -82,5 +83,28 @@ def plan_file(wildcards) -> str:
 def aggregate_after_failure() -> None:
     """Write the tables when jobs have failed; nothing if the run ended before it had a plan."""
     if plan.cache_info().currsize:
-        command = ["python", "scripts/aggregate.py", "--plan", plan().path]
+        command = ["python", "scripts/aggregate.py", "--plan", plan().path, *keep_frames()]
         subprocess.run([*command, "--videos", config["videos"], "--features", config["features"]], check=False)
+
+
+def keep_frames() -> list[str]:
+    """What tells the aggregate script to leave the frame streams."""
+    return ["--keep-frames"] if config["frames"] == "keep" else []
+
+
+def begin_run() -> None:
+    """Claim the features tree until this process ends, before the first job starts.
+
+    The plan is written again: another run may have ended, and tidied, after it was made.
+    """
+    global lock
+    try:
+        lock = take_lock(WORK.lock)
+    except UserError as error:
+        raise WorkflowError(str(error)) from None
+    if plan.cache_info().currsize:
+        plan().write()
+
+
+onstart:
+    begin_run()

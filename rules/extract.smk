@@ -23,7 +23,7 @@ rule extract:
         batch_size=config["batch_size"],
     shell:
         r"""
-        python scripts/extract.py \
+        exec python scripts/extract.py \
             --bundle {input.bundle:q} \
             --frames {input.frames:q} \
             --weights {params.weights:q} \

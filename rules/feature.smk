@@ -26,6 +26,9 @@ rule feature:
             mv -f {params.staged:q} {output:q}
             rm -f {params.staged:q}.json
         else
+            if [ ! -e {params.staged:q}.reason ]; then
+                echo {wildcards.feature:q}: nothing is staged for it, run snakemake again >{params.staged:q}.reason
+            fi
             tee {log:q} <{params.staged:q}.reason >&2
             exit 1
         fi

@@ -4,14 +4,13 @@ A bundle's name is a digest of its file's content, so that every process gives o
 """
 
 import json
-import os
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
 from .digests import json_digest
 from .errors import UserError
-from .outcomes import write_atomically
+from .outcomes import write_or_touch
 
 Bundle = dict[str, Any]
 
@@ -44,10 +43,7 @@ def write_bundle(bundle: Bundle, path: Path) -> None:
 
     Snakemake then finds it newer than any feature it is to replace, whatever lay there before.
     """
-    if path.exists():
-        os.utime(path)
-    else:
-        write_atomically(path, json.dumps(bundle, indent=1))
+    write_or_touch(path, json.dumps(bundle, indent=1))
 
 
 def read_bundle(path: Path) -> Bundle:

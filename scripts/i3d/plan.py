@@ -18,6 +18,7 @@ from .digests import file_sha256, json_digest
 from .errors import UserError
 from .outcomes import (
     SKIPPED,
+    Checksums,
     Record,
     Work,
     feature_is,
@@ -25,7 +26,7 @@ from .outcomes import (
     read_outcomes,
     too_short,
     unreadable,
-    write_atomically,
+    write_or_touch,
 )
 from .tables import METADATA, SUMMARY, tables_are_current
 
@@ -101,10 +102,7 @@ class Plan:
             "skipped": {video: skipped_record(self.videos[video], reason) for video, reason in self.skipped.items()},
             "features": {video: known.file.feature for video, known in self.videos.items()},
         }
-        if self.path.exists():
-            os.utime(self.path)
-        else:
-            write_atomically(self.path, json.dumps(content, indent=1))
+        write_or_touch(self.path, json.dumps(content, indent=1))
 
 
 def make_plan(config: dict[str, Any]) -> Plan:
@@ -121,6 +119,7 @@ def make_plan(config: dict[str, Any]) -> Plan:
         files, work.catalog, clip_length=config["clip_length"], fps=settings["fps"], processes=os.cpu_count() or 1
     )
     records = read_outcomes(work.outcomes)
+    checksums = Checksums(work)
 
     present: dict[str, Record] = {}
     skipped: dict[str, str] = {}
@@ -134,7 +133,7 @@ def make_plan(config: dict[str, Any]) -> Plan:
         elif (
             record is not None
             and fits_video(record, item.digest, fingerprint)
-            and feature_is(record, Path(config["features"]) / item.file.feature)
+            and feature_is(record, Path(config["features"]) / item.file.feature, checksums.of)
         ):
             present[video] = record
         else:
@@ -147,6 +146,7 @@ def make_plan(config: dict[str, Any]) -> Plan:
                     "frames": item.probe.frames or ASSUMED_FRAMES,
                 }
             )
+    checksums.save()
     bundles = [make_bundle(settings, fingerprint, group) for group in pack(entries, config["bundle_frames"])]
     return Plan(settings, fingerprint, {item.file.video: item for item in known}, present, skipped, bundles, work)
 
