@@ -224,18 +224,6 @@ def write_atomically(path: Path, text: str) -> None:
             part.unlink(missing_ok=True)
 
 
-def write_or_touch(path: Path, text: str) -> None:
-    """Make the file newer than all others, and hold this text; another content, as after a crash, is replaced."""
-    try:
-        same = path.read_text() == text
-    except (OSError, ValueError):
-        same = False
-    if same:
-        os.utime(path)
-    else:
-        write_atomically(path, text)
-
-
 @contextmanager
 def writing(path: Path) -> Iterator[None]:
     """Turn the system's refusal to write a file, or in a folder, into a UserError that names it."""

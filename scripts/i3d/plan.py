@@ -7,11 +7,12 @@ short or unreadable, and `pending` otherwise. Pending videos are packed into bun
 import json
 import os
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from .bundles import Bundle, make_bundle, pack, write_bundle
+from .bundles import Bundle, new_bundle, pack, write_bundle
 from .catalog import Known, find_videos, learn
 from .config import NUMERIC_SETTINGS
 from .digests import file_sha256, json_digest
@@ -26,7 +27,7 @@ from .outcomes import (
     read_outcomes,
     too_short,
     unreadable,
-    write_or_touch,
+    write_atomically,
 )
 from .tables import METADATA, SUMMARY, tables_are_current
 
@@ -95,6 +96,7 @@ class Plan:
         for bundle in self.bundles:
             write_bundle(bundle, self.work.bundles / f"{bundle['name']}.json")
         content = {
+            "made": datetime.now(UTC).isoformat(),  # another content, so that Snakemake writes the tables for it
             "settings": self.settings,
             "fingerprint": self.fingerprint,
             "catalog": self.catalog,
@@ -102,7 +104,7 @@ class Plan:
             "skipped": {video: skipped_record(self.videos[video], reason) for video, reason in self.skipped.items()},
             "features": {video: known.file.feature for video, known in self.videos.items()},
         }
-        write_or_touch(self.path, json.dumps(content, indent=1))
+        write_atomically(self.path, json.dumps(content, indent=1))
 
 
 def make_plan(config: dict[str, Any]) -> Plan:
@@ -147,7 +149,7 @@ def make_plan(config: dict[str, Any]) -> Plan:
                 }
             )
     checksums.save()
-    bundles = [make_bundle(settings, fingerprint, group) for group in pack(entries, config["bundle_frames"])]
+    bundles = [new_bundle(settings, fingerprint, group, work) for group in pack(entries, config["bundle_frames"])]
     return Plan(settings, fingerprint, {item.file.video: item for item in known}, present, skipped, bundles, work)
 
 
