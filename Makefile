@@ -5,7 +5,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
-.PHONY: help env demo test unit check workflow clean
+.PHONY: help env demo report status test unit check workflow test-slurm test-faults bench precision clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -26,6 +26,13 @@ demo: env ## make small videos, run the whole workflow on the CPU, say where the
 	@echo; echo "features:"; find demo/features -name '*.npy' -not -path '*/.i3d/*' | sort
 	@echo "tables:   demo/features/metadata.csv  demo/features/feature_config.txt"
 
+report: env ## figures, near copies and contact sheets of finished features, as report.html; CONFIG as for status
+	snakemake --cores all --quiet rules $(if $(CONFIG),--config $(CONFIG)) -- report
+	snakemake $(if $(CONFIG),--config $(CONFIG)) --report report.html -- report
+
+status: env ## what is done, what is to do, what it will take; CONFIG="videos=... features=..." as for --config
+	@python scripts/status.py --config $(CONFIG)
+
 test: env check unit workflow ## all quick checks and tests
 
 check: env ## formatting, lint, types
@@ -40,6 +47,22 @@ unit: env ## tests of the modules
 
 workflow: env ## tests that run Snakemake on small clips
 	pytest -m workflow
+
+test-slurm: env .venv-newest/.complete ## the Narval profile on a SLURM that is started for it (root, Debian; 10 minutes)
+	pytest -m slurm
+
+# The newest Snakemake beside the pinned one: what planning needs, no more; jobs run in .venv.
+.venv-newest/.complete: envs/requirements.txt
+	uv venv --quiet --clear --python $(BIN)/python .venv-newest
+	VIRTUAL_ENV=$(CURDIR)/.venv-newest uv pip install --quiet snakemake snakemake-executor-plugin-slurm \
+		$(shell grep -E '^(numpy|pillow|decord|av)==' envs/requirements.txt)
+	touch $@
+
+bench: env ## time every stage and the whole against a plain baseline; writes docs/bench.md
+	python scripts/bench.py --output docs/bench.md
+
+precision: env ## measure the error of each precision; writes the table in README.md
+	PYTHONPATH=scripts python -m tests.precision_table
 
 clean: ## remove the demo and all caches
 	rm -rf demo .pytest_cache .ruff_cache .mypy_cache .hypothesis

@@ -18,6 +18,9 @@ include: "rules/decode.smk"
 include: "rules/extract.smk"
 include: "rules/feature.smk"
 include: "rules/aggregate.smk"
+include: "rules/finished.smk"
+include: "rules/export.smk"
+include: "rules/report.smk"
 
 
 localrules:

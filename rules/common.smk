@@ -1,25 +1,27 @@
 """The configuration, the paths and the plan, for all rules; the logic is in scripts/i3d.
 
-The plan is made when it is first asked for. Jobs on other nodes, `--lint` and `--list` never look at the trees.
+The plan is made when it is first asked for: jobs on other nodes and `--lint` never look at the trees.
 """
 
 import subprocess
+import sys
 from functools import cache
 from pathlib import Path
 
 from snakemake.exceptions import WorkflowError
+from snakemake.logging import logger
 
+from scripts.i3d import launch, resources
 from scripts.i3d.bundles import bundle_frames
 from scripts.i3d.config import complete
-from scripts.i3d.errors import UserError
+from scripts.i3d.errors import UserError, told_in_one_line
 from scripts.i3d.lock import take_lock
 from scripts.i3d.outcomes import Work
 from scripts.i3d.plan import Plan, make_plan
+from scripts.i3d.status import status_text
 
-try:
+with told_in_one_line():
     config.update(complete(config))
-except UserError as error:
-    raise WorkflowError(str(error)) from None
 
 WORK = Work.beside(config["features"])
 
@@ -36,12 +38,12 @@ wildcard_constraints:
 
 @cache
 def plan() -> Plan:
-    """This run's plan, its files written."""
-    try:
+    """This run's plan, its files written; the main process says what it is."""
+    with told_in_one_line():
         made = make_plan(config)
         made.write()
-    except UserError as error:
-        raise WorkflowError(str(error)) from None
+    if workflow.is_main_process:
+        logger.info(status_text(made, f"all in {made.path}") + "\n")
     return made
 
 
@@ -63,16 +65,24 @@ def due_features(wildcards) -> list[str]:
 
 def outcomes_of_feature(wildcards) -> str:
     """The outcomes file that the feature waits for, or that vouches for it."""
-    try:
+    with told_in_one_line():
         bundle = plan().bundle_of(wildcards.feature)
-    except UserError as error:
-        raise WorkflowError(str(error)) from None
     return str(WORK.outcomes / f"{bundle}.jsonl")
 
 
 def frames_of_bundle(wildcards) -> int:
     """Frames of video in the bundle."""
     return bundle_frames(WORK.bundles / f"{wildcards.bundle}.json")
+
+
+def time_limit(wildcards, attempt) -> str:
+    """The time limit of the bundle's job, for a cluster."""
+    return resources.runtime(
+        frames_of_bundle(wildcards),
+        attempt,
+        frames_per_second=config["frames_per_second"],
+        longest=config["longest_job"],
+    )
 
 
 def plan_file(wildcards) -> str:
@@ -83,7 +93,7 @@ def plan_file(wildcards) -> str:
 def aggregate_after_failure() -> None:
     """Write the tables when jobs have failed; nothing if the run ended before it had a plan."""
     if plan.cache_info().currsize:
-        command = ["python", "scripts/aggregate.py", "--plan", plan().path, *keep_frames()]
+        command = [sys.executable, "scripts/aggregate.py", "--plan", plan().path, *keep_frames()]
         subprocess.run([*command, "--videos", config["videos"], "--features", config["features"]], check=False)
 
 
@@ -93,17 +103,16 @@ def keep_frames() -> list[str]:
 
 
 def begin_run() -> None:
-    """Claim the features tree until this process ends, before the first job starts.
+    """Before the first job: ask the cluster whether it takes the jobs, and claim the features tree until the end.
 
     The plan is written again: another run may have ended, and tidied, after it was made.
     """
     global lock
-    try:
+    with told_in_one_line():
+        launch.check(workflow, longest=config["longest_job"])
         lock = take_lock(WORK.lock)
-    except UserError as error:
-        raise WorkflowError(str(error)) from None
-    if plan.cache_info().currsize:
-        plan().write()
+        if plan.cache_info().currsize:
+            plan().write()
 
 
 onstart:

@@ -15,6 +15,8 @@ rule decode:
     conda:
         "../envs/decode.yaml"
     threads: 4
+    resources:
+        runtime=time_limit,
     params:
         staging=WORK.staging,
         decoder=config["decoder"],

@@ -16,6 +16,8 @@ rule extract:
     conda:
         "../envs/extract.yaml"
     threads: 64  # on a CPU all cores there are; with a GPU one or two do
+    resources:
+        runtime=time_limit,
     params:
         weights=config["weights"],
         staging=WORK.staging,

@@ -16,6 +16,7 @@ rule feature:
         "<features>/{feature}.npy",
     log:
         "<logs>/feature/{feature}.log",
+    retries: 0  # the reason will be the same
     conda:
         "../envs/decode.yaml"
     params:

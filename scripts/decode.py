@@ -16,6 +16,7 @@ from typing import Any
 
 from i3d.decoding import Settings, decode_videos
 from i3d.errors import UserError, run_main
+from i3d.outcomes import staged
 from i3d.stream import StreamWriter
 
 
@@ -39,7 +40,7 @@ def main() -> None:
             decode_videos(videos, writer, settings)
             writer.close()
     except BrokenPipeError:
-        raise UserError(f"{arguments.output}: the reader of the frame stream is gone; see the log of extract") from None
+        raise UserError(f"{arguments.output}: the reader of the frame stream is gone; see its log") from None
     except OSError as error:
         raise UserError(f"{arguments.output}: cannot write frames: {error.strerror}") from None
 
@@ -77,8 +78,6 @@ def _bundle_videos(bundle: Path, staging: Path | None) -> list[tuple[int, str, P
         raise UserError(f"{bundle}: not a readable bundle file ({error}); run snakemake again to write it") from None
     if staging is None:
         return [(place, name, path) for place, name, path, _ in todo]
-    from i3d.outcomes import staged
-
     return [item[:3] for item in todo if not staged(staging, item[3], content["fingerprint"])]
 
 

@@ -23,6 +23,7 @@ from i3d.extraction import Extraction
 from i3d.model import build_model, expected_shapes
 from i3d.outcomes import OK, Record, staged, write_outcomes
 from i3d.plan import RANDOM, weights_digest
+from i3d.progress import Progress
 from i3d.stream import StreamError, read_stream
 from i3d.weights import load_state_dict, random_state_dict
 
@@ -53,7 +54,7 @@ def main() -> None:
     }
     try:
         with args.frames.open("rb", buffering=0) as stream:
-            for record in extract(args, bundle, staging, stream, skip_model=len(done) == len(bundle["videos"])):
+            for record in extract(args, bundle, staging, stream, skip=set(done)):
                 done[record["video"]] = record
                 report(record)
     except StreamError as error:
@@ -95,10 +96,11 @@ def parse_args() -> argparse.Namespace:
 
 
 def extract(
-    args: argparse.Namespace, bundle: dict[str, Any], staging: Path, stream: BinaryIO, skip_model: bool
+    args: argparse.Namespace, bundle: dict[str, Any], staging: Path, stream: BinaryIO, skip: set[str]
 ) -> Iterator[Record]:
-    """Yield the record of each video in the stream; with `skip_model`, only read it to its end."""
-    if skip_model:
+    """Yield the record of each video in the stream; when all are to be skipped, only read it to its end."""
+    left = [entry for entry in bundle["videos"] if entry["video"] not in skip]
+    if not left:
         for _ in read_stream(stream):
             pass
         return
@@ -125,7 +127,12 @@ def extract(
         "versions": " ".join(f"{name}={version(name)}" for name in PACKAGES),
     }
     log.info("model on %s, %s, batches of %d snippets", provenance["device"], settings["precision"], engine.batch_size)
-    yield from Extraction(engine, bundle["videos"], staging, settings, provenance).run(stream)
+    planned = {entry["video"]: entry.get("frames", 0) for entry in left}  # no count for a video given by hand
+    with Progress(len(left), sum(planned.values()) or None, log, frequency=settings["frequency"]) as progress:
+        extraction = Extraction(engine, bundle["videos"], staging, settings, provenance, progress.snippets_done)
+        for record in extraction.run(stream):
+            progress.video_done(planned.get(record["video"], 0), record["snippets"])
+            yield record
 
 
 def report(record: Record) -> None:

@@ -196,3 +196,16 @@ def test_a_cut_stream_keeps_what_had_ended(tmp_path):
 def test_a_stream_of_another_bundle_is_refused(tmp_path, build, words):
     _, error = extract(tmp_path, build)
     assert words in str(error)
+
+
+def test_every_snippet_is_told_of_as_it_lands(tmp_path):
+    file, told = io.BytesIO(), []
+    writer = StreamWriter(file)
+    whole(writer, 0, numbered(0, 40))
+    whole(writer, 1, numbered(0, 70))
+    writer.close()
+    file.seek(0)
+    run = Extraction(MeanEngine(), [entry("a"), entry("b")], tmp_path, SETTINGS, PROVENANCE, told.append)
+    assert sum(told) == 0
+    assert sum(record["snippets"] for record in run.run(file)) == sum(told) == 2 + 4
+    assert len(told) > 1

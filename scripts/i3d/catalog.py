@@ -16,6 +16,7 @@ from .outcomes import write_atomically
 from .probe import Probe, probe_many
 
 LISTED = 5  # names in an error message
+SNAKEMAKES_OWN = set("{}<>")  # mark wildcards and path variables, and cannot be escaped in what a function returns
 
 
 @dataclass(frozen=True)
@@ -104,10 +105,12 @@ def _walk(root: Path, folder: Path, suffixes: set[str], found: dict[str, Video],
 
 
 def _refuse_bad_names(videos: list[Video]) -> None:
-    bad = [video.video for video in videos if not video.video.isprintable() or not _is_utf8(video.video)]
+    bad = [ascii(video.video) for video in videos if not video.video.isprintable() or not _is_utf8(video.video)]
     if bad:
-        names = _listing([ascii(name) for name in bad])
-        raise UserError(f"{names}: control characters or bytes that are not UTF-8 in a name; rename these files")
+        raise UserError(f"{_listing(bad)}: control characters, or bytes that are not UTF-8; rename these files")
+    bad = [video.video for video in videos if set(video.video) & SNAKEMAKES_OWN]
+    if bad:
+        raise UserError(f"{_listing(bad)}: Snakemake cannot take {{, }}, < or > in a name; rename these files")
 
 
 def _is_utf8(name: str) -> bool:

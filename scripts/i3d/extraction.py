@@ -7,7 +7,7 @@ and writes what comes back. Memory does not grow with the length of a video.
 import queue
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -105,10 +105,17 @@ class Extraction:
     """Extracts the features of one bundle's stream into the staging tree.
 
     `entries` and `settings` are the bundle file's; `provenance` holds the columns that all its records share.
+    `snippets_done` is told how many snippets more have their features, now and then.
     """
 
     def __init__(
-        self, engine: Engine, entries: list[dict[str, Any]], staging: Path, settings: dict[str, Any], provenance: Record
+        self,
+        engine: Engine,
+        entries: list[dict[str, Any]],
+        staging: Path,
+        settings: dict[str, Any],
+        provenance: Record,
+        snippets_done: Callable[[int], None] = lambda count: None,
     ) -> None:
         self.engine = engine
         self.entries = entries
@@ -116,6 +123,7 @@ class Extraction:
         self.clip_length: int = settings["clip_length"]
         self.frequency: int = settings["frequency"]
         self.provenance = provenance
+        self.snippets_done = snippets_done
         self._batches: queue.Queue[Batch | BaseException | None] = queue.Queue()
         self._buffers: queue.Queue[Tensor] = queue.Queue()  # bounds what is in memory
 
@@ -202,6 +210,7 @@ class Extraction:
                             f"{error}: broken weights, or an overflow in precision {self.provenance['precision']}"
                         )
         self._buffers.put(batch.snippets)
+        self.snippets_done(len(batch.owners))
         for ending in batch.endings:
             if ending.result["status"] == RESTARTED:
                 assert ending.video is not None

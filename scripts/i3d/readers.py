@@ -22,7 +22,7 @@ from typing import TypeVar
 import av
 import numpy as np
 from av.container import InputContainer
-from av.sidedata.sidedata import SideData
+from av.sidedata.sidedata import SideData, SideDataContainer
 from av.sidedata.sidedata import Type as SideDataType
 from av.stream import Disposition
 from av.video.reformatter import VideoReformatter
@@ -136,7 +136,7 @@ class Video:
 
     def packets(self) -> Iterator[av.Packet]:
         """The stream's packets, without the empty one at the end; ends where the file breaks off. Once per Video."""
-        with contextlib.suppress(av.FFmpegError):
+        with contextlib.suppress(av.FFmpegError, IndexError):
             yield from (packet for packet in self.container.demux(self.stream) if packet.size)
 
     def hidden_frames(self, progress: Callable[[], None]) -> int:
@@ -157,6 +157,8 @@ class Video:
                 packet = next(packets, None)
             except av.FFmpegError:
                 packet, faults.cut = None, True
+            except IndexError:  # PyAV at the end of a file in which a stream appeared on the way
+                packet = None
             ended = packet is None
             if packet is not None and not packet.size:
                 continue  # an empty one would flush the decoder; PyAV ends with one
@@ -200,12 +202,12 @@ class Picture:
 
 def display_matrix(frame: av.VideoFrame) -> tuple[int, int, int, int]:
     """The linear part (a, b, c, d) of a frame's display matrix: x' = ax + cy, y' = bx + dy, in 1/65536."""
-    if frame.side_data:
-        data: SideData
-        for data in frame.side_data:  # type: ignore[assignment]  # PyAV's stubs promise keys
-            if data.type is SideDataType.DISPLAYMATRIX:
-                a, b, _, c, d = struct.unpack("=5i", bytes(data)[:20])
-                return a, b, c, d
+    data: SideData
+    # Not `frame.side_data`, which ties the frame to its data in a cycle: large frames would pile up until collected.
+    for data in SideDataContainer(frame):  # type: ignore[assignment, call-arg]  # PyAV's stubs promise keys
+        if data.type is SideDataType.DISPLAYMATRIX:
+            a, b, _, c, d = struct.unpack("=5i", bytes(data)[:20])
+            return a, b, c, d
     return 1, 0, 0, 1
 
 
@@ -264,6 +266,8 @@ def distrust(video: Video, hidden_frames: int, memory_mb: int) -> str | None:
         return "decord takes another of the video streams than ffmpeg"
     if stream.width < DECORD_MIN_WIDTH:
         return f"decord is unreliable on pictures {stream.width} wide"
+    if stream.height % 2:
+        return "decord smears the colours of pictures of odd height"
     if stream.format and max((part.bits for part in stream.format.components), default=8) > 8:
         return "decord converts pictures of more than 8 bits otherwise than ffmpeg"
     if not video.seconds:
@@ -334,7 +338,7 @@ def _regular_file_size(path: Path) -> int:
 
 def _why_not_open(path: Path, error: Exception) -> str:
     if isinstance(error, MemoryError):
-        raise error
+        return "its header is nonsense: it asks for more memory than there is"
     if _lacks_moov(path):
         return "moov atom missing: the file is cut off"
     return "not a video that FFmpeg knows"
@@ -347,7 +351,7 @@ def mp4_boxes(path: Path) -> tuple[list[bytes], bool]:
     """
     kinds, end, size = [], 0, path.stat().st_size
     with path.open("rb") as file:
-        while len(head := file.read(16)) >= 8:
+        while end < size and len(head := file.read(16)) >= 8:
             length, kind = struct.unpack(">I4s", head[:8])
             if length == 1 and len(head) == 16:
                 (length,) = struct.unpack(">Q", head[8:])
@@ -356,7 +360,7 @@ def mp4_boxes(path: Path) -> tuple[list[bytes], bool]:
                 break
             kinds.append(kind)
             end += length
-            file.seek(end)
+            file.seek(min(end, size))
     return kinds, end > size
 
 

@@ -24,7 +24,9 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from multiprocessing.connection import Connection, wait
 from pathlib import Path
-from typing import Any, Generic, Self, TypeVar
+from typing import Any, BinaryIO, Generic, Self, TypeVar
+
+from .errors import UserError
 
 Task = TypeVar("Task")
 
@@ -32,6 +34,7 @@ SCRIPTS = Path(__file__).resolve().parents[1]
 SHARED_HEADER_BYTES = mmap.PAGESIZE
 PROGRESS, THREADS = 0, 1  # places of the int64 counters in the header
 PR_SET_PDEATHSIG = 1  # linux/prctl.h
+REAP_SECONDS = 5.0
 TICK_SECONDS = 0.25  # how often the watchdog looks
 
 
@@ -49,19 +52,22 @@ class Worker:
         self._stalled = 0.0
         self._seen_progress = 0
         ours, theirs = socket.socketpair()
-        with theirs, tempfile.TemporaryFile() as file:
+        with theirs, _anonymous_file() as file:
             file.truncate(SHARED_HEADER_BYTES + shared_bytes)
             self.shared = mmap.mmap(file.fileno(), 0)
             numbers = (theirs.fileno(), file.fileno(), os.getpid(), memory_mb)
-            self._process = subprocess.Popen(
-                [sys.executable, "-m", module, *map(str, numbers)],
-                cwd=SCRIPTS,  # where `-m` looks first
-                env={**os.environ, "OPENBLAS_NUM_THREADS": "1"},  # 64 idle threads would count as memory
-                stdin=subprocess.DEVNULL,
-                stdout=2,  # our standard output may be the frame stream
-                pass_fds=numbers[:2],
-                process_group=0,  # Ctrl-C is for the parent, which then kills its workers
-            )
+            try:
+                self._process = subprocess.Popen(
+                    [sys.executable, "-m", module, *map(str, numbers)],
+                    cwd=SCRIPTS,  # where `-m` looks first
+                    env={**os.environ, "OPENBLAS_NUM_THREADS": "1"},  # 64 idle threads would count as memory
+                    stdin=subprocess.DEVNULL,
+                    stdout=2,  # our standard output may be the frame stream
+                    pass_fds=numbers[:2],
+                    process_group=0,  # Ctrl-C is for the parent, which then kills its workers
+                )
+            except OSError as error:
+                raise UserError(f"cannot start a process to decode with: {error.strerror}; use fewer threads") from None
         self._header = memoryview(self.shared)[:SHARED_HEADER_BYTES].cast("q")
         self.connection = Connection(ours.detach())
 
@@ -107,14 +113,23 @@ class Worker:
 
     def epitaph(self) -> str:
         """How a dead child died."""
-        code = self._process.wait()
+        try:
+            code = self._process.wait(REAP_SECONDS)
+        except subprocess.TimeoutExpired:
+            return "the decoder hangs at its end"
         return f"the decoder was killed by {signal.Signals(-code).name}" if code < 0 else f"the decoder exited ({code})"
 
     def kill(self) -> None:
-        """End the child at once, whatever it does, and free what was shared with it."""
+        """End the child at once, whatever it does."""
         self._process.kill()
-        self._process.wait()
+        with contextlib.suppress(subprocess.TimeoutExpired):  # one that waits for a dead disk ends when that answers
+            self._process.wait(REAP_SECONDS)
         self.connection.close()
+
+    @property
+    def alive(self) -> bool:
+        """Whether the child has not ended yet."""
+        return self._process.poll() is None
 
     @property
     def pid(self) -> int:
@@ -139,7 +154,9 @@ class Crew(Generic[Task]):
 
     def give(self, task: Task, message: dict[str, Any]) -> None:
         """Put a worker, a new one if none is idle, to a task by sending it the message."""
-        worker = self._idle.pop() if self._idle else self._hire()
+        idle = [worker for worker in self._idle if worker.alive]
+        worker = idle.pop() if idle else self._hire()
+        self._idle = idle
         self.busy[worker] = task
         worker.send(message)
 
@@ -208,6 +225,13 @@ class Channel:
     def threads(self) -> int:
         """How many threads the parent allows just now."""
         return self._header[THREADS]
+
+
+def _anonymous_file() -> BinaryIO:
+    """A file in memory, or, where the system has none, a nameless one on disk."""
+    if sys.platform == "linux":
+        return os.fdopen(os.memfd_create("frames"), "r+b")
+    return tempfile.TemporaryFile()
 
 
 def _die_with(parent: int) -> None:

@@ -1,0 +1,81 @@
+"""Draw what `snakemake --report` collects, for when the features are done:
+
+    snakemake --cores 4 report
+    snakemake report --report report.html
+
+Takes: metadata.csv as the last run left it (rules/finished.smk), the features, and a few frames of some videos.
+"""
+
+
+report: "report/workflow.rst"
+
+
+localrules:
+    report,
+
+
+rule figures:
+    output:
+        figure("counts.svg", "Videos", "Counts per subset"),
+        figure("lengths.svg", "Videos", "Durations and snippets"),
+        figure("speed.svg", "Run", "Speed"),
+        figure("magnitude.svg", "Features", "Magnitude per subset"),
+        figure("outliers.html", "Features", "Magnitude outliers"),
+        figure("similarity.svg", "Features", "Similarity between splits"),
+        figure("neighbours.html", "Features", "Nearest neighbours between splits"),
+        "<work>/report/outliers.csv",
+        "<work>/report/neighbours.csv",
+    log:
+        "<logs>/report/figures.log",
+    conda:
+        "../envs/report.yaml"
+    threads: 4
+    params:
+        metadata=EXPORTED["metadata"],
+        digest=table_digest,
+        split=config["test_split"],
+        folder=folder_of_output,
+    shell:
+        r"""
+        python scripts/report.py figures \
+            --metadata {params.metadata:q} \
+            --split {params.split:q} \
+            --threads {threads} \
+            --output {params.folder:q} \
+            2>{log:q}
+        """
+
+
+rule contact_sheets:
+    output:
+        report(
+            directory("<work>/report/contact"),
+            patterns=["{subset}.png"],
+            caption="report/contact.rst",
+            category="Videos",
+            labels={"figure": "Contact sheet, {subset}"},
+        ),
+    log:
+        "<logs>/report/contact_sheets.log",
+    conda:
+        "../envs/report.yaml"
+    params:
+        metadata=EXPORTED["metadata"],
+        digest=table_digest,
+        videos=config["videos"],
+        crops={"oversample": 10, "center_crop": 1}[config["sample_mode"]],
+    shell:
+        r"""
+        python scripts/report.py contact-sheets \
+            --metadata {params.metadata:q} \
+            --videos {params.videos:q} \
+            --crops {params.crops} \
+            --output {output:q} \
+            2>{log:q}
+        """
+
+
+rule report:
+    input:
+        rules.figures.output,
+        rules.contact_sheets.output,

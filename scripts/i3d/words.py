@@ -1,0 +1,22 @@
+"""Numbers in words, as logs, the plan and the report say them."""
+
+
+def duration(seconds: float) -> str:
+    """`45 s`, `12 min`, `3.4 h`: two or more digits of the unit that fits."""
+    if seconds < 90:
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 90 * 60 else f"{seconds / 3600:,.1f} h"
+
+
+def count(number: int, noun: str) -> str:
+    """`1 video`, `2,000 videos`."""
+    return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"
+
+
+def size(number: float) -> str:
+    """Bytes as `512 B`, `61.4 MB`, `1.2 TB`; a kB is 1000."""
+    for unit in ("B", "kB", "MB", "GB"):
+        if number < 999.5:
+            return f"{number:.3g} {unit}"
+        number /= 1000
+    return f"{number:,.1f} TB"

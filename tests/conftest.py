@@ -1,0 +1,19 @@
+"""Clips that several tests share."""
+
+from pathlib import Path
+
+import pytest
+
+from tests.clips import Clips, make_undecodable
+
+
+@pytest.fixture(scope="session")
+def clips(tmp_path_factory) -> Clips:
+    """Clips by the names in tests/clips.py, made when first asked for."""
+    return Clips(tmp_path_factory.mktemp("clips"))
+
+
+@pytest.fixture(scope="session")
+def undecodable(clips, tmp_path_factory) -> dict[str, Path]:
+    """Files that hold no video, by what the reason must say."""
+    return make_undecodable(tmp_path_factory.mktemp("undecodable"), clips["plain.mp4"])

@@ -1,0 +1,96 @@
+"""The configuration: defaults from the schema, clear refusals."""
+
+from pathlib import Path
+
+import pytest
+import yaml
+from hypothesis import given
+from hypothesis import strategies as st
+
+from i3d.config import NUMERIC_SETTINGS, complete, load_schema
+from i3d.errors import UserError
+
+CONTRACT = {
+    "videos": "dataset/videos",
+    "features": "dataset/features",
+    "subsets": [],
+    "weights": "resources/i3d_r50_kinetics.pth",
+    "model": "i3d_r50",
+    "normalization": "inception",
+    "sample_mode": "oversample",
+    "frequency": 16,
+    "clip_length": 16,
+    "batch_size": 20,
+    "device": "auto",
+    "precision": "fp32",
+    "fps": None,
+    "decoder": "decord",
+    "frames": "temp",
+}
+
+
+def test_defaults_are_the_contracts():
+    config = complete({})
+    assert {key: config[key] for key in CONTRACT} == CONTRACT
+
+
+def test_given_values_stay():
+    assert complete({"frequency": 8, "fps": 30})["frequency"] == 8
+
+
+def test_shipped_config_says_nothing_but_defaults():
+    shipped = yaml.safe_load((Path(__file__).parents[1] / "config/config.yaml").read_text())
+    assert shipped == {key: complete({})[key] for key in shipped}
+
+
+def test_every_key_has_a_description_and_a_default():
+    def check(schema):
+        for key, value in schema["properties"].items():
+            assert value.get("description"), key
+            if "properties" in value:
+                check(value)
+            else:
+                assert "default" in value, key
+        assert schema["additionalProperties"] is False
+
+    check(load_schema())
+    assert set(NUMERIC_SETTINGS) <= set(load_schema()["properties"])
+
+
+@pytest.mark.parametrize(
+    ("config", "words"),
+    [
+        ({"video": "x"}, "no key 'video'; did you mean 'videos'"),
+        ({"zzz": 1}, "no key 'zzz'; the keys are: videos, features"),
+        ({"frequency": "often"}, "'frequency: 'often'' will not do; write a whole number of at least 1"),
+        ({"frequency": 0}, "'frequency: 0' will not do"),
+        ({"clip_length": True}, "'clip_length: True' will not do"),
+        ({"precision": "fp8"}, "write one of fp32, tf32, bf16, fp16"),
+        ({"subsets": "test"}, r"write a list like \[a, b\]"),
+        ({"extensions": ["mp4", "a b"]}, "'extensions.1: 'a b''"),
+        ({"fps": 0}, "write a number or null above 0"),
+        ({"videos": None}, "write a text"),
+    ],
+)
+def test_a_wrong_key_is_named_with_what_to_write(config, words):
+    with pytest.raises(UserError, match=words):
+        complete(config)
+
+
+@given(
+    st.dictionaries(
+        st.one_of(st.sampled_from(sorted(CONTRACT)), st.text(max_size=5)),
+        st.recursive(
+            st.one_of(st.none(), st.booleans(), st.integers(), st.floats(), st.text(max_size=5)),
+            lambda value: st.lists(value, max_size=2) | st.dictionaries(st.text(max_size=3), value, max_size=2),
+            max_leaves=4,
+        ),
+        max_size=4,
+    )
+)
+def test_any_configuration_is_completed_or_refused_in_words(config):
+    try:
+        assert set(complete(config)) == set(load_schema()["properties"])
+    except UserError as error:
+        assert str(error).startswith("config: ")
+        assert "\n" not in str(error)
