@@ -93,7 +93,7 @@ def metadata_rows(plan: dict[str, Any], work: Work, features: Path, videos: Path
     checksums = Checksums(work)
     rows: dict[str, Record] = {}
     for record in [*read_metadata(features / METADATA), *records.values()]:
-        if record["video"] not in plan["features"] and _still_there(record, features, videos):
+        if record.get("video") not in plan["features"] and _still_there(record, features, videos):
             rows[record["video"]] = record
     for video, feature in plan["features"].items():
         rows[video] = plan["skipped"].get(video) or _row(plan, video, features / feature, records.get(video), checksums)
@@ -105,9 +105,9 @@ def metadata_rows(plan: dict[str, Any], work: Work, features: Path, videos: Path
 
 
 def _still_there(record: Record, features: Path, videos: Path) -> bool:
-    if record["status"] == OK:
-        return (features / record["feature_file"]).exists()
-    return (videos / record["video"]).exists()
+    if record.get("status") == OK:
+        return bool(record.get("feature_file")) and (features / record["feature_file"]).is_file()
+    return record.get("status") in (SKIPPED, FAILED) and (videos / record["video"]).is_file()
 
 
 def _row(plan: dict[str, Any], video: str, feature: Path, record: Record | None, checksums: Checksums) -> Record:

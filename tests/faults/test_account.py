@@ -8,7 +8,7 @@ import torch
 from i3d.model import expected_shapes
 from i3d.weights import random_state_dict
 
-from .workflow import CLIPS
+from .workflow import CLIPS, TWO_BUNDLES, Workflow
 
 pytestmark = pytest.mark.faults
 
@@ -38,7 +38,8 @@ def test_a_reason_is_the_same_wherever_it_stands(workflow, undisturbed):
     assert workflow.features() == undisturbed.features
 
 
-def test_each_bundle_has_a_log_per_stage_with_each_videos_time(workflow):
+def test_each_bundle_has_a_log_per_stage_with_each_videos_time(tmp_path):
+    workflow = Workflow(tmp_path / "run", bundle_frames=TWO_BUNDLES)
     workflow.run()
     for stage in ("decode", "extract"):
         logs = [path.read_text() for path in (workflow.folder / "logs" / stage).glob("*.log")]

@@ -18,9 +18,8 @@ def first_staged(workflow: Workflow) -> dict[str, bytes]:
     return {str(path.relative_to(staging)): path.read_bytes() for path in found if path.exists()}
 
 
-def test_sigterm_to_extract_leaves_in_place_what_it_had_finished(tmp_path, undisturbed):
+def test_sigterm_to_extract_leaves_in_place_what_it_had_finished(workflow, undisturbed):
     """As before the end of the walltime."""
-    workflow = Workflow(tmp_path / "run", bundle_frames=1000)
     run = workflow.start("--keep-going")
     assert wait_until(lambda: first_staged(workflow), lambda: run.going)
     for pid in workflow.processes("extract"):
@@ -48,8 +47,7 @@ def test_sigterm_to_extract_leaves_in_place_what_it_had_finished(tmp_path, undis
     assert workflow.features() == undisturbed.features
 
 
-def test_what_a_killed_run_had_staged_is_not_done_again(tmp_path, undisturbed):
-    workflow = Workflow(tmp_path / "run", bundle_frames=1000)
+def test_what_a_killed_run_had_staged_is_not_done_again(workflow, undisturbed):
     run = workflow.start()
     assert wait_until(lambda: first_staged(workflow), lambda: run.going)
     run.signal_all(signal.SIGKILL)

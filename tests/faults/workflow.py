@@ -20,18 +20,19 @@ CONFIG = {
     "sample_mode": "center_crop",
     "clip_length": 8,
     "frequency": 8,
-    "bundle_frames": 40,
+    "bundle_frames": 1000,
     "videos": "videos",
     "features": "features",
 }
-CLIPS = {  # name -> frames; two bundles
+CLIPS = {  # name -> frames; one bundle by CONFIG, two with at most TWO_BUNDLES frames in one
     "test/normal/a.mp4": 17,
     "test/normal/b.mp4": 9,
     "train_val/anomaly/c.mp4": 9,
     "train_val/anomaly/d.mp4": 9,
     "train_val/anomaly/e.mp4": 9,
 }
-TIMEOUT_SECONDS = 240
+TWO_BUNDLES = 40
+TIMEOUT_SECONDS = 400
 
 
 def write_clip(path: Path, frames: int, seed: int = 0) -> None:
@@ -125,6 +126,7 @@ class Run:
 
     def __init__(self, folder: Path, command: list[str]) -> None:
         environment = os.environ | {"PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"}
+        self._began = time.monotonic()
         self._output = folder / f"output.{time.monotonic_ns()}"
         with self._output.open("w") as file:
             self.process = subprocess.Popen(
@@ -134,6 +136,9 @@ class Run:
     @property
     def going(self) -> bool:
         return self.process.poll() is None
+
+    def older_than(self, seconds: float) -> bool:
+        return time.monotonic() - self._began > seconds
 
     def signal_all(self, number: int) -> None:
         """Send a signal to Snakemake and its jobs, as a terminal or a batch system does."""
