@@ -5,8 +5,9 @@ What is learnt of a file is kept in `catalog.json`, and believed as long as its 
 
 import json
 import os
+import time
 from collections.abc import Iterable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -16,6 +17,7 @@ from .outcomes import write_atomically
 from .probe import Probe, probe_many
 
 LISTED = 5  # names in an error message
+SAVE_SECONDS = 30  # how much probing an interrupted plan may lose
 SNAKEMAKES_OWN = set("{}<>")  # mark wildcards and path variables, and cannot be escaped in what a function returns
 
 
@@ -156,23 +158,43 @@ def learn(videos: list[Video], cache: Path, *, clip_length: int, fps: float | No
         else:
             unknown.append(video)
     by_path = {video.path: video for video in unknown}
+    saved = time.monotonic()
     for path, probe in probe_many(list(by_path), clip_length=clip_length, fps=fps, processes=processes):
         video = by_path[path]
         fresh[video.video] = {
             "file": [video.size, video.mtime_ns],
             "probed_for": [clip_length, fps],
-            "digest": video_digest(path),
+            "digest": _digest(path),
             "probe": asdict(probe),
         }
+        if time.monotonic() - saved > SAVE_SECONDS:
+            write_atomically(cache, json.dumps(remembered | fresh))
+            saved = time.monotonic()
     if unknown:
         write_atomically(cache, json.dumps(remembered | fresh))
     return [Known(video, fresh[video.video]["digest"], Probe(**fresh[video.video]["probe"])) for video in videos]
 
 
+def _digest(path: Path) -> str:
+    try:
+        return video_digest(path)
+    except OSError as error:
+        raise UserError(f"{path}: cannot read it any more ({error.strerror}); run snakemake again") from None
+
+
 def _load(cache: Path) -> dict[str, dict[str, Any]]:
-    """The cache's content; a missing or damaged cache is an empty one."""
+    """The cache's content, less what is damaged or was written for another version of Probe."""
     try:
         content = json.loads(cache.read_text())
     except (OSError, ValueError):
         return {}
-    return content if isinstance(content, dict) else {}
+    return {video: entry for video, entry in content.items() if _is_entry(entry)} if isinstance(content, dict) else {}
+
+
+def _is_entry(entry: Any) -> bool:
+    return (
+        isinstance(entry, dict)
+        and entry.keys() == {"file", "probed_for", "digest", "probe"}
+        and isinstance(entry["probe"], dict)
+        and entry["probe"].keys() == {field.name for field in fields(Probe)}
+    )

@@ -145,7 +145,7 @@ class Checksums:
         stat = feature.stat()
         key = [stat.st_size, stat.st_mtime_ns]
         known = self._known.get(name)
-        if not isinstance(known, list) or known[:2] != key:
+        if not isinstance(known, list) or known[:-1] != key:
             known = self._known[name] = [*key, file_sha256(feature)]
             self._changed = True
         return known[2]

@@ -41,6 +41,7 @@ def test_sigterm_to_extract_leaves_in_place_what_it_had_finished(workflow, undis
         "lock",
         "outcomes",
         "plans",
+        "staging",
     }
     assert workflow.planned() == undisturbed.features.keys() - finished.keys()
     workflow.run()
