@@ -9,7 +9,7 @@ from collections import Counter
 from pathlib import Path
 
 from i3d.errors import UserError, run_main
-from i3d.outcomes import Work
+from i3d.outcomes import FAILED, Work
 from i3d.tables import (
     METADATA,
     SUMMARY,
@@ -35,8 +35,10 @@ def main() -> None:
         raise UserError(f"{args.plan}: no plan file ({error}); run snakemake again, it writes a new one") from None
 
     work = Work.beside(args.features)
-    put_in_place(work, plan)
+    refused = put_in_place(work, plan)
     rows = metadata_rows(plan, work, args.features, args.videos)
+    for video, reason in refused.items():
+        rows[video] |= {"status": FAILED, "reason": reason}
     write_metadata(args.features / METADATA, rows)
     tidy(work, args.plan, plan, keep_frames=args.keep_frames)
     append_summary(args.features / SUMMARY, run_summary(plan, rows, args.videos))

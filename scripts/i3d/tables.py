@@ -22,7 +22,6 @@ from .outcomes import (
     read_staged,
     write_atomically,
     write_outcomes,
-    writing,
 )
 
 METADATA = "metadata.csv"
@@ -187,11 +186,13 @@ def tables_are_current(features: Path, catalog: str) -> bool:
     return (features / METADATA).exists() and bool(runs) and runs[-1].get("catalog") == catalog
 
 
-def put_in_place(work: Work, plan: dict[str, Any]) -> None:
-    """Move to the features tree what was finished in bundles that were not, and put it on record.
+def put_in_place(work: Work, plan: dict[str, Any]) -> dict[str, str]:
+    """Move to the features tree what was finished and is not there, and put it on record.
 
-    Nothing is left to do after a run in which all bundles finished.
+    That is something after a failure only. Returns the videos for whose features there was no place, with the reason;
+    these stay in staging.
     """
+    refused = {}
     for name in dict.fromkeys(plan["pending"].values()):
         path = work.bundles / f"{name}.json"
         if not path.exists():
@@ -208,10 +209,13 @@ def put_in_place(work: Work, plan: dict[str, Any]) -> None:
         for entry, record in found:
             if record["status"] == OK:
                 feature = work.root.parent / entry["feature"]
-                with writing(feature):
+                try:
                     feature.parent.mkdir(parents=True, exist_ok=True)
                     (work.staging / entry["feature"]).replace(feature)
                     os.utime(feature)  # newer than the outcomes, as after the feature rule
+                except OSError as error:
+                    refused[entry["video"]] = f"cannot write {feature}: {error.strerror}"
+    return refused
 
 
 def tidy(work: Work, plan_path: Path, plan: dict[str, Any], *, keep_frames: bool = False) -> None:
