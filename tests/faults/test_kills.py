@@ -3,7 +3,6 @@
 import contextlib
 import os
 import random
-import shutil
 import signal
 import time
 
@@ -59,7 +58,7 @@ def strike(workflow: Workflow, undisturbed, rng: random.Random) -> str:
     assert "rerun-incomplete" not in output, output
     assert "Traceback" not in output or number == signal.SIGINT, output
     if pids and victim.startswith("snakemake") and number == signal.SIGKILL:
-        shutil.rmtree(workflow.folder / ".snakemake/locks", ignore_errors=True)  # as --unlock does, in less time
+        workflow.unlock()
     return f"{number.name} to {victim} at {moment:.2f}, exit {code}" if pids else ""
 
 
