@@ -47,7 +47,7 @@ def find_videos(root: Path, extensions: Iterable[str], subsets: Iterable[str] = 
     Raises UserError when a folder is missing, a file or folder cannot be read, a name cannot be handled, nothing is
     found, or two videos want the same feature file.
     """
-    if not root.is_dir():
+    if not _is_folder(root):
         raise UserError(
             f"{root}: no such folder; put videos there, or set 'videos' in config/config.yaml to where they are"
         )
@@ -74,12 +74,19 @@ def _tops(root: Path, subsets: Iterable[str]) -> list[Path]:
         if inside.is_absolute() or ".." in inside.parts:
             raise UserError(f"subsets: '{subset}' must be a path under {root}, like train_val/anomaly")
         top = root / inside
-        if not top.is_dir():
+        if not _is_folder(top):
             raise UserError(
                 f"subsets: there is no folder {top}; the sub-trees are {', '.join(_folders(root)) or 'none'}"
             )
         tops.append(top)
     return tops
+
+
+def _is_folder(path: Path) -> bool:
+    try:
+        return path.is_dir()
+    except OSError:  # a name too long, a folder above it that must not be read
+        return False
 
 
 def _folders(root: Path) -> list[str]:
@@ -94,15 +101,21 @@ def _walk(root: Path, folder: Path, suffixes: set[str], found: dict[str, Video],
         entries = list(os.scandir(folder))
     except PermissionError:
         raise UserError(f"{folder}: no right to read this folder; chmod it, or leave it out with 'subsets'") from None
+    except OSError as error:
+        raise UserError(f"{folder}: cannot read this folder ({error.strerror}); run snakemake again") from None
     for entry in entries:
         if entry.name.startswith("."):
             continue
         path = folder / entry.name
-        if entry.is_dir():
+        try:
+            is_folder = entry.is_dir()
+            stat = entry.stat() if not is_folder and path.suffix.lower() in suffixes and entry.is_file() else None
+        except OSError as error:
+            raise UserError(f"{path}: cannot look at it ({error.strerror}); mend that, or move it out") from None
+        if is_folder:
             _walk(root, path, suffixes, found, seen | {real})
-        elif path.suffix.lower() in suffixes and entry.is_file():
+        elif stat is not None:
             video = PurePosixPath(*path.relative_to(root).parts)
-            stat = entry.stat()
             found[str(video)] = Video(str(video), path, str(video.with_suffix(".npy")), stat.st_size, stat.st_mtime_ns)
 
 
