@@ -6,7 +6,7 @@ BIN := .venv/bin
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 export OMP_WAIT_POLICY := PASSIVE
 
-.PHONY: help env demo report status test unit check workflow test-slurm test-faults bench precision clean
+.PHONY: help env demo report status test unit check workflow test-faults test-slurm bench precision clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -48,6 +48,9 @@ unit: env ## tests of the modules
 
 workflow: env ## tests that run Snakemake on small clips
 	pytest -m workflow
+
+test-faults: env ## killed jobs, full disks, vanished files, two runs at once, 10,000 videos (6 minutes)
+	pytest -m faults -n 2
 
 test-slurm: env .venv-newest/.complete ## the Narval profile on a SLURM that is started for it (root, Debian; 10 minutes)
 	pytest -m slurm

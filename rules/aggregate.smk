@@ -23,12 +23,13 @@ rule aggregate:
     params:
         videos=config["videos"],
         features=subpath(output.metadata, parent=True),
+        keep_frames=" ".join(keep_frames()),
     shell:
         r"""
         python scripts/aggregate.py \
             --plan {input.plan:q} \
             --videos {params.videos:q} \
-            --features {params.features:q} \
+            --features {params.features:q} {params.keep_frames} \
             2>{log:q}
         """
 

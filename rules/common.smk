@@ -15,6 +15,7 @@ from scripts.i3d import launch, resources
 from scripts.i3d.bundles import bundle_frames
 from scripts.i3d.config import complete
 from scripts.i3d.errors import UserError, told_in_one_line
+from scripts.i3d.lock import take_lock
 from scripts.i3d.outcomes import Work
 from scripts.i3d.plan import Plan, make_plan
 from scripts.i3d.status import status_text
@@ -92,15 +93,27 @@ def plan_file(wildcards) -> str:
 def aggregate_after_failure() -> None:
     """Write the tables when jobs have failed; nothing if the run ended before it had a plan."""
     if plan.cache_info().currsize:
-        command = [sys.executable, "scripts/aggregate.py", "--plan", plan().path]
+        command = [sys.executable, "scripts/aggregate.py", "--plan", plan().path, *keep_frames()]
         subprocess.run([*command, "--videos", config["videos"], "--features", config["features"]], check=False)
 
 
-def check_launch() -> None:
-    """Ask the cluster, before the first job is submitted, whether it takes the jobs."""
+def keep_frames() -> list[str]:
+    """What tells the aggregate script to leave the frame streams."""
+    return ["--keep-frames"] if config["frames"] == "keep" else []
+
+
+def begin_run() -> None:
+    """Before the first job: ask the cluster whether it takes the jobs, and claim the features tree until the end.
+
+    The plan is written again: another run may have ended, and tidied, after it was made.
+    """
+    global lock
     with told_in_one_line():
         launch.check(workflow, longest=config["longest_job"])
+        lock = take_lock(WORK.lock)
+        if plan.cache_info().currsize:
+            plan().write()
 
 
 onstart:
-    check_launch()
+    begin_run()

@@ -25,7 +25,7 @@ rule decode:
         memory_mb=config["decode_memory_mb"],
     shell:
         r"""
-        python scripts/decode.py \
+        exec python scripts/decode.py \
             --bundle {input.bundle:q} \
             --output {output.frames:q} \
             --staging {params.staging:q} \

@@ -26,7 +26,7 @@ rule extract:
     shell:
         r"""
         export OMP_WAIT_POLICY=PASSIVE # idle threads sleep: spinning ones take the cores from decode
-        python scripts/extract.py \
+        exec python scripts/extract.py \
             --bundle {input.bundle:q} \
             --frames {input.frames:q} \
             --weights {params.weights:q} \

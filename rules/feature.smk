@@ -26,8 +26,11 @@ rule feature:
         if [ -e {params.staged:q} ]; then
             mv -f {params.staged:q} {output:q}
             rm -f {params.staged:q}.json
-        else
+        elif [ -e {params.staged:q}.reason ]; then
             tee {log:q} <{params.staged:q}.reason >&2
+            exit 1
+        else
+            echo {output:q}: its bundle left nothing for it, run snakemake again | tee {log:q} >&2
             exit 1
         fi
         """

@@ -48,7 +48,7 @@ def main() -> None:
         staging = args.feature.parent
 
     done = {
-        entry["video"]: record
+        entry["video"]: record | {"bundle": bundle["name"]}
         for entry in bundle["videos"]
         if (record := staged(staging, entry, bundle["fingerprint"]))
     }

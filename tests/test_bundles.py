@@ -6,8 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from i3d.bundles import bundle_frames, make_bundle, pack, read_bundle, write_bundle
+from i3d.bundles import bundle_frames, make_bundle, new_bundle, pack, read_bundle, write_bundle
 from i3d.errors import UserError
+from i3d.outcomes import Work
 
 
 def entries(*frames: int) -> list[dict]:
@@ -33,7 +34,7 @@ def test_a_name_stands_for_the_list_and_the_settings():
     assert name != make_bundle({"model": "a"}, "f", entries(1, 3))["name"]
 
 
-def test_writing_again_makes_the_file_newer_and_nothing_else(tmp_path):
+def test_a_sound_file_is_left_alone_and_a_damaged_one_replaced(tmp_path):
     path = tmp_path / "bundles" / "x.json"
     bundle = make_bundle({}, "f", entries(5, 7))
     write_bundle(bundle, path)
@@ -42,8 +43,24 @@ def test_writing_again_makes_the_file_newer_and_nothing_else(tmp_path):
 
     os.utime(path, (1, 1))
     write_bundle(bundle, path)
-    assert path.stat().st_mtime > 1
+    assert path.stat().st_mtime == 1
+    path.write_text(path.read_text()[:-9])
+    write_bundle(bundle, path)
     assert read_bundle(path) == bundle
+
+
+@pytest.mark.parametrize("leftover", ["outcomes/{}.jsonl", "frames/{}.frames"])
+def test_what_an_earlier_attempt_left_is_never_taken_for_this_ones(tmp_path, leftover):
+    work = Work(tmp_path)
+    names = set()
+    for _ in range(3):
+        bundle = new_bundle({}, "f", entries(5, 7), work)
+        assert bundle == new_bundle({}, "f", entries(5, 7), work), "every plan gives it the same name until then"
+        names.add(bundle["name"])
+        path = tmp_path / leftover.format(bundle["name"])
+        path.parent.mkdir(exist_ok=True)
+        path.touch()
+    assert len(names) == 3
 
 
 def test_a_damaged_bundle_is_named(tmp_path):

@@ -1,8 +1,11 @@
 """Finding videos, refusing what cannot be handled, remembering what was learnt."""
 
+import json
 import os
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from i3d import catalog
 from i3d.catalog import find_videos, learn
@@ -123,9 +126,69 @@ def test_only_new_and_changed_files_are_probed(tree, tmp_path, monkeypatch):
         (lambda: os.utime(root / "a.mp4", (1, 1)), ["a.mp4"]),
         (lambda: options.update(fps=30.0), ["a.mp4", "b.mp4"]),
         (lambda: options["cache"].write_text("{"), ["a.mp4", "b.mp4"]),
+        (lambda: options["cache"].write_text("[]"), ["a.mp4", "b.mp4"]),
+        (lambda: options["cache"].write_text(options["cache"].read_text().replace("width", "breadth", 1)), ["a.mp4"]),
     ):
         spoil()
         known = learn(find_videos(root, MP4), **options)
         assert probed.pop() == expected
         assert [item.probe.frames for item in known] == [40, 40]
         assert known[0].digest != "" and known[0].file.video == "a.mp4"
+
+
+def test_an_interrupted_plan_keeps_what_it_had_learnt(tree, tmp_path, monkeypatch):
+    root = tree("a.mp4", "b.mp4", "c.mp4")
+
+    def probe_many(paths, **options):
+        for path in paths:
+            if path.name == "c.mp4":
+                raise KeyboardInterrupt
+            yield path, Probe(frames=40)
+
+    monkeypatch.setattr(catalog, "probe_many", probe_many)
+    monkeypatch.setattr(catalog, "SAVE_SECONDS", -1)
+    cache = tmp_path / "catalog.json"
+    with pytest.raises(KeyboardInterrupt):
+        learn(find_videos(root, MP4), cache, clip_length=16, fps=None, processes=1)
+    assert sorted(json.loads(cache.read_text())) == ["a.mp4", "b.mp4"]
+
+
+def test_a_video_that_vanishes_during_planning_is_named(tree, tmp_path, monkeypatch):
+    videos = find_videos(tree("a.mp4"), MP4)
+    videos[0].path.unlink()
+    monkeypatch.setattr(catalog, "probe_many", lambda paths, **options: [(path, Probe()) for path in paths])
+    with pytest.raises(UserError, match=r"a\.mp4: cannot read it any more"):
+        learn(videos, tmp_path / "catalog.json", clip_length=16, fps=None, processes=1)
+
+
+NAMES = st.text(st.characters(exclude_characters="/\0", exclude_categories=["Cs"]), min_size=1, max_size=8)
+PATHS = st.lists(NAMES.filter(lambda name: name not in (".", "..")), min_size=1, max_size=3)
+
+
+@given(st.lists(st.tuples(PATHS, st.sampled_from(["mp4", "MP4", "avi", "txt"])), max_size=6))
+@settings(max_examples=200, deadline=None)
+def test_any_tree_is_listed_whole_or_refused_in_words(tmp_path_factory, files):
+    root = tmp_path_factory.mktemp("tree")
+    made = set()
+    for parts, suffix in files:
+        path = root.joinpath(*parts[:-1], f"{parts[-1]}.{suffix}")
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(b"x")
+            made.add("/".join([*parts[:-1], path.name]))
+        except OSError:  # a name too long, or a file where a folder should be
+            continue
+    wanted = {name for name in made if not name.endswith(".txt") and not any(p[0] == "." for p in name.split("/"))}
+    try:
+        videos = find_videos(root, ["mp4", ".avi"])
+    except UserError as error:
+        features = [name.rsplit(".", 1)[0] for name in wanted]
+        unfit = [name for name in wanted if not name.isprintable() or set(name) & set("{}<>")]
+        assert not wanted or unfit or len(set(features)) < len(features)
+        assert "\n" not in str(error)
+        return
+    assert [video.video for video in videos] == sorted(wanted)
+    assert len({video.feature for video in videos}) == len(videos)
+    for video in videos:
+        assert video.path == root / video.video
+        assert video.feature == video.video.rsplit(".", 1)[0] + ".npy"

@@ -70,6 +70,9 @@ def test_every_key_has_a_description_and_a_default():
         ({"extensions": ["mp4", "a b"]}, "'extensions.1: 'a b''"),
         ({"fps": 0}, "write a number or null above 0"),
         ({"videos": None}, "write a text"),
+        ({"fps": float("nan")}, "'fps: nan' will not do; write a finite number"),
+        ({"features": "a\nb"}, r"write a text without control characters"),
+        ({"subsets": ["a\udcff"]}, r"'subsets: 'a\\udcff'' will not do"),
     ],
 )
 def test_a_wrong_key_is_named_with_what_to_write(config, words):

@@ -209,3 +209,29 @@ def test_every_snippet_is_told_of_as_it_lands(tmp_path):
     assert sum(told) == 0
     assert sum(record["snippets"] for record in run.run(file)) == sum(told) == 2 + 4
     assert len(told) > 1
+
+
+def test_a_stream_that_lost_frames_is_refused(tmp_path):
+    def build(writer):
+        writer.begin(0, {})
+        writer.frames(0, numbered(0, 31))
+        writer.end(0, {"status": "ok", "frames_decoded": 32, "reason": None})
+
+    records, error = extract(tmp_path, build)
+    assert not records
+    assert "31 frames of test/a.mp4 came, 32 were decoded" in str(error)
+    assert not (tmp_path / "test/a.npy").exists()
+
+
+def test_a_video_replaced_since_the_plan_fails_and_gives_no_feature(tmp_path):
+    path = tmp_path / "a.mp4"
+    path.write_bytes(b"as it is now")
+    of_old = entry("a") | {"path": str(path), "digest": "as it was"}
+    file = io.BytesIO()
+    writer = StreamWriter(file)
+    whole(writer, 0, numbered(0, 40))
+    writer.close()
+    file.seek(0)
+    (record,) = Extraction(MeanEngine(), [of_old], tmp_path, SETTINGS, PROVENANCE).run(file)
+    assert (record["status"], record["reason"][:21]) == ("failed", "the video was changed")
+    assert not (tmp_path / "test/a.npy").exists()

@@ -5,13 +5,14 @@ import json
 
 import pytest
 
-from i3d.outcomes import Work, write_outcomes
+from i3d.outcomes import Staged, Work, read_outcomes, stage, write_outcomes
 from i3d.tables import (
     COLUMNS,
     NOT_DONE,
     append_summary,
     label_of,
     metadata_rows,
+    put_in_place,
     run_summary,
     tables_are_current,
     tidy,
@@ -164,3 +165,51 @@ def test_tidying_keeps_what_is_still_to_do(run):
     tidy(work, work.plans / "p.json", plan)
     left = sorted(str(path.relative_to(work.root)) for path in work.root.rglob("*") if path.is_file())
     assert left == ["outcomes/b.jsonl", "plans/p.json"]
+
+
+@pytest.fixture
+def staged_run(run):
+    """The run's unfinished bundle has staged one feature and one failure."""
+    plan, work, features, videos = run
+    plan["pending"]["test/nan.mp4"] = "d"
+    plan["features"]["test/nan.mp4"] = "test/nan.npy"
+    entries = [{"video": f"test/{name}.mp4", "feature": f"test/{name}.npy", "digest": name} for name in ("late", "nan")]
+    (work.staging / "test").mkdir(parents=True)
+    (work.staging / "test/late.npy").write_bytes(b"staged")
+    for entry, values in zip(entries, ({"status": "ok"}, {"status": "failed", "reason": "NaN"}), strict=True):
+        whole = record(entry["video"], feature_file=entry["feature"], digest=entry["digest"], bundle="before", **values)
+        stage(Staged(work.staging / entry["feature"]), whole)
+    work.bundles.mkdir()
+    (work.bundles / "d.json").write_text(json.dumps({"fingerprint": "f", "videos": entries}))
+    return plan, work, features, videos
+
+
+def test_what_a_broken_bundle_had_finished_is_put_in_place_and_on_record(staged_run):
+    plan, work, features, videos = staged_run
+    assert put_in_place(work, plan) == {}
+    assert (features / "test/late.npy").read_bytes() == b"staged"
+    assert not (work.staging / "test/late.npy").exists()
+    assert {name: read_outcomes(work.outcomes)[f"test/{name}.mp4"]["bundle"] for name in ("late", "nan")} == {
+        "late": "d",
+        "nan": "d",
+    }
+    rows = metadata_rows(plan, work, features, videos)
+    assert [(rows[f"test/{name}.mp4"]["status"], rows[f"test/{name}.mp4"]["reason"]) for name in ("late", "nan")] == [
+        ("ok", None),
+        ("failed", "NaN"),
+    ]
+    assert put_in_place(work, plan) == {}, "a second time there is nothing to do"
+
+
+def test_a_feature_that_cannot_be_put_in_place_stays_staged(staged_run):
+    plan, work, features, _ = staged_run
+    (features / "test").write_bytes(b"a file where a folder should be")
+    assert put_in_place(work, plan) == {"test/late.mp4": f"cannot write {features}/test/late.npy: File exists"}
+    assert (work.staging / "test/late.npy").exists()
+
+
+def test_rows_that_a_damaged_table_holds_are_dropped(run):
+    plan, work, features, videos = run
+    (videos / "cut").mkdir(parents=True)
+    (features / "metadata.csv").write_text("video,status,feature_file\ncut\nx.mp4,ok\ny.mp4,ok,gone.npy\n")
+    assert list(metadata_rows(plan, work, features, videos)) == sorted([*plan["features"], "extra/other.mp4"])

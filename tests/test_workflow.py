@@ -117,7 +117,7 @@ def test_the_tables_tell_all(project):
 def test_nothing_is_left_behind(project):
     work = project.feature(".i3d")
     left = {path.relative_to(work).parts[0] for path in work.rglob("*") if path.is_file()}
-    assert left == {"catalog.json", "outcomes", "plans"}
+    assert left == {"catalog.json", "checksums.json", "lock", "outcomes", "plans"}
 
 
 def test_a_second_run_has_nothing_to_do(project):

@@ -4,14 +4,14 @@ A bundle's name is a digest of its file's content, so that every process gives o
 """
 
 import json
-import os
 from collections.abc import Iterable, Iterator
+from itertools import count
 from pathlib import Path
 from typing import Any
 
 from .digests import json_digest
 from .errors import UserError
-from .outcomes import write_atomically
+from .outcomes import Work, write_atomically
 
 Bundle = dict[str, Any]
 
@@ -33,21 +33,35 @@ def pack(entries: Iterable[dict[str, Any]], bundle_frames: int) -> Iterator[list
         yield group
 
 
-def make_bundle(settings: dict[str, Any], fingerprint: str, entries: list[dict[str, Any]]) -> Bundle:
+def make_bundle(settings: dict[str, Any], fingerprint: str, entries: list[dict[str, Any]], attempt: int = 0) -> Bundle:
     """The bundle of these entries: each has `video`, `path`, `feature`, `digest` and `frames`."""
-    content = {"settings": settings, "fingerprint": fingerprint, "videos": entries}
+    content = {"settings": settings, "fingerprint": fingerprint, "attempt": attempt, "videos": entries}
     return {"name": json_digest(content), **content}
 
 
-def write_bundle(bundle: Bundle, path: Path) -> None:
-    """Write a bundle's file, or touch it.
+def new_bundle(settings: dict[str, Any], fingerprint: str, entries: list[dict[str, Any]], work: Work) -> Bundle:
+    """The bundle of these entries, under a name that no earlier attempt at them has used.
 
-    Snakemake then finds it newer than any feature it is to replace, whatever lay there before.
+    Snakemake would take the earlier one's outcomes or frames for this one's: it goes by a small input's checksum, so
+    that a newer bundle file with the same content does not make it run the job again.
     """
-    if path.exists():
-        os.utime(path)
-    else:
-        write_atomically(path, json.dumps(bundle, indent=1))
+    for attempt in count():
+        bundle = make_bundle(settings, fingerprint, entries, attempt)
+        name = bundle["name"]
+        if not (work.outcomes / f"{name}.jsonl").exists() and not (work.frames / f"{name}.frames").exists():
+            return bundle
+    raise AssertionError
+
+
+def write_bundle(bundle: Bundle, path: Path) -> None:
+    """Write a bundle's file, unless it is there and sound."""
+    text = json.dumps(bundle, indent=1)
+    try:
+        sound = path.read_text() == text
+    except (OSError, ValueError):
+        sound = False
+    if not sound:
+        write_atomically(path, text)
 
 
 def read_bundle(path: Path) -> Bundle:

@@ -5,8 +5,9 @@ What is learnt of a file is kept in `catalog.json`, and believed as long as its 
 
 import json
 import os
+import time
 from collections.abc import Iterable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -16,6 +17,7 @@ from .outcomes import write_atomically
 from .probe import Probe, probe_many
 
 LISTED = 5  # names in an error message
+SAVE_SECONDS = 30  # how much probing an interrupted plan may lose
 SNAKEMAKES_OWN = set("{}<>")  # mark wildcards and path variables, and cannot be escaped in what a function returns
 
 
@@ -45,7 +47,7 @@ def find_videos(root: Path, extensions: Iterable[str], subsets: Iterable[str] = 
     Raises UserError when a folder is missing, a file or folder cannot be read, a name cannot be handled, nothing is
     found, or two videos want the same feature file.
     """
-    if not root.is_dir():
+    if not _is_folder(root):
         raise UserError(
             f"{root}: no such folder; put videos there, or set 'videos' in config/config.yaml to where they are"
         )
@@ -72,12 +74,19 @@ def _tops(root: Path, subsets: Iterable[str]) -> list[Path]:
         if inside.is_absolute() or ".." in inside.parts:
             raise UserError(f"subsets: '{subset}' must be a path under {root}, like train_val/anomaly")
         top = root / inside
-        if not top.is_dir():
+        if not _is_folder(top):
             raise UserError(
                 f"subsets: there is no folder {top}; the sub-trees are {', '.join(_folders(root)) or 'none'}"
             )
         tops.append(top)
     return tops
+
+
+def _is_folder(path: Path) -> bool:
+    try:
+        return path.is_dir()
+    except OSError:  # a name too long, a folder above it that must not be read
+        return False
 
 
 def _folders(root: Path) -> list[str]:
@@ -92,15 +101,21 @@ def _walk(root: Path, folder: Path, suffixes: set[str], found: dict[str, Video],
         entries = list(os.scandir(folder))
     except PermissionError:
         raise UserError(f"{folder}: no right to read this folder; chmod it, or leave it out with 'subsets'") from None
+    except OSError as error:
+        raise UserError(f"{folder}: cannot read this folder ({error.strerror}); run snakemake again") from None
     for entry in entries:
         if entry.name.startswith("."):
             continue
         path = folder / entry.name
-        if entry.is_dir():
+        try:
+            is_folder = entry.is_dir()
+            stat = entry.stat() if not is_folder and path.suffix.lower() in suffixes and entry.is_file() else None
+        except OSError as error:
+            raise UserError(f"{path}: cannot look at it ({error.strerror}); mend that, or move it out") from None
+        if is_folder:
             _walk(root, path, suffixes, found, seen | {real})
-        elif path.suffix.lower() in suffixes and entry.is_file():
+        elif stat is not None:
             video = PurePosixPath(*path.relative_to(root).parts)
-            stat = entry.stat()
             found[str(video)] = Video(str(video), path, str(video.with_suffix(".npy")), stat.st_size, stat.st_mtime_ns)
 
 
@@ -156,23 +171,43 @@ def learn(videos: list[Video], cache: Path, *, clip_length: int, fps: float | No
         else:
             unknown.append(video)
     by_path = {video.path: video for video in unknown}
+    saved = time.monotonic()
     for path, probe in probe_many(list(by_path), clip_length=clip_length, fps=fps, processes=processes):
         video = by_path[path]
         fresh[video.video] = {
             "file": [video.size, video.mtime_ns],
             "probed_for": [clip_length, fps],
-            "digest": video_digest(path),
+            "digest": _digest(path),
             "probe": asdict(probe),
         }
+        if time.monotonic() - saved > SAVE_SECONDS:
+            write_atomically(cache, json.dumps(remembered | fresh))
+            saved = time.monotonic()
     if unknown:
         write_atomically(cache, json.dumps(remembered | fresh))
     return [Known(video, fresh[video.video]["digest"], Probe(**fresh[video.video]["probe"])) for video in videos]
 
 
+def _digest(path: Path) -> str:
+    try:
+        return video_digest(path)
+    except OSError as error:
+        raise UserError(f"{path}: cannot read it any more ({error.strerror}); run snakemake again") from None
+
+
 def _load(cache: Path) -> dict[str, dict[str, Any]]:
-    """The cache's content; a missing or damaged cache is an empty one."""
+    """The cache's content, less what is damaged or was written for another version of Probe."""
     try:
         content = json.loads(cache.read_text())
     except (OSError, ValueError):
         return {}
-    return content if isinstance(content, dict) else {}
+    return {video: entry for video, entry in content.items() if _is_entry(entry)} if isinstance(content, dict) else {}
+
+
+def _is_entry(entry: Any) -> bool:
+    return (
+        isinstance(entry, dict)
+        and entry.keys() == {"file", "probed_for", "digest", "probe"}
+        and isinstance(entry["probe"], dict)
+        and entry["probe"].keys() == {field.name for field in fields(Probe)}
+    )

@@ -1,5 +1,6 @@
 """The configuration: checked against config/schema.yaml, which also holds every default."""
 
+import math
 from copy import deepcopy
 from difflib import get_close_matches
 from functools import cache
@@ -31,7 +32,22 @@ def complete(config: dict[str, Any]) -> dict[str, Any]:
     schema = load_schema()
     for error in sorted(Draft202012Validator(schema).iter_errors(config), key=lambda e: [str(p) for p in e.path]):
         raise UserError(_sentence(error, config))
+    _refuse_unprintable(config, "")
     return _with_defaults(schema, config)
+
+
+def _refuse_unprintable(value: Any, where: str) -> None:
+    """Raise UserError on what YAML and JSON schema admit and no path or number may hold."""
+    if isinstance(value, dict):
+        for key, inner in value.items():
+            _refuse_unprintable(inner, f"{where}.{key}" if where else key)
+    elif isinstance(value, list):
+        for inner in value:
+            _refuse_unprintable(inner, where)
+    elif isinstance(value, str) and not value.isprintable():
+        raise UserError(f"config: '{where}: {value!a}' will not do; write a text without control characters")
+    elif isinstance(value, float) and not math.isfinite(value):
+        raise UserError(f"config: '{where}: {value}' will not do; write a finite number")
 
 
 def _with_defaults(schema: dict[str, Any], config: dict[str, Any]) -> dict[str, Any]:
@@ -78,10 +94,10 @@ def _expected(schema: dict[str, Any]) -> str:
     text = " or ".join(words.get(kind, kind) for kind in ([kinds] if isinstance(kinds, str) else kinds))
     if "minimum" in schema:
         text += f" of at least {schema['minimum']}"
-    if "maximum" in schema:
-        text += f" and at most {schema['maximum']}"
     if "exclusiveMinimum" in schema:
         text += f" above {schema['exclusiveMinimum']}"
+    if "maximum" in schema:
+        text += f" and at most {schema['maximum']}"
     if "pattern" in schema:
         text += f" of the form {schema['pattern']}"
     return text

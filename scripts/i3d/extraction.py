@@ -19,7 +19,7 @@ from torch import Tensor
 from .engine import Engine, Pending
 from .features import FeatureWriter, NotFiniteError
 from .model import FEATURE_DIM
-from .outcomes import FAILED, OK, SKIPPED, Record, Staged, stage, too_short, unreadable
+from .outcomes import FAILED, OK, SKIPPED, Record, Staged, changed, stage, too_short, unreadable, writing
 from .stream import FRAME_SHAPE, End, Frames, StreamError, read_stream
 
 BUFFERS = 3  # batches in memory: one being filled, one waiting, one on the device
@@ -68,6 +68,7 @@ class Video:
     cutter: Cutter
     writer: FeatureWriter
     started: float = field(default_factory=time.monotonic)
+    frames: int = 0  # that have come
     broken: str | None = None  # why its features must not be written
 
 
@@ -157,6 +158,7 @@ class Extraction:
                     video = videos.get(message.video)
                     if video is None:
                         raise StreamError(f"damaged stream: frames of a video that has not begun ({entry['video']})")
+                    video.frames += len(message.frames)
                     for snippet in video.cutter.cut(message.frames):
                         batch.add(video, snippet)
                         if batch.full:
@@ -165,6 +167,7 @@ class Extraction:
                     continue
                 before = videos.pop(message.video, None)
                 if isinstance(message, End):
+                    self._check_count(before, entry, message.result)
                     batch.endings.append(Ending(before, entry, message.result))
                 else:
                     if before is not None:
@@ -178,6 +181,13 @@ class Extraction:
             self._batches.put(None)
         except BaseException as error:
             self._batches.put(error)
+
+    def _check_count(self, video: Video | None, entry: dict[str, Any], result: dict[str, Any]) -> None:
+        came = video.frames if video else 0
+        if result["status"] == OK and came != result["frames_decoded"]:
+            raise StreamError(
+                f"damaged stream: {came} frames of {entry['video']} came, {result['frames_decoded']} were decoded"
+            )
 
     def _entry(self, index: int) -> dict[str, Any]:
         if index >= len(self.entries):
@@ -193,7 +203,8 @@ class Extraction:
             for video, features in zip(batch.owners, pending.collect(), strict=True):
                 if video.broken is None:
                     try:
-                        video.writer.append(features)
+                        with writing(video.writer.path):
+                            video.writer.append(features)
                     except NotFiniteError as error:
                         video.broken = (
                             f"{error}: broken weights, or an overflow in precision {self.provenance['precision']}"
@@ -215,11 +226,14 @@ class Extraction:
         status, reason = judge(result, self.clip_length)
         if status == OK and video is not None and video.broken:
             status, reason = FAILED, video.broken
+        if "path" in entry and (news := changed(entry)):
+            status, reason = FAILED, news
         place = Staged(self.staging / entry["feature"])
         snippets = 0
         if video is not None and status == OK:
             snippets = video.writer.snippets
-            video.writer.close()
+            with writing(place.feature):
+                video.writer.close()
         elif video is not None:
             video.writer.discard()
         record: Record = {
@@ -243,7 +257,8 @@ class Extraction:
             "finished": datetime.now(UTC).isoformat(timespec="milliseconds"),
             **self.provenance,
         }
-        stage(place, record)
+        with writing(place.record):
+            stage(place, record)
         return record
 
 

@@ -7,17 +7,19 @@ short or unreadable, and `pending` otherwise. Pending videos are packed into bun
 import json
 import os
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from .bundles import Bundle, make_bundle, pack, write_bundle
+from .bundles import Bundle, new_bundle, pack, write_bundle
 from .catalog import Known, find_videos, learn
 from .config import NUMERIC_SETTINGS
 from .digests import file_sha256, json_digest
 from .errors import UserError
 from .outcomes import (
     SKIPPED,
+    Checksums,
     Record,
     Work,
     feature_is,
@@ -103,6 +105,7 @@ class Plan:
             if not self.extracted(bundle):
                 write_bundle(bundle, self.work.bundles / f"{bundle['name']}.json")
         content = {
+            "made": datetime.now(UTC).isoformat(),  # another content, so that Snakemake writes the tables for it
             "settings": self.settings,
             "fingerprint": self.fingerprint,
             "catalog": self.catalog,
@@ -110,10 +113,7 @@ class Plan:
             "skipped": {video: skipped_record(self.videos[video], reason) for video, reason in self.skipped.items()},
             "features": {video: known.file.feature for video, known in self.videos.items()},
         }
-        if self.path.exists():
-            os.utime(self.path)
-        else:
-            write_atomically(self.path, json.dumps(content, indent=1))
+        write_atomically(self.path, json.dumps(content, indent=1))
 
 
 def make_plan(config: dict[str, Any]) -> Plan:
@@ -130,6 +130,7 @@ def make_plan(config: dict[str, Any]) -> Plan:
         files, work.catalog, clip_length=config["clip_length"], fps=settings["fps"], processes=os.cpu_count() or 1
     )
     records = read_outcomes(work.outcomes)
+    checksums = Checksums(work)
 
     present: dict[str, Record] = {}
     skipped: dict[str, str] = {}
@@ -143,7 +144,7 @@ def make_plan(config: dict[str, Any]) -> Plan:
         elif (
             record is not None
             and fits_video(record, item.digest, fingerprint)
-            and feature_is(record, Path(config["features"]) / item.file.feature)
+            and feature_is(record, Path(config["features"]) / item.file.feature, checksums.of)
         ):
             present[video] = record
         else:
@@ -156,7 +157,8 @@ def make_plan(config: dict[str, Any]) -> Plan:
                     "frames": item.probe.frames or ASSUMED_FRAMES,
                 }
             )
-    bundles = [make_bundle(settings, fingerprint, group) for group in pack(entries, config["bundle_frames"])]
+    checksums.save()
+    bundles = [new_bundle(settings, fingerprint, group, work) for group in pack(entries, config["bundle_frames"])]
     return Plan(settings, fingerprint, {item.file.video: item for item in known}, present, skipped, bundles, work)
 
 

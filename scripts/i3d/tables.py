@@ -2,13 +2,27 @@
 
 import csv
 import json
+import os
 import shutil
 from datetime import datetime
 from io import StringIO
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from .outcomes import FAILED, OK, SKIPPED, Record, Work, feature_is, read_outcomes, write_atomically
+from .bundles import read_bundle
+from .outcomes import (
+    FAILED,
+    OK,
+    SKIPPED,
+    Checksums,
+    Record,
+    Work,
+    feature_is,
+    read_outcomes,
+    read_staged,
+    write_atomically,
+    write_outcomes,
+)
 
 METADATA = "metadata.csv"
 SUMMARY = "feature_config.txt"
@@ -75,12 +89,14 @@ def metadata_rows(plan: dict[str, Any], work: Work, features: Path, videos: Path
     `plan` is the content of the plan file, `features` and `videos` are the trees.
     """
     records = read_outcomes(work.outcomes)
+    checksums = Checksums(work)
     rows: dict[str, Record] = {}
     for record in [*read_metadata(features / METADATA), *records.values()]:
-        if record["video"] not in plan["features"] and _still_there(record, features, videos):
+        if record.get("video") not in plan["features"] and _still_there(record, features, videos):
             rows[record["video"]] = record
     for video, feature in plan["features"].items():
-        rows[video] = plan["skipped"].get(video) or _row(plan, video, features / feature, records.get(video))
+        rows[video] = plan["skipped"].get(video) or _row(plan, video, features / feature, records.get(video), checksums)
+    checksums.save()
     for video, row in rows.items():
         category = category_of(video)
         rows[video] = row | {"split": split_of(video), "category": category, "label": label_of(category)}
@@ -88,16 +104,16 @@ def metadata_rows(plan: dict[str, Any], work: Work, features: Path, videos: Path
 
 
 def _still_there(record: Record, features: Path, videos: Path) -> bool:
-    if record["status"] == OK:
-        return (features / record["feature_file"]).exists()
-    return (videos / record["video"]).exists()
+    if record.get("status") == OK:
+        return bool(record.get("feature_file")) and (features / record["feature_file"]).is_file()
+    return record.get("status") in (SKIPPED, FAILED) and (videos / record["video"]).is_file()
 
 
-def _row(plan: dict[str, Any], video: str, feature: Path, record: Record | None) -> Record:
+def _row(plan: dict[str, Any], video: str, feature: Path, record: Record | None, checksums: Checksums) -> Record:
     if record is not None and record["fingerprint"] == plan["fingerprint"]:
         if record["status"] != OK:
             return record | {"feature_file": ""}
-        if feature_is(record, feature):
+        if feature_is(record, feature, checksums.of):
             return record
     return {"video": video, "status": FAILED, "reason": NOT_DONE}
 
@@ -170,8 +186,44 @@ def tables_are_current(features: Path, catalog: str) -> bool:
     return (features / METADATA).exists() and bool(runs) and runs[-1].get("catalog") == catalog
 
 
-def tidy(work: Work, plan_path: Path, plan: dict[str, Any]) -> None:
-    """Remove what earlier and broken runs left in the work folder, and what this one no longer needs."""
+def put_in_place(work: Work, plan: dict[str, Any]) -> dict[str, str]:
+    """Move to the features tree what was finished and is not there, and put it on record.
+
+    That is something after a failure only. Returns the videos for whose features there was no place, with the reason;
+    these stay in staging.
+    """
+    refused = {}
+    for name in dict.fromkeys(plan["pending"].values()):
+        path = work.bundles / f"{name}.json"
+        if not path.exists():
+            continue
+        bundle = read_bundle(path)
+        found = [
+            (entry, record | {"bundle": name})
+            for entry in bundle["videos"]
+            if (record := read_staged(work.staging, entry, bundle["fingerprint"]))
+        ]
+        outcomes = work.outcomes / f"{name}.jsonl"
+        if found and not outcomes.exists():
+            write_outcomes(outcomes, (record for _, record in found))
+        for entry, record in found:
+            if record["status"] == OK:
+                feature = work.root.parent / entry["feature"]
+                try:
+                    feature.parent.mkdir(parents=True, exist_ok=True)
+                    (work.staging / entry["feature"]).replace(feature)
+                    os.utime(feature)  # newer than the outcomes, as after the feature rule
+                except OSError as error:
+                    refused[entry["video"]] = f"cannot write {feature}: {error.strerror}"
+    return refused
+
+
+def tidy(work: Work, plan_path: Path, plan: dict[str, Any], *, keep_frames: bool = False) -> None:
+    """Remove what this run and broken ones before it left in the work folder.
+
+    There stay the catalog, the checksums, the lock, the outcomes and this run's plan; after a failure also the bundles
+    that it did not finish and their staging tree.
+    """
     unfinished = {bundle for bundle in plan["pending"].values() if not (work.outcomes / f"{bundle}.jsonl").exists()}
     for folder, suffix, wanted in (
         (work.plans, ".json", {plan_path.stem}),
@@ -180,5 +232,10 @@ def tidy(work: Work, plan_path: Path, plan: dict[str, Any]) -> None:
         for path in folder.glob("*" + suffix):
             if path.stem not in wanted:
                 path.unlink(missing_ok=True)
+    for folder in (work.root, work.plans, work.bundles, work.outcomes, work.root.parent):
+        for path in folder.glob("*.part"):
+            path.unlink(missing_ok=True)
     if not unfinished:
         shutil.rmtree(work.staging, ignore_errors=True)
+    if not keep_frames:
+        shutil.rmtree(work.frames, ignore_errors=True)

@@ -1,0 +1,90 @@
+"""Ten thousand videos: planned in time and memory, before, during and after."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+
+import pytest
+
+from i3d.bundles import read_bundle
+from i3d.config import NUMERIC_SETTINGS
+from i3d.outcomes import OK, Staged, stage, write_outcomes
+
+from .workflow import Workflow, wait_until, write_clip
+
+pytestmark = pytest.mark.faults
+
+VIDEOS = 10_000
+CPU_SECONDS, MEGABYTES = 60, 1024  # that a plan may take; not wall time, which a busy machine stretches
+PLAN = """
+import resource, subprocess, sys
+done = subprocess.run([sys.executable, "-m", "snakemake", "-n", "-q", "--cores", "2", "--config", *sys.argv[1:]])
+used = resource.getrusage(resource.RUSAGE_CHILDREN)
+print("used", used.ru_utime + used.ru_stime, used.ru_maxrss / 1024)
+sys.exit(done.returncode)
+"""
+
+
+def plan(workflow: Workflow, what: str) -> str:
+    """A dry run's output, once its costs, the probing workers' included, are found small enough."""
+    command = [sys.executable, "-c", PLAN, *(f"{key}={value}" for key, value in workflow.config.items())]
+    done = subprocess.run(command, cwd=workflow.folder, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    seconds, megabytes = map(float, done.stdout.split("used ")[1].split())
+    print(f"{what}: {seconds:.1f} CPU seconds, {megabytes:.0f} MB")
+    assert seconds < CPU_SECONDS
+    assert megabytes < MEGABYTES
+    return done.stdout + done.stderr
+
+
+def finish(workflow: Workflow) -> None:
+    """Leave what a run of all bundles leaves: features with another time than their records, and outcomes."""
+    settings = {key: workflow.config.get(key) for key in NUMERIC_SETTINGS} | {"resample_fps": None}
+    for path in (workflow.work / "bundles").glob("*.json"):
+        bundle = read_bundle(path)
+        records = []
+        for entry in bundle["videos"]:
+            place = Staged(workflow.work / "staging" / entry["feature"])
+            place.feature.parent.mkdir(parents=True, exist_ok=True)
+            place.feature.write_bytes(b"features")
+            same = {"video": entry["video"], "feature_file": entry["feature"], "digest": entry["digest"]}
+            record = {**settings, **same, "status": OK, "reason": None, "fingerprint": bundle["fingerprint"]}
+            record |= {"bundle": path.stem, "finished": "2026", "versions": "", "seconds": 1.0, "snippets": 1}
+            stage(place, record)
+            feature = workflow.feature(entry["feature"])
+            feature.parent.mkdir(parents=True, exist_ok=True)
+            place.feature.rename(feature)
+            os.utime(feature)
+            records.append(record)
+        write_outcomes(workflow.work / "outcomes" / f"{path.stem}.jsonl", records)
+
+
+def test_planning_ten_thousand_videos(tmp_path):
+    workflow = Workflow(tmp_path / "run", clips={}, bundle_frames=4000)
+    clip = workflow.folder / "clip.mp4"
+    write_clip(clip, 40)
+    for number in range(VIDEOS):
+        path = workflow.video(f"train_val/anomaly_{number // 1000}/{number}.mp4")
+        path.parent.mkdir(parents=True, exist_ok=True)
+        os.link(clip, path)
+
+    assert f"{VIDEOS:,} to extract" in plan(workflow, "first plan")
+    catalog = (workflow.work / "catalog.json").stat().st_mtime_ns
+    assert f"{VIDEOS:,} to extract" in plan(workflow, "second plan")
+    assert (workflow.work / "catalog.json").stat().st_mtime_ns == catalog, "nothing was probed again"
+
+    run = workflow.start()
+    wait_until(lambda: workflow.processes("decode"), lambda: run.going)
+    run.signal_all(signal.SIGKILL)
+    run.end()
+    workflow.unlock()
+    assert f"{VIDEOS:,} to extract" in plan(workflow, "plan after a kill")
+
+    finish(workflow)
+    assert f"{VIDEOS:,} present, 0 to extract" in plan(workflow, "plan of a finished tree")
+    assert len(json.loads((workflow.work / "checksums.json").read_text())) == VIDEOS
+    workflow.run()
+    assert "Nothing to be done" in plan(workflow, "plan with nothing to do")
+    assert len(workflow.metadata()) == VIDEOS
