@@ -18,6 +18,7 @@ from functools import partial
 from importlib.metadata import version
 from itertools import chain
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -31,12 +32,14 @@ from i3d.engine import DTYPES, Engine, choose_device, device_name
 from i3d.errors import run_main
 from i3d.model import build_model, expected_shapes
 from i3d.resize import resize
+from i3d.slices import MULTIPROCESSORS, snippets_per_second
 from i3d.stream import FRAME_SHAPE, Frames, StreamWriter, read_stream
 from i3d.weights import random_state_dict
 from make_demo_videos import write_clip
 
 SCRIPTS = Path(__file__).parent
-SETTINGS = {
+PLANNED_FPS = 30
+SETTINGS: dict[str, Any] = {
     "model": "i3d_r50",
     "normalization": "inception",
     "sample_mode": "oversample",
@@ -45,7 +48,7 @@ SETTINGS = {
     "fps": None,
     "weights_sha256": "random",
 }
-Row = tuple[str, str, str, str]  # stage, seconds, rate, ratio
+Row = tuple[str, str, str, str]  # a table's four cells
 
 
 def main() -> None:
@@ -84,6 +87,11 @@ class Bench:
             "",
             *table("Stages alone", ("stage", "seconds", "rate", "note"), chain(self.host_stages(), self.network())),
             *table("Video file to .npy, start-up included", ("run", "seconds", "rate", "ratio"), self.whole()),
+            *table(
+                f"Hours of video at {PLANNED_FPS} frames a second per hour of an A100 slice: computed, not measured",
+                ("slice", "fp32", "tf32", "bf16, fp16"),
+                hours_per_hour(),
+            ),
         ]
 
     def host_stages(self) -> Iterator[Row]:
@@ -246,6 +254,16 @@ class Bench:
                 torch.cuda.synchronize()
 
         return 2 * size**3 / self.median(multiply)
+
+
+def hours_per_hour() -> Iterator[Row]:
+    """Rows of the planning table: what scripts/i3d/slices.py expects of each slice, ten crops."""
+    for name in MULTIPROCESSORS:
+        rates = [
+            snippets_per_second(name, SETTINGS | {"precision": precision}) for precision in ("fp32", "tf32", "bf16")
+        ]
+        fp32, tf32, half = (f"{rate * SETTINGS['frequency'] / PLANNED_FPS:,.0f}" for rate in rates)
+        yield name, fp32, tf32, half
 
 
 def plain_features(model: torch.nn.Module, snippets: torch.Tensor, device: torch.device) -> np.ndarray:
