@@ -264,6 +264,8 @@ def _start_munge(start: Starter) -> None:
     if not MUNGE_SOCKET.parent.exists():
         MUNGE_SOCKET.parent.mkdir()
         start.undo.callback(shutil.rmtree, MUNGE_SOCKET.parent)
+    for left in (MUNGE_SOCKET, MUNGE_SOCKET.with_name(MUNGE_SOCKET.name + ".lock")):  # by a run that was killed
+        left.unlink(missing_ok=True)
     key = start.state / "munge.key"
     key.write_bytes(os.urandom(1024))
     key.chmod(0o400)
@@ -280,10 +282,11 @@ def _end_jobs() -> None:
 
 
 def _remove_cgroups() -> None:
-    for folder in CGROUPS:
+    """Remove the nodes' control groups, and those of jobs that a killed run left in them."""
+    for controller in CGROUPS:
         for node in NODES:
-            with contextlib.suppress(FileNotFoundError):
-                (folder / f"slurm_{node}").rmdir()
+            for folder, _, _ in os.walk(controller / f"slurm_{node}", topdown=False):
+                Path(folder).rmdir()
 
 
 def _free_ports(count: int) -> list[int]:

@@ -48,6 +48,7 @@ class Project:
         with self.log.open("w") as log:
             return subprocess.Popen(
                 [
+                    *("setpriv", "--pdeathsig", "KILL"),  # it ends with the test run, whatever ends that
                     venv / "bin" / "snakemake",
                     *("--profile", "profiles/narval", *ON_THIS_MACHINE, *options),
                     *("--config", *TRIAL, *config),
