@@ -4,6 +4,7 @@ SHELL := bash
 PYTHON ?= python3
 BIN := .venv/bin
 export PATH := $(CURDIR)/$(BIN):$(PATH)
+export OMP_WAIT_POLICY := PASSIVE
 
 .PHONY: help env demo report status test unit check workflow test-faults test-slurm bench precision clean
 
@@ -43,10 +44,10 @@ check: env ## formatting, lint, types
 	snakemake --lint
 
 unit: env ## tests of the modules
-	pytest -m "not workflow and not slurm and not faults"
+	pytest -n 2 --dist loadfile -m "not workflow and not slurm and not faults"
 
 workflow: env ## tests that run Snakemake on small clips
-	pytest -m workflow
+	pytest -n 2 --dist loadfile -m workflow
 
 test-faults: env ## killed jobs, full disks, vanished files, two runs at once, 10,000 videos (6 minutes)
 	pytest -m faults -n 2

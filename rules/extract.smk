@@ -25,6 +25,7 @@ rule extract:
         batch_size=config["batch_size"],
     shell:
         r"""
+        export OMP_WAIT_POLICY=PASSIVE # idle threads sleep: spinning ones take the cores from decode
         exec python scripts/extract.py \
             --bundle {input.bundle:q} \
             --frames {input.frames:q} \

@@ -16,7 +16,9 @@ from collections.abc import Callable, Iterable, Iterator
 from datetime import date
 from functools import partial
 from importlib.metadata import version
+from itertools import chain
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -30,12 +32,14 @@ from i3d.engine import DTYPES, Engine, choose_device, device_name
 from i3d.errors import run_main
 from i3d.model import build_model, expected_shapes
 from i3d.resize import resize
+from i3d.slices import MULTIPROCESSORS, snippets_per_second
 from i3d.stream import FRAME_SHAPE, Frames, StreamWriter, read_stream
 from i3d.weights import random_state_dict
 from make_demo_videos import write_clip
 
 SCRIPTS = Path(__file__).parent
-SETTINGS = {
+PLANNED_FPS = 30
+SETTINGS: dict[str, Any] = {
     "model": "i3d_r50",
     "normalization": "inception",
     "sample_mode": "oversample",
@@ -44,7 +48,7 @@ SETTINGS = {
     "fps": None,
     "weights_sha256": "random",
 }
-Row = tuple[str, str, str, str]  # stage, seconds, rate, ratio
+Row = tuple[str, str, str, str]  # a table's four cells
 
 
 def main() -> None:
@@ -81,8 +85,13 @@ class Bench:
             "",
             machine,
             "",
-            *table("Stages alone", ("stage", "seconds", "rate", "note"), [*self.host_stages(), *self.network()]),
+            *table("Stages alone", ("stage", "seconds", "rate", "note"), chain(self.host_stages(), self.network())),
             *table("Video file to .npy, start-up included", ("run", "seconds", "rate", "ratio"), self.whole()),
+            *table(
+                f"Hours of video at {PLANNED_FPS} frames a second per hour of an A100 slice: computed, not measured",
+                ("slice", "fp32", "tf32", "bf16, fp16"),
+                hours_per_hour(),
+            ),
         ]
 
     def host_stages(self) -> Iterator[Row]:
@@ -125,8 +134,8 @@ class Bench:
             share(base, flops * count, self.peak("fp32")),
         )
         for precision in DTYPES:
-            if precision == "tf32" and self.device.type == "cpu":
-                continue
+            if precision in ("tf32", "fp16") and self.device.type == "cpu":
+                continue  # a CPU knows no tf32, and takes half a minute for a snippet in fp16
             engine = Engine(
                 build_model("i3d_r50", dict(weights)),
                 self.device,
@@ -247,6 +256,16 @@ class Bench:
         return 2 * size**3 / self.median(multiply)
 
 
+def hours_per_hour() -> Iterator[Row]:
+    """Rows of the planning table: what scripts/i3d/slices.py expects of each slice, ten crops."""
+    for name in MULTIPROCESSORS:
+        rates = [
+            snippets_per_second(name, SETTINGS | {"precision": precision}) for precision in ("fp32", "tf32", "bf16")
+        ]
+        fp32, tf32, half = (f"{rate * SETTINGS['frequency'] / PLANNED_FPS:,.0f}" for rate in rates)
+        yield name, fp32, tf32, half
+
+
 def plain_features(model: torch.nn.Module, snippets: torch.Tensor, device: torch.device) -> np.ndarray:
     """Ten-crop features by the plain network, one crop at a time: float32 (B, 10, 2048)."""
     frames = normalise(snippets.float(), "inception").permute(0, 4, 1, 2, 3).to(device)
@@ -312,7 +331,9 @@ def write_bundle(folder: Path, clips: list[Path], precision: str) -> Path:
 
 def start(script: str, *arguments: str) -> subprocess.Popen:
     """Start one of the scripts."""
-    return subprocess.Popen([sys.executable, SCRIPTS / script, *arguments], stderr=subprocess.PIPE, text=True)
+    command = [sys.executable, str(SCRIPTS / script), *arguments]
+    environment = os.environ | ({"OMP_WAIT_POLICY": "PASSIVE"} if script == "extract.py" else {})  # as its rule does
+    return subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env=environment)
 
 
 def finish(process: subprocess.Popen) -> None:

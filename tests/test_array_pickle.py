@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from i3d.array_pickle import MAX_OPCODES, read_array_pickle
 from i3d.errors import UserError
-from python2 import python2_pickle
+from tests.python2 import python2_pickle
 
 ARRAYS = {
     "weights": np.arange(24, dtype=np.float32).reshape(2, 3, 4),

@@ -11,13 +11,13 @@ import numpy as np
 import pytest
 import torch
 
-import reference_inputs
 from convert_weights import convert_weights
 from i3d.digests import file_sha256
 from i3d.errors import UserError
 from i3d.model import build_model, expected_shapes
 from i3d.weights import load_state_dict, random_state_dict, read_state_dict
-from python2 import python2_pickle
+from tests import reference_inputs
+from tests.python2 import python2_pickle
 
 SCRIPT = Path(__file__).parents[1] / "scripts" / "convert_weights.py"
 

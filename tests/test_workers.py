@@ -1,27 +1,29 @@
 """Workers that hang, eat memory or die cost one video's try and nothing else."""
 
 import io
+import mmap
 import os
 import signal
 import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import ClassVar
 
 import numpy as np
 import pytest
 
-from i3d import readers
-from i3d.decoding import Settings, decode_videos
+from i3d import decoding, readers
+from i3d.decoding import BLOCK_FRAMES, BLOCKS_BYTES, Settings, decode_videos, shared_blocks
 from i3d.resize import resize
-from i3d.stream import Begin, End, StreamWriter, read_stream
-from i3d.workers import Crew, Worker
+from i3d.stream import FRAME_SHAPE, Begin, End, StreamWriter, read_stream
+from i3d.workers import SHARED_HEADER_BYTES, Crew, Worker
 
 TESTS = Path(__file__).parent
 
 
 LIMITS = {"memory_mb": 512, "stall_seconds": 9.0}
-STALL = 3.0  # seconds; enough for a worker to start on a busy machine
+STALL = 2.0  # seconds; enough for a frame on a busy machine
 
 
 def decode(paths, settings, module="i3d.decoding", file=None):
@@ -64,15 +66,45 @@ def test_every_video_arrives_whole_and_in_order(clips, undecodable, expected, th
     assert begins[1] == [{**dict.fromkeys(begins[0][0]), "decoder": "pyav"}]
 
 
+def test_a_block_is_handed_over_when_its_last_frame_is_done(monkeypatch):
+    """Many threads, of which the one with a block's first frame is the slowest."""
+
+    class Parent:
+        threads = 8
+        shared = mmap.mmap(-1, SHARED_HEADER_BYTES + BLOCKS_BYTES)
+        received: ClassVar[list[int]] = []
+        held: ClassVar[list[int]] = []
+
+        def send(self, message):
+            block = shared_blocks(self.shared)[message["block"], : message["frames"]]
+            self.received += [int(frame[0, 0, 0]) for frame in block]
+            block[:] = 255
+            self.held.append(message["block"])
+
+        def receive(self):
+            return {"free": self.held.pop(0)}
+
+    def slow(frame):
+        time.sleep(0.02 * (frame[0, 0, 0] % BLOCK_FRAMES == 0))
+        return np.broadcast_to(frame, FRAME_SHAPE)
+
+    monkeypatch.setattr(decoding, "resize", slow)
+    outlet = decoding.Outlet(Parent())
+    for number in range(6 * BLOCK_FRAMES + 3):
+        outlet.put(np.full((1, 1, 3), number, np.uint8))
+    outlet.flush()
+    assert Parent.received == list(range(6 * BLOCK_FRAMES + 3))
+
+
 def test_a_worker_that_misbehaves_costs_its_video_a_try(clips, expected, monkeypatch, tmp_path):
     monkeypatch.setenv("PYTHONPATH", str(TESTS))
     reasons = {
-        "decord_hang": "decord: no frame for 3 s",
+        "decord_hang": f"decord: no frame for {STALL:g} s",
         "decord_hog": "decord: needs more than 512 MB of memory",
         "decord_die": "decord: the decoder was killed by SIGKILL",
         "decord_crash": "decord: the decoder was killed by SIGSEGV",
         "plain": None,
-        "both_hang": "no frame for 3 s",
+        "both_hang": f"no frame for {STALL:g} s",
         "both_hog": "needs more than 512 MB of memory",
         "both_leap": "needs more than 512 MB of memory",
         "both_die": "the decoder was killed by SIGKILL",

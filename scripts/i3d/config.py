@@ -3,6 +3,7 @@
 import math
 from copy import deepcopy
 from difflib import get_close_matches
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -17,8 +18,9 @@ SCHEMA = Path(__file__).parents[2] / "config" / "schema.yaml"
 NUMERIC_SETTINGS = ("model", "normalization", "precision", "sample_mode", "frequency", "clip_length", "fps")
 
 
+@cache
 def load_schema() -> dict[str, Any]:
-    """The schema as a dictionary."""
+    """The schema as a dictionary, not to be changed."""
     return yaml.safe_load(SCHEMA.read_text())
 
 
@@ -66,7 +68,7 @@ def _sentence(error: ValidationError, config: dict[str, Any]) -> str:
         name = f"{where}.{unknown}" if where else str(unknown)
         near = get_close_matches(str(unknown), known, 1, cutoff=0.5)
         hint = f"did you mean '{near[0]}'?" if near else f"the keys are: {', '.join(known)}"
-        return f"config: there is no key '{name}'; {hint}"
+        return f"config: there is no key {name!r}; {hint}"
     if not where:
         return "config: the file must hold keys and values, like 'videos: dataset/videos'"
     schema: Any = load_schema()

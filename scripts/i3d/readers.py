@@ -52,8 +52,6 @@ MP4_FORMAT = "mov,mp4,m4a,3gp,3g2,mj2"  # the only container with edit lists
 DECORD_FORMATS = {MP4_FORMAT, "matroska,webm", "avi", "flv", "asf"}
 DECORD_UNKNOWN_CODECS = {"av1", "libdav1d", "libaom-av1", "vvc", "gif"}  # newer than its FFmpeg 4, or refused by it
 DECORD_MIN_WIDTH = 64  # below, it takes the padding of a row for more channels
-# decord decodes ahead without bound. Up to this picture (CIF) little piles up; larger videos must fit as a whole.
-DECORD_SMALL_PIXELS = 352 * 288
 DECORD_BASE_MB = 256  # interpreter, libraries, shared blocks
 NOTHING_DECODED = "no frame could be decoded"
 MAX_GAP_SECONDS = 3600  # a longer hole between two timestamps is damage, and would be filled with copies
@@ -274,9 +272,9 @@ def distrust(video: Video, hidden_frames: int, memory_mb: int) -> str | None:
         return "decord needs a duration in the header"
     if hidden_frames:
         return "decord does not respect the edit list"
+    # It decodes ahead without bound, the more the busier the machine: the video must fit into memory as a whole.
     frames = video.declared or int(video.seconds * (video.rate or 0))
-    ahead = frames * stream.width * stream.height * 3 if stream.width * stream.height > DECORD_SMALL_PIXELS else 0
-    needed_mb = (ahead + video.size >> 20) + DECORD_BASE_MB
+    needed_mb = (frames * stream.width * stream.height * 3 + video.size >> 20) + DECORD_BASE_MB
     if needed_mb > memory_mb:
         return f"decord may need {needed_mb} MB of memory"
     first = next(video.decode(Faults()), None)

@@ -35,6 +35,7 @@ SHARED_HEADER_BYTES = mmap.PAGESIZE
 PROGRESS, THREADS = 0, 1  # places of the int64 counters in the header
 PR_SET_PDEATHSIG = 1  # linux/prctl.h
 REAP_SECONDS = 5.0
+START_SECONDS = 120.0  # Python and its libraries may come from a slow network disk
 TICK_SECONDS = 0.25  # how often the watchdog looks
 
 
@@ -97,8 +98,9 @@ class Worker:
         progress = self._header[PROGRESS]
         self._stalled = 0.0 if progress != self._seen_progress else self._stalled + waited
         self._seen_progress = progress
-        if self._stalled > self._stall_seconds:
-            return f"no frame for {self._stall_seconds:g} s"
+        limit = self._stall_seconds if progress else max(START_SECONDS, self._stall_seconds)
+        if self._stalled > limit:
+            return f"no frame for {limit:g} s"
         if self.resident_mb() > self.memory_mb:
             return f"needs more than {self.memory_mb} MB of memory"
         return None
@@ -202,6 +204,7 @@ class Channel:
         self._connection = Connection(connection)
         self.shared = mmap.mmap(memory, 0)
         self._header = memoryview(self.shared)[:SHARED_HEADER_BYTES].cast("q")
+        self.progress()  # started
 
     def receive(self) -> dict[str, Any]:
         """The parent's next message; ends the process when there is no parent any more."""

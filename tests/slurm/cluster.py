@@ -47,7 +47,7 @@ TaskPlugin={task}
 JobAcctGatherType=jobacct_gather/linux
 JobAcctGatherFrequency=2
 {over_memory}
-ReturnToService=2
+ReturnToService=1
 SlurmctldPidFile={state}/slurmctld.pid
 SlurmctldLogFile={state}/slurmctld.log
 SlurmdPidFile={state}/slurmd-%n.pid

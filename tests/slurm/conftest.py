@@ -70,7 +70,8 @@ class Project:
             process.kill()
             raise
         finally:
-            print(self.output)  # pytest shows it when the test fails
+            for log in (self.log, *self.folder.glob("logs/*/*.log")):  # pytest shows them when the test fails
+                print(f"{log}:\n{log.read_text()}")
 
     @property
     def log(self) -> Path:
