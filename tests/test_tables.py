@@ -210,6 +210,7 @@ def test_a_feature_that_cannot_be_put_in_place_stays_staged(staged_run):
 
 def test_rows_that_a_damaged_table_holds_are_dropped(run):
     plan, work, features, videos = run
-    (videos / "cut").mkdir(parents=True)
+    videos.mkdir()
+    (videos / "cut").write_bytes(b"a video whose row was cut off")
     (features / "metadata.csv").write_text("video,status,feature_file\ncut\nx.mp4,ok\ny.mp4,ok,gone.npy\n")
     assert list(metadata_rows(plan, work, features, videos)) == sorted([*plan["features"], "extra/other.mp4"])
