@@ -15,20 +15,19 @@ EXPORTED = dict(
 
 def table_digest(wildcards) -> str:
     """What the table holds, as a digest."""
-    try:
-        return file_sha256(Path(EXPORTED["metadata"]))
-    except FileNotFoundError:
-        raise WorkflowError(f"{EXPORTED['metadata']}: no such table; run snakemake first, it writes it") from None
+    table = Path(EXPORTED["metadata"])
+    with told_in_one_line():
+        if not table.exists():
+            raise UserError(f"{table}: no such table; run snakemake first, it writes it")
+    return file_sha256(table)
 
 
 def per_split(pattern):
     """A function for `input:` that gives `pattern` for each split with features."""
 
     def paths(wildcards) -> list[str]:
-        try:
+        with told_in_one_line():
             rows = read_metadata(Path(EXPORTED["metadata"]))
-        except UserError as error:
-            raise WorkflowError(str(error)) from None
         return expand(pattern, split=splits(rows, EXPORTED["categories"]))
 
     return paths
@@ -37,8 +36,9 @@ def per_split(pattern):
 def annotations(wildcards) -> str:
     """The annotation file."""
     path = config["ground_truth"]["annotations"]
-    if path is None:
-        raise WorkflowError("ground_truth: set `annotations` to your CSV of events, as config/schema.yaml describes")
+    with told_in_one_line():
+        if path is None:
+            raise UserError("ground_truth: set `annotations` to your CSV of events, as config/schema.yaml describes")
     return path
 
 

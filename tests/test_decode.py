@@ -9,11 +9,13 @@ import sys
 import threading
 from pathlib import Path
 
+import numpy as np
 import pytest
+from PIL import Image
 
 import decode
-from i3d.stream import Begin, End, read_stream
-from tests.clips import true_frames
+from i3d.stream import Begin, End, Frames, read_stream
+from tests.clips import KINDS, true_frames
 from tests.test_workers import TESTS, gone
 
 PROGRAM = [sys.executable, str(TESTS.parent / "scripts" / "decode.py")]
@@ -91,6 +93,22 @@ def test_videos_by_hand_through_a_pipe(clips, tmp_path):
     assert received[0].info["decoder"] == "pyav"
     expected = len(true_frames(clips["dropped.mp4"], 160, 96, fps="12"))
     assert sum(received[1:-1]) == received[-1].result["frames_decoded"] == expected
+
+
+def test_the_network_gets_pillows_resize_of_ffmpegs_frames(clips, tmp_path):
+    sound = [name for name in KINDS if not name.startswith("cut")]
+    assert run(*(clips[name] for name in sound), "--output", tmp_path / "all.frames").returncode == 0
+    frames = {name: [] for name in sound}
+    with (tmp_path / "all.frames").open("rb") as file:
+        for message in read_stream(file):
+            if isinstance(message, Begin):
+                frames[sound[message.video]] = []
+            elif isinstance(message, Frames):
+                frames[sound[message.video]].extend(message.frames.copy())
+    for name in sound:
+        images = [Image.fromarray(frame) for frame in true_frames(clips[name], *KINDS[name].size)]
+        expected = np.stack([image.resize((340, 256), Image.Resampling.LANCZOS) for image in images])
+        assert np.array_equal(np.stack(frames[name]), expected), name
 
 
 @pytest.mark.parametrize(
