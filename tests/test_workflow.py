@@ -155,26 +155,6 @@ def test_settings_that_fix_the_numbers_make_all_due(project):
     assert len(project.planned(config=("precision=bf16", "subsets=[test]"))) == 1
 
 
-def test_a_failed_video_is_told_in_the_same_words_everywhere_and_tried_again(project):
-    """No decoder answers within a microsecond: that is how this video fails."""
-    project.clip("train_val/anomaly/new.mp4", 40)
-    output = project.snakemake(config=("stall_seconds=0.000001",), ok=False)
-    row = project.metadata()["train_val/anomaly/new.mp4"]
-    assert (row["status"], row["feature_file"]) == ("failed", "")
-    assert row["reason"] in output
-    run = project.runs()[-1]
-    assert run["failed_video_list"] == ["dataset/videos/train_val/anomaly/new.mp4"]
-    assert run["reasons"]["dataset/videos/train_val/anomaly/new.mp4"] == row["reason"]
-    logs = list((project.folder / "logs/extract").glob("*.log"))
-    assert any(f"train_val/anomaly/new.mp4: failed: {row['reason']}" in log.read_text() for log in logs)
-    assert all(project.feature(name).exists() for name in FEATURES)
-
-    assert project.planned() == ["dataset/features/train_val/anomaly/new.npy"]
-    project.snakemake()
-    assert project.metadata()["train_val/anomaly/new.mp4"]["status"] == "ok"
-    assert np.load(project.feature("train_val/anomaly/new.npy")).shape == (2, 1, 2048)
-
-
 def test_frames_through_a_pipe_give_the_same_features(project):
     path = project.feature("train_val/anomaly/a.1.npy")
     before = path.read_bytes()
