@@ -12,7 +12,10 @@ from i3d.outcomes import Work
 
 
 def entries(*frames: int) -> list[dict]:
-    return [{"video": f"{place}.mp4", "frames": count} for place, count in enumerate(frames)]
+    return [
+        {"video": f"{place}.mp4", "feature": f"{place}.npy", "digest": "d", "frames": count}
+        for place, count in enumerate(frames)
+    ]
 
 
 def test_groups_fill_up_in_order():

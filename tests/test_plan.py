@@ -226,3 +226,17 @@ def test_a_features_tree_that_cannot_be_made(config, tmp_path):
     config["features"] = str(tmp_path / "file" / "features")
     with pytest.raises(UserError, match="features: cannot make the folder"):
         make_plan(config)
+
+
+def test_a_bundle_whose_features_wait_in_staging_is_not_extracted_again(config):
+    """As a job leaves them that outlived its Snakemake: outcomes written, nothing moved."""
+    plan = make_plan(config)
+    bundle = plan.bundles[0]
+    for video in ("test/a.mp4", "test/b.mp4"):
+        finish(plan, video)
+        feature = plan.videos[video].file.feature
+        (plan.work.root.parent / feature).replace(plan.work.staging / feature)
+    write_outcomes(plan.work.outcomes / f"{bundle['name']}.jsonl", [])
+    assert make_plan(config).bundles[0]["name"] == bundle["name"]
+    (plan.work.staging / "test/a.npy").unlink()
+    assert make_plan(config).bundles[0]["name"] != bundle["name"]

@@ -11,7 +11,7 @@ from typing import Any
 
 from .digests import json_digest
 from .errors import UserError
-from .outcomes import Work, write_atomically
+from .outcomes import Work, staged, write_atomically
 
 Bundle = dict[str, Any]
 
@@ -43,12 +43,15 @@ def new_bundle(settings: dict[str, Any], fingerprint: str, entries: list[dict[st
     """The bundle of these entries, under a name that no earlier attempt at them has used.
 
     Snakemake would take the earlier one's outcomes or frames for this one's: it goes by a small input's checksum, so
-    that a newer bundle file with the same content does not make it run the job again.
+    that a newer bundle file with the same content does not make it run the job again. An attempt whose features all
+    wait in the staging tree, as a job leaves them that outlived its run, keeps its name and is not extracted again.
     """
     for attempt in count():
         bundle = make_bundle(settings, fingerprint, entries, attempt)
         name = bundle["name"]
-        if not (work.outcomes / f"{name}.jsonl").exists() and not (work.frames / f"{name}.frames").exists():
+        outcomes, frames = work.outcomes / f"{name}.jsonl", work.frames / f"{name}.frames"
+        extracted = outcomes.exists() and all(staged(work.staging, entry, fingerprint) for entry in entries)
+        if extracted or not (outcomes.exists() or frames.exists()):
             return bundle
     raise AssertionError
 

@@ -25,7 +25,6 @@ from .outcomes import (
     feature_is,
     fits_video,
     read_outcomes,
-    staged,
     too_short,
     unreadable,
     write_atomically,
@@ -92,18 +91,10 @@ class Plan:
             due += [features / METADATA, features / SUMMARY]
         return due
 
-    def extracted(self, bundle: Bundle) -> bool:
-        """Whether the bundle's job has ended, with success, and its features only wait to be moved: after Snakemake was
-        killed, jobs that it had submitted go on."""
-        return (self.work.outcomes / f"{bundle['name']}.jsonl").exists() and all(
-            staged(self.work.staging, entry, self.fingerprint) for entry in bundle["videos"]
-        )
-
     def write(self) -> None:
         """Write the bundle files and the plan file that the jobs read."""
         for bundle in self.bundles:
-            if not self.extracted(bundle):
-                write_bundle(bundle, self.work.bundles / f"{bundle['name']}.json")
+            write_bundle(bundle, self.work.bundles / f"{bundle['name']}.json")
         content = {
             "made": datetime.now(UTC).isoformat(),  # another content, so that Snakemake writes the tables for it
             "settings": self.settings,
