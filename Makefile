@@ -49,7 +49,7 @@ unit: env ## tests of the modules
 workflow: env ## tests that run Snakemake on small clips
 	pytest -n 2 --dist loadfile -m workflow
 
-test-faults: env ## killed jobs, full disks, vanished files, two runs at once, 10,000 videos (6 minutes)
+test-faults: env ## killed jobs, full disks, vanished files, two runs at once, 10,000 videos (10 minutes)
 	pytest -m faults -n 2
 
 test-slurm: env .venv-newest/.complete ## the Narval profile on a SLURM that is started for it (root, Debian; 10 minutes)

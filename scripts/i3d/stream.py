@@ -12,6 +12,8 @@ One stream carries a bundle of videos, as a file or through a pipe with the same
 CLOSE was cut off: what it carried up to there is sound, the rest is missing.
 """
 
+import contextlib
+import fcntl
 import json
 import struct
 from collections.abc import Iterator
@@ -29,6 +31,7 @@ MAGIC = b"I3DFRAM1"
 HEADER = struct.Struct("<4sIQ")  # kind, video, payload bytes
 BEGIN, FRAMES, END, CLOSE = b"BEGN", b"FRAM", b"END.", b"CLOS"
 MAX_JSON_BYTES = 1 << 20
+PIPE_BYTES = 1 << 20  # what a pipe may hold, the most that Linux grants to anybody; 16 times its default
 
 
 class StreamError(Exception):
@@ -67,6 +70,8 @@ class StreamWriter:
 
     def __init__(self, file: BinaryIO) -> None:
         self._file = file
+        with contextlib.suppress(OSError, AttributeError):  # no pipe, or not Linux
+            fcntl.fcntl(file.fileno(), fcntl.F_SETPIPE_SZ, PIPE_BYTES)
         self._write(MAGIC)
 
     def begin(self, video: int, info: dict[str, Any]) -> None:
