@@ -2,6 +2,7 @@
 
 import os
 import shutil
+from base64 import urlsafe_b64encode
 
 import numpy as np
 import pytest
@@ -228,7 +229,7 @@ def test_a_features_tree_that_cannot_be_made(config, tmp_path):
         make_plan(config)
 
 
-def test_a_bundle_whose_features_wait_in_staging_is_not_extracted_again(config):
+def test_a_bundle_whose_features_wait_in_staging_is_not_extracted_again(config, tmp_path, monkeypatch):
     """As a job leaves them that outlived its Snakemake: outcomes written, nothing moved."""
     plan = make_plan(config)
     bundle = plan.bundles[0]
@@ -236,7 +237,15 @@ def test_a_bundle_whose_features_wait_in_staging_is_not_extracted_again(config):
         finish(plan, video)
         feature = plan.videos[video].file.feature
         (plan.work.root.parent / feature).replace(plan.work.staging / feature)
-    write_outcomes(plan.work.outcomes / f"{bundle['name']}.jsonl", [])
+    outcomes = plan.work.outcomes / f"{bundle['name']}.jsonl"
+    write_outcomes(outcomes, [])
     assert make_plan(config).bundles[0]["name"] == bundle["name"]
+
+    monkeypatch.chdir(tmp_path)  # Snakemake was stopped before it took note of the job's end
+    marker = tmp_path / ".snakemake/incomplete" / urlsafe_b64encode(str(outcomes).encode()).decode()
+    marker.parent.mkdir(parents=True)
+    marker.touch()
+    assert make_plan(config).bundles[0]["name"] != bundle["name"]
+    marker.unlink()
     (plan.work.staging / "test/a.npy").unlink()
     assert make_plan(config).bundles[0]["name"] != bundle["name"]

@@ -4,6 +4,7 @@ A bundle's name is a digest of its file's content, so that every process gives o
 """
 
 import json
+from base64 import urlsafe_b64encode
 from collections.abc import Iterable, Iterator
 from itertools import count
 from pathlib import Path
@@ -50,10 +51,19 @@ def new_bundle(settings: dict[str, Any], fingerprint: str, entries: list[dict[st
         bundle = make_bundle(settings, fingerprint, entries, attempt)
         name = bundle["name"]
         outcomes, frames = work.outcomes / f"{name}.jsonl", work.frames / f"{name}.frames"
-        extracted = outcomes.exists() and all(staged(work.staging, entry, fingerprint) for entry in entries)
+        extracted = (
+            outcomes.exists()
+            and not _marked_incomplete(outcomes)
+            and all(staged(work.staging, entry, fingerprint) for entry in entries)
+        )
         if extracted or not (outcomes.exists() or frames.exists()):
             return bundle
     raise AssertionError
+
+
+def _marked_incomplete(path: Path) -> bool:
+    """Whether Snakemake was stopped before it took note that this file's job had ended; it would refuse to use it."""
+    return (Path(".snakemake/incomplete") / urlsafe_b64encode(str(path).encode()).decode()).exists()
 
 
 def write_bundle(bundle: Bundle, path: Path) -> None:
