@@ -68,7 +68,7 @@ def project(tmp_path_factory) -> Project:
     project.clip("test/non_anomaly/SHOUT.MP4", 17)
     project.clip("test/non_anomaly/short.mp4", 16)
     (project.folder / "dataset/videos/test/non_anomaly/broken.mp4").write_bytes(b"no video")
-    project.first_output = project.snakemake()
+    project.snakemake()
     return project
 
 
