@@ -7,6 +7,7 @@ import subprocess
 import sys
 from functools import cache
 from pathlib import Path
+from signal import SIGTERM
 
 from snakemake.logging import logger
 
@@ -17,6 +18,7 @@ from scripts.i3d.errors import UserError, told_in_one_line
 from scripts.i3d.lock import take_lock
 from scripts.i3d.outcomes import Work
 from scripts.i3d.plan import Plan, make_plan
+from scripts.i3d.signals import handle_in_thread
 from scripts.i3d.status import status_text
 
 with told_in_one_line():
@@ -107,6 +109,7 @@ def begin_run() -> None:
     The plan is written again: another run may have ended, and tidied, after it was made.
     """
     global lock
+    handle_in_thread(SIGTERM)
     with told_in_one_line():
         launch.check(workflow, longest=config["longest_job"])
         lock = take_lock(WORK.lock)

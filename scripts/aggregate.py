@@ -40,7 +40,7 @@ def main() -> None:
     for video, reason in refused.items():
         rows[video] |= {"status": FAILED, "reason": reason}
     write_metadata(args.features / METADATA, rows)
-    tidy(work, args.plan, plan, keep_frames=args.keep_frames)
+    tidy(work, args.plan, plan, keep_frames=args.keep_frames, keep_staging=bool(refused))
     append_summary(args.features / SUMMARY, run_summary(plan, rows, args.videos))
     counts = Counter(rows[video]["status"] for video in plan["features"])
     print(f"{args.features / METADATA}: {counts['ok']} ok, {counts['skipped']} skipped, {counts['failed']} failed")

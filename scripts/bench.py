@@ -38,6 +38,19 @@ from i3d.weights import random_state_dict
 from make_demo_videos import write_clip
 
 SCRIPTS = Path(__file__).parent
+WORKFLOW = ("Snakefile", "rules", "scripts", "config")  # what a folder needs for a dry run
+EMPTY_RULE = """
+rule all:
+    input:
+        expand("features/{{number}}.npy", number=range({videos})),
+
+
+rule empty:
+    output:
+        "features/{{number}}.npy",
+    shell:
+        "touch {{output}}"
+"""
 PLANNED_FPS = 30
 SETTINGS: dict[str, Any] = {
     "model": "i3d_r50",
@@ -55,11 +68,12 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--output", type=Path, help="Markdown file to write the tables to")
     parser.add_argument("--snippets", type=int, default=24, help="length of the clip of the whole runs")
+    parser.add_argument("--videos", type=int, default=10_000, help="size of the tree to plan for")
     parser.add_argument("--repeats", type=int, default=3, help="runs of each measurement; the median counts")
     parser.add_argument("--threads", type=int, default=os.cpu_count(), help="CPU threads")
     args = parser.parse_args()
     torch.set_num_threads(args.threads)
-    bench = Bench(args.snippets, args.repeats, args.threads)
+    bench = Bench(args.snippets, args.videos, args.repeats, args.threads)
     lines = bench.report()
     print("\n".join(lines))
     if args.output:
@@ -70,8 +84,9 @@ def main() -> None:
 class Bench:
     """All measurements of one machine."""
 
-    def __init__(self, snippets: int, repeats: int, threads: int) -> None:
+    def __init__(self, snippets: int, videos: int, repeats: int, threads: int) -> None:
         self.snippets = snippets
+        self.videos = videos
         self.repeats = repeats
         self.threads = threads
         self.device = choose_device("auto")
@@ -87,6 +102,11 @@ class Bench:
             "",
             *table("Stages alone", ("stage", "seconds", "rate", "note"), chain(self.host_stages(), self.network())),
             *table("Video file to .npy, start-up included", ("run", "seconds", "rate", "ratio"), self.whole()),
+            *table(
+                f"Planning: `snakemake -n -q` for {self.videos:,} videos",
+                ("dry run", "seconds", "rate", "ratio"),
+                self.planning(),
+            ),
             *table(
                 f"Hours of video at {PLANNED_FPS} frames a second per hour of an A100 slice: computed, not measured",
                 ("slice", "fp32", "tf32", "bf16, fp16"),
@@ -189,6 +209,29 @@ class Bench:
                 yield row(
                     f"{label}, bf16", value, 120, "snippets", f"{value / seconds['one long clip']:.2f} x the long clip"
                 )
+
+    def planning(self) -> Iterator[Row]:
+        """Dry runs on a tree of videos, against an empty rule with as many targets."""
+        with tempfile.TemporaryDirectory() as name:
+            folder, empty = Path(name) / "workflow", Path(name) / "empty"
+            for path in (folder / "videos", empty):
+                path.mkdir(parents=True)
+            (empty / "Snakefile").write_text(EMPTY_RULE.format(videos=self.videos))
+            for part in WORKFLOW:
+                (folder / part).symlink_to(SCRIPTS.parent / part)
+            write_clip(folder / "clip.mp4", 40, speed=5)
+            for number in range(self.videos):
+                (folder / f"videos/{number}.mp4").hardlink_to(folder / "clip.mp4")
+            config = ["--config", "videos=videos", "features=features", "weights=random"]
+            first = seconds_of(partial(dry_run, folder, *config))
+            runs: dict[str, Callable[[], None]] = {
+                "an empty rule": partial(dry_run, empty),
+                "the workflow, again": partial(dry_run, folder, *config),
+            }
+            seconds = self.in_turn(runs) | {"the workflow, each video read for the first time": first}
+            for label, value in seconds.items():
+                ratio = f"{value / seconds['an empty rule']:.2f} x the empty rule"
+                yield row(label, value, self.videos, "videos", ratio)
 
     def decode(self, bundle: Path) -> subprocess.Popen:
         """Start decode on a bundle."""
@@ -341,6 +384,12 @@ def finish(process: subprocess.Popen) -> None:
     _, said = process.communicate()
     if process.returncode != 0:
         raise RuntimeError(said)
+
+
+def dry_run(folder: Path, *arguments: str) -> None:
+    """`snakemake -n -q` in a folder."""
+    command = [sys.executable, "-m", "snakemake", "-n", "-q", "--cores", "1", *arguments]
+    subprocess.run(command, cwd=folder, check=True, capture_output=True)
 
 
 def run(script: str, *arguments: str) -> None:

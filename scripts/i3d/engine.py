@@ -7,6 +7,7 @@ overlaps the computation of the one before.
 import ctypes
 import logging
 import platform
+from contextlib import suppress
 from dataclasses import dataclass
 
 import numpy as np
@@ -123,18 +124,19 @@ class Engine:
         parts = []
         start = 0
         while start < len(snippets):
-            try:
+            with suppress(torch.cuda.OutOfMemoryError):
                 parts.append(self._forward(snippets[start : start + self.batch_size]))
                 start += self.batch_size
-            except torch.cuda.OutOfMemoryError:
-                if self.batch_size == 1:
-                    raise UserError(
-                        "the GPU's memory does not hold one snippet; ask for a larger slice or another precision"
-                    ) from None
-                self.batch_size //= 2
-                torch.cuda.empty_cache()
-                log.warning("the GPU's memory is short: going on with batches of %d snippets", self.batch_size)
+                continue
+            self._halve_batch()  # here, where no exception holds the tensors of the pass that failed any more
         return torch.cat(parts)
+
+    def _halve_batch(self) -> None:
+        if self.batch_size == 1:
+            raise UserError("the GPU's memory does not hold one snippet; ask for a larger slice or another precision")
+        self.batch_size //= 2
+        torch.cuda.empty_cache()
+        log.warning("the GPU's memory is short: going on with batches of %d snippets", self.batch_size)
 
     def _forward(self, snippets: Tensor) -> Tensor:
         """uint8 (B, T, 256, 340, 3) to float32 (B, crops, 2048)."""

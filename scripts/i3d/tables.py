@@ -218,11 +218,13 @@ def put_in_place(work: Work, plan: dict[str, Any]) -> dict[str, str]:
     return refused
 
 
-def tidy(work: Work, plan_path: Path, plan: dict[str, Any], *, keep_frames: bool = False) -> None:
+def tidy(
+    work: Work, plan_path: Path, plan: dict[str, Any], *, keep_frames: bool = False, keep_staging: bool = False
+) -> None:
     """Remove what this run and broken ones before it left in the work folder.
 
     There stay the catalog, the checksums, the lock, the outcomes and this run's plan; after a failure also the bundles
-    that it did not finish and their staging tree.
+    that it did not finish, and the staging tree if they or `keep_staging` ask for it.
     """
     unfinished = {bundle for bundle in plan["pending"].values() if not (work.outcomes / f"{bundle}.jsonl").exists()}
     for folder, suffix, wanted in (
@@ -235,7 +237,7 @@ def tidy(work: Work, plan_path: Path, plan: dict[str, Any], *, keep_frames: bool
     for folder in (work.root, work.plans, work.bundles, work.outcomes, work.root.parent):
         for path in folder.glob("*.part"):
             path.unlink(missing_ok=True)
-    if not unfinished:
+    if not (unfinished or keep_staging):
         shutil.rmtree(work.staging, ignore_errors=True)
     if not keep_frames:
         shutil.rmtree(work.frames, ignore_errors=True)

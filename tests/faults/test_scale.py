@@ -1,4 +1,4 @@
-"""Ten thousand videos: planned in time and memory, before, during and after."""
+"""Ten thousand videos: planned in bounded memory, before, during and after. `make bench` times it."""
 
 import json
 import os
@@ -17,24 +17,22 @@ from .workflow import Workflow, wait_until, write_clip
 pytestmark = pytest.mark.faults
 
 VIDEOS = 10_000
-CPU_SECONDS, MEGABYTES = 60, 1024  # that a plan may take; not wall time, which a busy machine stretches
+MEGABYTES = 1024  # that a plan may take
 PLAN = """
 import resource, subprocess, sys
 done = subprocess.run([sys.executable, "-m", "snakemake", "-n", "-q", "--cores", "2", "--config", *sys.argv[1:]])
-used = resource.getrusage(resource.RUSAGE_CHILDREN)
-print("used", used.ru_utime + used.ru_stime, used.ru_maxrss / 1024)
+print("used", resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1024)
 sys.exit(done.returncode)
 """
 
 
 def plan(workflow: Workflow, what: str) -> str:
-    """A dry run's output, once its costs, the probing workers' included, are found small enough."""
+    """A dry run's output, once its memory, the probing workers' included, is found small enough."""
     command = [sys.executable, "-c", PLAN, *(f"{key}={value}" for key, value in workflow.config.items())]
     done = subprocess.run(command, cwd=workflow.folder, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
-    seconds, megabytes = map(float, done.stdout.split("used ")[1].split())
-    print(f"{what}: {seconds:.1f} CPU seconds, {megabytes:.0f} MB")
-    assert seconds < CPU_SECONDS
+    megabytes = float(done.stdout.split("used ")[1])
+    print(f"{what}: {megabytes:.0f} MB")
     assert megabytes < MEGABYTES
     return done.stdout + done.stderr
 

@@ -65,8 +65,10 @@ def test_no_right_to_write_below_the_features_tree(workflow, undisturbed):
         assert rows[f"test/normal/{name}.mp4"]["reason"] == reason
     assert set(workflow.features()) == {name for name in undisturbed.features if not name.startswith("test/")}
     (locked / "normal").chmod(0o755)
+    extracted = workflow.log("extract").count("model on")
     workflow.run()
     assert workflow.features() == undisturbed.features
+    assert workflow.log("extract").count("model on") == extracted, "what was staged is not extracted again"
 
 
 def test_no_right_to_write_the_features_tree(workflow):
