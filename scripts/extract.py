@@ -16,7 +16,7 @@ from typing import Any, BinaryIO
 import torch
 
 from i3d.bundles import read_bundle
-from i3d.config import NUMERIC_SETTINGS, load_schema
+from i3d.config import NUMERIC_SETTINGS, complete, load_schema
 from i3d.engine import Engine, choose_device, device_name
 from i3d.errors import UserError, run_main
 from i3d.extraction import Extraction
@@ -27,6 +27,7 @@ from i3d.progress import Progress
 from i3d.stream import StreamError, read_stream
 from i3d.weights import load_state_dict, random_state_dict
 
+OPTIONS = (*NUMERIC_SETTINGS, "weights", "device", "batch_size")  # that mean what they mean in the configuration
 PACKAGES = ("torch", "numpy", "pillow", "decord", "av")  # whose versions the tables record
 
 log = logging.getLogger("extract")
@@ -35,10 +36,16 @@ log = logging.getLogger("extract")
 def main() -> None:
     args = parse_args()
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s", datefmt="%H:%M:%S")
+    complete({key: getattr(args, key) for key in OPTIONS})  # refuses wrong values in words
     torch.set_num_threads(args.threads)
     if args.bundle:
         bundle = read_bundle(args.bundle)
         staging = args.staging
+        done = {
+            entry["video"]: record | {"bundle": bundle["name"]}
+            for entry in bundle["videos"]
+            if (record := staged(staging, entry, bundle["fingerprint"]))
+        }
     else:
         settings = {key: getattr(args, key) for key in NUMERIC_SETTINGS} | {
             "weights_sha256": weights_digest(args.weights)
@@ -46,21 +53,22 @@ def main() -> None:
         entry = {"video": args.frames.name, "feature": args.feature.name, "digest": ""}
         bundle = {"name": "", "settings": settings, "fingerprint": "", "videos": [entry]}
         staging = args.feature.parent
+        done = {}
 
-    done = {
-        entry["video"]: record | {"bundle": bundle["name"]}
-        for entry in bundle["videos"]
-        if (record := staged(staging, entry, bundle["fingerprint"]))
-    }
     try:
-        with args.frames.open("rb", buffering=0) as stream:
+        stream = args.frames.open("rb", buffering=0)
+    except OSError as error:
+        raise UserError(
+            f"{args.frames}: cannot read the frames ({error.strerror}); scripts/decode.py writes them"
+        ) from None
+    try:
+        with stream:
             for record in extract(args, bundle, staging, stream, skip=set(done)):
                 done[record["video"]] = record
                 report(record)
     except StreamError as error:
-        raise UserError(
-            f"{args.frames}: {error}; the videos before are staged, run snakemake again for the rest"
-        ) from None
+        again = "the videos before are staged, run snakemake again for the rest" if args.bundle else "decode anew"
+        raise UserError(f"{args.frames}: {error}; {again}") from None
     missing = [entry["video"] for entry in bundle["videos"] if entry["video"] not in done]
     if missing:
         raise UserError(f"{args.frames}: the stream ended without {', '.join(missing)}; it is not this bundle's")

@@ -31,7 +31,11 @@ def read_config(path: Path) -> dict[str, Any]:
     """The settings in a YAML file. Raises UserError if it is missing or no YAML of keys and values."""
     try:
         content = yaml.safe_load(path.read_text())
-    except (OSError, yaml.YAMLError) as error:
+    except OSError as error:
+        raise UserError(
+            f"{path}: cannot be read ({error.strerror}); call this from the workflow's folder, or use --configfile"
+        ) from None
+    except yaml.YAMLError as error:
         raise UserError(
             f"{path}: cannot be read as YAML ({error}); correct it, or give another with --configfile"
         ) from None

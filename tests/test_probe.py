@@ -75,7 +75,7 @@ def test_many_are_probed_and_the_hostile_ones_left_open(clips, tmp_path, monkeyp
         (tmp_path / f"{name}.mp4").symlink_to(clips["plain.mp4"])
     os.symlink(clips["plain.mp4"], os.fsdecode(os.fsencode(tmp_path) + b"/good_\xff.mp4"))
     paths = sorted(tmp_path.iterdir())
-    found = dict(probe_many(paths, clip_length=16, processes=2, timeout_seconds=3, module="hostile_probe"))
+    found = dict(probe_many(paths, clip_length=16, processes=2, timeout_seconds=10, module="hostile_probe"))
     assert sorted(found) == paths
     for path, result in found.items():
         good = path.name.startswith("good")

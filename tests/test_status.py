@@ -144,7 +144,7 @@ def test_the_script_takes_settings_like_snakemake(tmp_path):
     [
         (("--config", "weights"), "error: --config weights: write KEY=VALUE"),
         (("--config", "wieghts=random"), "error: config: there is no key 'wieghts'; did you mean 'weights'?"),
-        (("--configfile", "nowhere.yaml"), "error: nowhere.yaml: cannot be read as YAML"),
+        (("--configfile", "nowhere.yaml"), "error: nowhere.yaml: cannot be read (No such file or directory)"),
     ],
 )
 def test_the_script_names_bad_settings(arguments, message):

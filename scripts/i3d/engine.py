@@ -16,6 +16,7 @@ from torch import Tensor
 
 from .crops import CROPS, normalise, stem_of_crops
 from .errors import UserError
+from .fused import fuse
 from .model import FEATURE_DIM, I3DResNet50
 from .stream import FRAME_SHAPE
 
@@ -97,6 +98,8 @@ class Engine:
         self.crops_per_pass = 5 if device.type == "cpu" else self.batch_size * self.crops
         self.model = model.to(device, self.dtype)
         self.model.to(memory_format=torch.channels_last_3d)  # type: ignore[call-overload]
+        if device.type == "cpu":
+            fuse(self.model, self.dtype)
         self._copies = torch.cuda.Stream(device) if device.type == "cuda" else None
 
     def buffer(self, snippets: int, clip_length: int) -> Tensor:

@@ -19,12 +19,3 @@ def runtime(frames: int, attempt: int, *, frames_per_second: float, longest: int
     """
     estimate = START_MINUTES + MARGIN * frames / frames_per_second / 60
     return f"{min(max(math.ceil(estimate), SHORTEST_MINUTES) * attempt, longest)}m"
-
-
-def minutes(limit: str) -> int | None:
-    """A time limit as `sinfo` prints it (`3:00:00`, `7-00:00:00`, `30:00`) in whole minutes; None: `infinite`."""
-    if limit == "infinite":
-        return None
-    days, _, clock = limit.rpartition("-")
-    hours, minutes_, seconds = ([0, 0, 0] + [int(part) for part in clock.split(":")])[-3:]
-    return int(days or 0) * 1440 + hours * 60 + minutes_ + seconds // 60

@@ -170,7 +170,10 @@ def _hint(found: Mapping[str, Tensor], expected: Mapping[str, tuple[int, ...]]) 
     if plain(found) == plain(expected) and len(found) > len(expected):
         return "these weights have non-local blocks, set `model: i3d_r50_nl`."
     if plain(found) == plain(expected) and len(found) < len(expected):
-        return "these weights have no non-local blocks, set `model: i3d_r50`."
+        return (
+            "these weights have no non-local blocks, set `model: i3d_r50`, or fetch the non-local ones with "
+            "`snakemake --cores 1 weights` and set `weights: resources/i3d_r50_nl_kinetics.pth`."
+        )
     if any("Mixed_" in name or "Conv3d_1a" in name for name in found):
         return "these are I3D-Inception weights, and this workflow's network is I3D-ResNet50."
     if "conv1.weight" in found and found["conv1.weight"].ndim == 4:

@@ -159,7 +159,7 @@ def succeeds(*command: str) -> bool:
     return False
 
 
-def wait_for(condition: Callable[[], Any], what: str, seconds: float = 30) -> Any:
+def wait_for(condition: Callable[[], Any], what: str, seconds: float = 300) -> Any:
     """Ask until `condition()` is true and return its value; ClusterError naming `what` after `seconds`."""
     end = time.monotonic() + seconds
     while not (value := condition()):

@@ -62,7 +62,7 @@ def test_interrupted_jobs_lose_nothing_that_was_finished(project: Project):
 
     run("scontrol", "update", f"jobid={struck['b']}", "timelimit=1")
     run("scancel", struck["c"])
-    wait_for(lambda: running() == [struck["d"]], "one to be cancelled, one to time out, one to end", 150)
+    wait_for(lambda: running() == [struck["d"]], "one to be cancelled, one to time out, one to end")
     node = run("squeue", "-h", "-j", struck["d"], "-o", "%N")
     run("scontrol", "update", f"nodename={node}", "state=down", "reason=test")
     wait_for(lambda: run("squeue", "-h", "-j", struck["d"], "-o", "%T") == "PENDING", "the job to be queued again")
@@ -100,7 +100,7 @@ def test_after_a_killed_snakemake_only_what_its_jobs_left_is_done(project: Proje
     assert project.snakemake("--unlock", config=PAIRS) == 0
     assert project.snakemake(config=PAIRS) == 1
     assert "Jobs of an earlier run here are still in the queue" in project.output
-    wait_for(lambda: running() == [struck["b"]], "the orphan to end", 150)
+    wait_for(lambda: running() == [struck["b"]], "the orphan to end")
     run("scancel", struck["b"])
     wait_for(lambda: not running(), "the other orphan to end")
     assert project.published() == set()
@@ -150,7 +150,7 @@ def freeze(project: Project, bundles: str) -> dict[str, str]:
                 [jobs[bundle]] = re.findall(r"\0SLURM_JOB_ID=(\d+)", (process / "environ").read_text())
         return len(jobs) == len(bundles)
 
-    wait_for(frozen, f"the first features of bundles {bundles}", 150)
+    wait_for(frozen, f"the first features of bundles {bundles}")
     return jobs
 
 
