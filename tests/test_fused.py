@@ -44,9 +44,9 @@ def test_half_precision_stays_close():
     assert 0 < relative_error(fast.trunk(images.bfloat16()).float(), model().trunk(images)) < 1e-2
 
 
-@pytest.mark.parametrize("lacking", [torch.float16, torch.bfloat16])
-def test_what_the_processor_lacks_is_left_to_torch(monkeypatch, lacking):
-    monkeypatch.setattr(fused, "supported", lambda dtype: dtype != lacking)
+@pytest.mark.parametrize(("lacking", "short"), [(torch.float16, "fp16"), (torch.bfloat16, "bf16")])
+def test_what_the_processor_lacks_is_left_to_torch(monkeypatch, lacking, short):
+    monkeypatch.setattr(torch.ops.mkldnn, f"_is_mkldnn_{short}_supported", lambda: False)
     left = model(dtype=lacking)
     fuse(left, lacking)
     assert not any(isinstance(module, FusedBottleneck) for module in left.modules())
