@@ -38,6 +38,18 @@ def test_given_values_stay():
     assert complete({"frequency": 8, "fps": 30})["frequency"] == 8
 
 
+def test_a_tilde_is_the_home_folder_in_every_path(monkeypatch):
+    monkeypatch.setenv("HOME", "/home/me")
+    given = {"videos": "~/v", "features": "~/f/", "weights": "~/w.pth", "ground_truth": {"annotations": "~/a.csv"}}
+    given |= {"lists": {"folder": "~/l"}, "crops": {"folder": "~/c", "root": "~/elsewhere"}}
+    config = complete(given)
+    assert (config["videos"], config["features"], config["weights"]) == ("/home/me/v", "/home/me/f/", "/home/me/w.pth")
+    assert config["ground_truth"]["annotations"] == "/home/me/a.csv"
+    assert (config["lists"]["folder"], config["crops"]["folder"]) == ("/home/me/l", "/home/me/c")
+    assert config["crops"]["root"] == "~/elsewhere", "that may be another machine's"
+    assert complete({"features": "a~/~"})["features"] == "a~/~"
+
+
 def test_shipped_config_says_nothing_but_defaults():
     shipped = yaml.safe_load((Path(__file__).parents[1] / "config/config.yaml").read_text())
     assert shipped == {key: complete({})[key] for key in shipped}

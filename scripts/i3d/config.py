@@ -1,6 +1,7 @@
 """The configuration: checked against config/schema.yaml, which also holds every default."""
 
 import math
+import os
 from copy import deepcopy
 from difflib import get_close_matches
 from functools import cache
@@ -25,7 +26,7 @@ def load_schema() -> dict[str, Any]:
 
 
 def complete(config: dict[str, Any]) -> dict[str, Any]:
-    """Return `config` with the defaults of all absent keys.
+    """Return `config` with the defaults of all absent keys, and `~` in paths replaced by the home folder.
 
     Raises UserError naming the key, what is wrong with it and what to write.
     """
@@ -55,8 +56,10 @@ def _with_defaults(schema: dict[str, Any], config: dict[str, Any]) -> dict[str, 
     for key, value in schema["properties"].items():
         if value.get("type") == "object":
             full[key] = _with_defaults(value, full.get(key, {}))
-        elif key not in full:
-            full[key] = deepcopy(value["default"])
+            continue
+        full.setdefault(key, deepcopy(value["default"]))
+        if value.get("format") == "path" and full[key] is not None:
+            full[key] = os.path.expanduser(full[key])  # noqa: PTH111 (a Path would also tidy `./x` and `x/`)
     return full
 
 
