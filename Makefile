@@ -13,10 +13,11 @@ help: ## this list
 
 env: .venv/.complete ## create or update the environment in .venv
 
-.venv/.complete: envs/requirements.txt envs/requirements-dev.txt
+.venv/.complete: envs/requirements.txt envs/requirements-dev.txt pyproject.toml
 	$(PYTHON) -m venv .venv
 	$(BIN)/python -m pip install --quiet uv
 	VIRTUAL_ENV=$(CURDIR)/.venv $(BIN)/uv pip install --quiet -r envs/requirements.txt -r envs/requirements-dev.txt
+	VIRTUAL_ENV=$(CURDIR)/.venv $(BIN)/uv pip install --quiet --no-deps -e .
 	touch $@
 
 DEMO := videos=demo/videos features=demo/features weights=random
@@ -59,14 +60,15 @@ test-slurm: env .venv-newest/.complete ## the Narval profile on a SLURM that is 
 .venv-newest/.complete: envs/requirements.txt
 	uv venv --quiet --clear --python $(BIN)/python .venv-newest
 	VIRTUAL_ENV=$(CURDIR)/.venv-newest uv pip install --quiet snakemake snakemake-executor-plugin-slurm \
-		$(shell grep -E '^(numpy|pillow|decord|av)==' envs/requirements.txt)
+		$(shell grep -E '^(numpy|pillow|decord|av|msgspec)==' envs/requirements.txt)
+	VIRTUAL_ENV=$(CURDIR)/.venv-newest uv pip install --quiet --no-deps -e .
 	touch $@
 
 bench: env ## time every stage and the whole against a plain baseline; writes docs/bench.md
-	python scripts/bench.py --output docs/bench.md
+	python bench/bench.py --output docs/bench.md
 
 precision: env ## measure the error of each precision; writes the table in README.md
-	PYTHONPATH=scripts python -m tests.precision_table
+	python -m bench.precision_table
 
 clean: ## remove the demo and all caches
 	rm -rf demo .pytest_cache .ruff_cache .mypy_cache .hypothesis

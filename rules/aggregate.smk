@@ -21,12 +21,13 @@ rule aggregate:
     conda:
         "../envs/decode.yaml"
     params:
+        script=f"{SCRIPTS}/aggregate.py",
         videos=config["videos"],
         features=subpath(output.metadata, parent=True),
         keep_frames=" ".join(keep_frames()),
     shell:
         r"""
-        python scripts/aggregate.py \
+        python {params.script:q} \
             --plan {input.plan:q} \
             --videos {params.videos:q} \
             --features {params.features:q} {params.keep_frames} \

@@ -11,19 +11,22 @@ from signal import SIGTERM
 
 from snakemake.logging import logger
 
-from scripts.i3d import launch, resources
-from scripts.i3d.bundles import bundle_frames
-from scripts.i3d.config import complete
-from scripts.i3d.errors import UserError, told_in_one_line
-from scripts.i3d.lock import take_lock
-from scripts.i3d.outcomes import Work
-from scripts.i3d.plan import Plan, make_plan
-from scripts.i3d.signals import handle_in_thread
-from scripts.i3d.status import status_text
+from i3d.cluster import launch_check as launch
+
+from i3d.planning import time_limits as resources
+from i3d.planning.bundles import bundle_frames
+from i3d.config import complete
+from i3d.errors import UserError, told_in_one_line
+from i3d.records.tree_lock import take_lock
+from i3d.records.outcomes import Work
+from i3d.planning.plan import Plan, make_plan
+from i3d.cluster.snakemake_internals import handle_in_thread
+from i3d.planning.overview import status_text
 
 with told_in_one_line():
     config.update(complete(config))
 
+SCRIPTS = Path(workflow.current_basedir).parent / "scripts"
 WORK = Work.beside(config["features"])
 
 
@@ -94,7 +97,7 @@ def plan_file(wildcards) -> str:
 def aggregate_after_failure() -> None:
     """Write the tables when jobs have failed; nothing if the run ended before it had a plan."""
     if plan.cache_info().currsize:
-        command = [sys.executable, "scripts/aggregate.py", "--plan", plan().path, *keep_frames()]
+        command = [sys.executable, f"{SCRIPTS}/aggregate.py", "--plan", plan().path, *keep_frames()]
         subprocess.run([*command, "--videos", config["videos"], "--features", config["features"]], check=False)
 
 

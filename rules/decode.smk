@@ -18,6 +18,7 @@ rule decode:
     resources:
         runtime=time_limit,
     params:
+        script=f"{SCRIPTS}/decode.py",
         staging=WORK.staging,
         decoder=config["decoder"],
         fps=f"--fps {config['fps']}" if config["fps"] else "",
@@ -25,7 +26,7 @@ rule decode:
         memory_mb=config["decode_memory_mb"],
     shell:
         r"""
-        exec python scripts/decode.py \
+        exec python {params.script:q} \
             --bundle {input.bundle:q} \
             --output {output.frames:q} \
             --staging {params.staging:q} \

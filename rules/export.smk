@@ -58,12 +58,13 @@ rule list_of_split:
     conda:
         "../envs/decode.yaml"
     params:
+        script=f"{SCRIPTS}/export.py",
         **EXPORTED,
         digest=table_digest,
         root=config["lists"]["root"] or str(Path(config["features"]).absolute()),
     shell:
         r"""
-        python scripts/export.py list \
+        python {params.script:q} list \
             --metadata {params.metadata:q} \
             --split {wildcards.split:q} \
             --categories {params.categories:q} \
@@ -86,12 +87,13 @@ rule ground_truth_of_split:
     conda:
         "../envs/decode.yaml"
     params:
+        script=f"{SCRIPTS}/export.py",
         **EXPORTED,
         digest=table_digest,
         frequency=config["frequency"],
     shell:
         r"""
-        python scripts/export.py ground-truth \
+        python {params.script:q} ground-truth \
             --metadata {params.metadata:q} \
             --split {wildcards.split:q} \
             --categories {params.categories:q} \
@@ -112,12 +114,13 @@ rule crops_of_split:
     conda:
         "../envs/decode.yaml"
     params:
+        script=f"{SCRIPTS}/export.py",
         **EXPORTED,
         digest=table_digest,
         order=config["crops"]["order"],
     shell:
         r"""
-        python scripts/export.py crops \
+        python {params.script:q} crops \
             --metadata {params.metadata:q} \
             --split {wildcards.split:q} \
             --categories {params.categories:q} \
@@ -137,12 +140,13 @@ rule ur_dmu_of_split:
     conda:
         "../envs/decode.yaml"
     params:
+        script=f"{SCRIPTS}/export.py",
         **EXPORTED,
         digest=table_digest,
         root=config["crops"]["root"] or str(Path(config["crops"]["folder"]).absolute()),
     shell:
         r"""
-        python scripts/export.py ur-dmu \
+        python {params.script:q} ur-dmu \
             --metadata {params.metadata:q} \
             --split {wildcards.split:q} \
             --categories {params.categories:q} \
@@ -162,13 +166,14 @@ rule vadclip_of_split:
     conda:
         "../envs/decode.yaml"
     params:
+        script=f"{SCRIPTS}/export.py",
         **EXPORTED,
         digest=table_digest,
         root=config["crops"]["root"] or str(Path(config["crops"]["folder"]).absolute()),
         crop=one_crop,
     shell:
         r"""
-        python scripts/export.py vadclip \
+        python {params.script:q} vadclip \
             --metadata {params.metadata:q} \
             --split {wildcards.split:q} \
             --categories {params.categories:q} \

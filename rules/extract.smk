@@ -19,6 +19,7 @@ rule extract:
     resources:
         runtime=time_limit,
     params:
+        script=f"{SCRIPTS}/extract.py",
         weights=config["weights"],
         staging=WORK.staging,
         device=config["device"],
@@ -26,7 +27,7 @@ rule extract:
     shell:
         r"""
         export OMP_WAIT_POLICY=PASSIVE # idle threads sleep: spinning ones take the cores from decode
-        exec python scripts/extract.py \
+        exec python {params.script:q} \
             --bundle {input.bundle:q} \
             --frames {input.frames:q} \
             --weights {params.weights:q} \

@@ -3,9 +3,9 @@
 Their rules take the table by its content, as params. As an input it would start that run again.
 """
 
-from scripts.i3d.digests import file_sha256
-from scripts.i3d.metadata import read_metadata, splits
-from scripts.i3d.tables import METADATA
+from i3d.digests import file_sha256
+from i3d.results.metadata import read_metadata, splits
+from i3d.results.tables import METADATA
 
 EXPORTED = dict(
     metadata=str(Path(config["features"]) / METADATA),

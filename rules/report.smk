@@ -31,13 +31,14 @@ rule figures:
         "../envs/report.yaml"
     threads: 4
     params:
+        script=f"{SCRIPTS}/report.py",
         metadata=EXPORTED["metadata"],
         digest=table_digest,
         split=config["test_split"],
         folder=folder_of_output,
     shell:
         r"""
-        python scripts/report.py figures \
+        python {params.script:q} figures \
             --metadata {params.metadata:q} \
             --split {params.split:q} \
             --threads {threads} \
@@ -60,13 +61,14 @@ rule contact_sheets:
     conda:
         "../envs/report.yaml"
     params:
+        script=f"{SCRIPTS}/report.py",
         metadata=EXPORTED["metadata"],
         digest=table_digest,
         videos=config["videos"],
         crops={"oversample": 10, "center_crop": 1}[config["sample_mode"]],
     shell:
         r"""
-        python scripts/report.py contact-sheets \
+        python {params.script:q} contact-sheets \
             --metadata {params.metadata:q} \
             --videos {params.videos:q} \
             --crops {params.crops} \

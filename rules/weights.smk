@@ -28,10 +28,11 @@ rule download_weights:
     conda:
         "../envs/extract.yaml"
     params:
+        script=f"{SCRIPTS}/download_weights.py",
         url="https://dl.fbaipublicfiles.com/video-nonlocal/{published}.pkl",
     shell:
         r"""
-        python scripts/download_weights.py {params.url:q} {output:q} 2>&1 | tee {log:q}
+        python {params.script:q} {params.url:q} {output:q} 2>&1 | tee {log:q}
         """
 
 
@@ -46,7 +47,9 @@ rule convert_weights:
         model="|".join(PUBLISHED),
     conda:
         "../envs/extract.yaml"
+    params:
+        script=f"{SCRIPTS}/convert_weights.py",
     shell:
         r"""
-        python scripts/convert_weights.py --model {wildcards.model} {input:q} {output:q} 2>&1 | tee {log:q}
+        python {params.script:q} --model {wildcards.model} {input:q} {output:q} 2>&1 | tee {log:q}
         """

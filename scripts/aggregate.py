@@ -9,8 +9,8 @@ from collections import Counter
 from pathlib import Path
 
 from i3d.errors import UserError, run_main
-from i3d.outcomes import FAILED, Work
-from i3d.tables import (
+from i3d.records.outcomes import FAILED, Work
+from i3d.results.tables import (
     METADATA,
     SUMMARY,
     append_summary,

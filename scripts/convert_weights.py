@@ -13,8 +13,8 @@ import torch
 
 from i3d.digests import file_sha256
 from i3d.errors import run_main
-from i3d.model import MODELS, expected_shapes
-from i3d.weights import check_state_dict, read_state_dict
+from i3d.network.model import MODELS, expected_shapes
+from i3d.network.weights import check_state_dict, read_state_dict
 
 
 def convert_weights(source: Path, target: Path, model: str) -> None:

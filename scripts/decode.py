@@ -14,10 +14,10 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from i3d.decoding import Settings, decode_videos
+from i3d.decoding.decoder import Settings, decode_videos
 from i3d.errors import UserError, run_main
-from i3d.outcomes import staged
-from i3d.stream import StreamWriter
+from i3d.frame_stream import StreamWriter
+from i3d.records.outcomes import staged
 
 
 def main() -> None:

@@ -9,9 +9,9 @@ from pathlib import Path
 
 import numpy as np
 
-from i3d import exports
 from i3d.errors import run_main
-from i3d.metadata import read_metadata
+from i3d.exports import trainers as exports
+from i3d.results.metadata import read_metadata
 
 
 def write_list(args: argparse.Namespace) -> None:

@@ -16,17 +16,17 @@ from typing import Any, BinaryIO
 
 import torch
 
-from i3d.bundles import read_bundle
 from i3d.config import NUMERIC_SETTINGS, complete, load_schema
-from i3d.engine import Engine, choose_device, device_name
 from i3d.errors import UserError, run_main
-from i3d.extraction import Extraction
-from i3d.model import build_model, expected_shapes
-from i3d.outcomes import OK, Record, staged, write_outcomes
-from i3d.plan import RANDOM, weights_digest
+from i3d.frame_stream import StreamError, read_stream
+from i3d.network.engine import Engine, choose_device, device_name
+from i3d.network.extraction import Extraction
+from i3d.network.model import build_model, expected_shapes
+from i3d.network.weights import load_state_dict, random_state_dict
+from i3d.planning.bundles import read_bundle
+from i3d.planning.plan import RANDOM, weights_digest
 from i3d.progress import Progress
-from i3d.stream import StreamError, read_stream
-from i3d.weights import load_state_dict, random_state_dict
+from i3d.records.outcomes import OK, Record, staged, write_outcomes
 
 OPTIONS = (*NUMERIC_SETTINGS, "weights", "device", "batch_size")  # that mean what they mean in the configuration
 PACKAGES = ("torch", "numpy", "pillow", "decord", "av")  # whose versions the tables record

@@ -4,10 +4,11 @@ import argparse
 import csv
 from pathlib import Path
 
-from i3d import figures, insight, pages
 from i3d.errors import run_main
-from i3d.metadata import Row, read_metadata
-from i3d.outcomes import OK
+from i3d.records.outcomes import OK
+from i3d.report import figures, pages
+from i3d.report import statistics as insight
+from i3d.results.metadata import Row, read_metadata
 
 
 def draw_figures(args: argparse.Namespace) -> None:
@@ -40,7 +41,7 @@ def draw_figures(args: argparse.Namespace) -> None:
 
 def draw_contact_sheets(args: argparse.Namespace) -> None:
     """One contact sheet per subset, as PNG."""
-    from i3d import contact  # needs a decoder, which the other figures do without
+    from i3d.report import contact_sheets as contact  # needs a decoder, which the other figures do without
 
     subsets: dict[str, list[Row]] = {}
     for row in read_metadata(args.metadata):

@@ -8,8 +8,8 @@ import yaml
 
 from i3d.config import complete
 from i3d.errors import UserError, run_main
-from i3d.plan import make_plan
-from i3d.status import NAMED, status_text
+from i3d.planning.overview import NAMED, status_text
+from i3d.planning.plan import make_plan
 
 
 def main() -> None:

@@ -5,7 +5,7 @@ from pathlib import Path
 import hypothesis
 import pytest
 
-from tests.clips import Clips, make_undecodable
+from tests.support.clips import Clips, make_undecodable
 
 hypothesis.settings.register_profile("patient", deadline=None)  # machines that run tests are busy
 hypothesis.settings.load_profile("patient")

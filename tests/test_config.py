@@ -1,7 +1,5 @@
 """The configuration: defaults from the schema, clear refusals."""
 
-from pathlib import Path
-
 import pytest
 import yaml
 from hypothesis import given
@@ -9,6 +7,7 @@ from hypothesis import strategies as st
 
 from i3d.config import NUMERIC_SETTINGS, complete, load_schema
 from i3d.errors import UserError
+from tests.support.paths import ROOT
 
 CONTRACT = {
     "videos": "dataset/videos",
@@ -51,7 +50,7 @@ def test_a_tilde_is_the_home_folder_in_every_path(monkeypatch):
 
 
 def test_shipped_config_says_nothing_but_defaults():
-    shipped = yaml.safe_load((Path(__file__).parents[1] / "config/config.yaml").read_text())
+    shipped = yaml.safe_load((ROOT / "config/config.yaml").read_text())
     assert shipped == {key: complete({})[key] for key in shipped}
 
 

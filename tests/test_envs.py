@@ -1,12 +1,13 @@
 """The conda environments pin what the requirements pin."""
 
 import re
-from pathlib import Path
 
 import pytest
 import yaml
 
-ENVS = Path(__file__).parents[1] / "envs"
+from tests.support.paths import ROOT
+
+ENVS = ROOT / "envs"
 
 
 def pins(lines) -> dict[str, str]:

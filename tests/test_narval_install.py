@@ -7,9 +7,10 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.paths import ROOT
+
 pytestmark = pytest.mark.slurm  # needs Debian's packages, as the cluster does
 
-ROOT = Path(__file__).parents[1]
 LMOD = Path("/usr/share/lmod/lmod/init/bash")
 PINS = {"torch": "2.11.0", "av": "15.1.0", "decord": "0.6.0", "snakemake": "9.17.1"}
 

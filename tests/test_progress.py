@@ -5,7 +5,8 @@ import logging
 
 import pytest
 
-from i3d import progress, words
+from i3d import progress
+from i3d import quantities as words
 from i3d.progress import Progress
 
 

@@ -11,7 +11,7 @@ from typing import Any
 import yaml
 from jsonschema import Draft202012Validator, ValidationError
 
-from .errors import UserError
+from i3d.errors import UserError
 
 SCHEMA = Path(__file__).parents[2] / "config" / "schema.yaml"
 

@@ -10,7 +10,7 @@ from typing import TextIO
 from tqdm import tqdm
 from tqdm.contrib.logging import logging_redirect_tqdm
 
-from .words import duration
+from i3d.quantities import duration
 
 EVERY_SECONDS = 30.0  # between two lines in a log
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import pytest
 
-from .workflow import Workflow
+from tests.support.workflow import Workflow
 
 
 @dataclass(frozen=True)

@@ -5,10 +5,9 @@ import re
 import pytest
 import torch
 
-from i3d.model import expected_shapes
-from i3d.weights import random_state_dict
-
-from .workflow import CLIPS, TWO_BUNDLES, Workflow
+from i3d.network.model import expected_shapes
+from i3d.network.weights import random_state_dict
+from tests.support.workflow import CLIPS, TWO_BUNDLES, Workflow
 
 pytestmark = pytest.mark.faults
 

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from .workflow import CLIPS, Workflow, wait_until, write_clip
+from tests.support.workflow import CLIPS, Workflow, wait_until, write_clip
 
 pytestmark = pytest.mark.faults
 

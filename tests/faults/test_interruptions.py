@@ -6,7 +6,7 @@ import signal
 
 import pytest
 
-from .workflow import Workflow, wait_until
+from tests.support.workflow import Workflow, wait_until
 
 pytestmark = pytest.mark.faults
 

@@ -8,7 +8,7 @@ import time
 
 import pytest
 
-from .workflow import TWO_BUNDLES, Workflow, wait_until
+from tests.support.workflow import TWO_BUNDLES, Workflow, wait_until
 
 pytestmark = pytest.mark.faults
 

@@ -8,11 +8,10 @@ import sys
 
 import pytest
 
-from i3d.bundles import read_bundle
 from i3d.config import NUMERIC_SETTINGS
-from i3d.outcomes import OK, Staged, stage, write_outcomes
-
-from .workflow import Workflow, wait_until, write_clip
+from i3d.planning.bundles import read_bundle
+from i3d.records.outcomes import OK, Staged, stage, write_outcomes
+from tests.support.workflow import Workflow, wait_until, write_clip
 
 pytestmark = pytest.mark.faults
 

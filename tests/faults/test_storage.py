@@ -7,7 +7,8 @@ import sys
 
 import pytest
 
-from .workflow import ROOT, wait_until
+from tests.support.paths import ROOT
+from tests.support.workflow import wait_until
 
 pytestmark = pytest.mark.faults
 

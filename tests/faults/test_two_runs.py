@@ -2,7 +2,7 @@
 
 import pytest
 
-from .workflow import Workflow, wait_until
+from tests.support.workflow import Workflow, wait_until
 
 pytestmark = pytest.mark.faults
 

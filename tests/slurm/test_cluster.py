@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from .cluster import run, wait_for
-from .conftest import LONG, NEWEST, PINNED, SHORT, Project
+from tests.support.slurm_cluster import run, wait_for
+from tests.support.slurm_project import LONG, NEWEST, PINNED, SHORT, Project
 
 pytestmark = pytest.mark.slurm
 

@@ -1,10 +1,10 @@
-"""The launch check against a real SLURM; its parts, on canned answers, are tested in tests/test_launch.py."""
+"""The launch check against a real SLURM; its parts: tests/cluster/test_launch_check.py."""
 
 import pytest
 
-from i3d import launch
+from i3d.cluster import launch_check as launch
 from i3d.errors import UserError
-from tests.test_launch import pair, workflow
+from tests.support.slurm_jobs import pair, workflow
 
 pytestmark = pytest.mark.slurm
 SOUND = {"slurm_account": "def-test_gpu", "slurm_partition": ""}

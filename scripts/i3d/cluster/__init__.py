@@ -1,0 +1,1 @@
+"""What touches SLURM and Snakemake's own objects."""

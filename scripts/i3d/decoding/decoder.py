@@ -1,0 +1,321 @@
+"""From a bundle's videos to a frame stream: workers decode and resize, the parent watches them and writes.
+
+A *try* is one attempt at one video in one worker. When decord raises, the worker itself goes on with PyAV. One that
+hangs, needs too much memory or dies is killed and costs its video that try; if decord was at work, PyAV gets a second
+one. Frames travel through blocks of shared memory: a worker waits when all of its blocks are full, so memory stays flat
+however slow the reader of the stream is.
+
+`python -m i3d.decoding.decoder` is the worker.
+"""
+
+import logging
+import mmap
+import sys
+import time
+from collections import deque
+from collections.abc import Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, field
+from fractions import Fraction
+from pathlib import Path
+from typing import Any, TypeVar
+
+import numpy as np
+
+from i3d.decoding import readers
+from i3d.decoding.resize import resize
+from i3d.decoding.workers import SHARED_HEADER_BYTES, Channel, Crew, Worker
+from i3d.frame_stream import FRAME_BYTES, FRAME_SHAPE, StreamWriter
+
+BLOCKS, BLOCK_FRAMES = 4, 16  # 16.7 MB per worker
+BLOCKS_BYTES = BLOCKS * BLOCK_FRAMES * FRAME_BYTES
+WORKER_MODULE = "i3d.decoding.decoder"
+
+T = TypeVar("T")
+
+log = logging.getLogger("decode")
+
+
+@dataclass(frozen=True)
+class Settings:
+    """How to decode; the same for every video of a bundle."""
+
+    decoder: str = "decord"  # or "pyav"
+    fps: float | None = None  # constant rate to resample to
+    threads: int = 1
+    stall_seconds: float = 60.0
+    memory_mb: int = 1024  # per worker
+
+
+@dataclass
+class Try:
+    """One attempt at one video; `reason` says why decord must not be used, None if it may."""
+
+    video: int
+    name: str
+    path: Path
+    reason: str | None
+    decoder: str = "pyav"  # what is at work
+    began: float = field(default_factory=time.monotonic)
+    begun: bool = False
+    frames: int = 0
+
+
+def decode_videos(
+    videos: Iterable[tuple[int, str, Path]], writer: StreamWriter, settings: Settings, module: str = WORKER_MODULE
+) -> None:
+    """Decode videos, given as (place in the bundle, name for the log, path), into the stream; does not close it.
+
+    Every video gets a BEGIN and an END, whatever it is. `module` is the worker's. Raises what writing raises.
+    """
+    reason = None if settings.decoder == "decord" else "asked for"
+    waiting = deque(Try(place, name, path.absolute(), reason) for place, name, path in videos)
+    _Run(waiting, writer, settings, module).run()
+
+
+class _Run:
+    """Feeds a crew of as many workers as threads from a queue of tries, and writes what they deliver."""
+
+    def __init__(self, waiting: deque[Try], writer: StreamWriter, settings: Settings, module: str) -> None:
+        self._waiting = waiting
+        self._writer = writer
+        self._settings = settings
+        self._crew: Crew[Try] = Crew(
+            lambda: Worker(
+                module,
+                memory_mb=settings.memory_mb,
+                stall_seconds=settings.stall_seconds,
+                shared_bytes=BLOCKS_BYTES,
+            )
+        )
+
+    def run(self) -> None:
+        with self._crew as crew:
+            while self._waiting or crew.busy:
+                self._start_tries()
+                for worker, attempt, event in crew.events():
+                    if isinstance(event, str):
+                        self._lost(attempt, event)
+                    else:
+                        self._handle(worker, attempt, event)
+
+    def _start_tries(self) -> None:
+        crew, threads = self._crew, self._settings.threads
+        while self._waiting and len(crew.busy) < threads:
+            attempt = self._waiting.popleft()
+            attempt.began = time.monotonic()
+            crew.give(attempt, {"path": str(attempt.path), "reason": attempt.reason, "fps": self._settings.fps})
+        for worker in crew.busy:
+            worker.allow_threads(threads // len(crew.busy))
+
+    def _handle(self, worker: Worker, attempt: Try, message: dict[str, Any]) -> None:
+        match message:
+            case {"decoder": decoder}:
+                attempt.decoder = decoder
+            case {"begin": info}:
+                attempt.begun, attempt.frames = True, 0
+                self._writer.begin(attempt.video, info)
+            case {"block": block, "frames": count}:
+                self._writer.frames(attempt.video, shared_blocks(worker.shared)[block, :count])
+                attempt.frames += count
+                worker.send({"free": block})
+            case {"end": result}:
+                self._crew.done(worker)
+                self._end(attempt, result)
+
+    def _lost(self, attempt: Try, reason: str) -> None:
+        if attempt.decoder == "decord":
+            log.warning("%s: decord: %s; trying PyAV", attempt.name, reason)
+            self._waiting.appendleft(Try(attempt.video, attempt.name, attempt.path, f"decord: {reason}"))
+            return
+        seconds = round(time.monotonic() - attempt.began, 3)
+        result = {"frames_decoded": attempt.frames, "status": "failed", "reason": reason, "damaged": None}
+        self._end(attempt, {**result, "seconds": seconds})
+
+    def _end(self, attempt: Try, result: dict[str, Any]) -> None:
+        if not attempt.begun:
+            nothing = dict.fromkeys(("frames_declared", "fps", "width", "height"))
+            self._writer.begin(attempt.video, {**nothing, "decoder": attempt.decoder, "decoder_reason": attempt.reason})
+        self._writer.end(attempt.video, result)
+        remarks = "; ".join(filter(None, (result["reason"], result["damaged"])))
+        log.info(
+            "%s: %s, %s, %d frames, %.2f s%s",
+            attempt.name,
+            result["status"],
+            attempt.decoder,
+            result["frames_decoded"],
+            result["seconds"],
+            f" ({remarks})" if remarks else "",
+        )
+
+
+def shared_blocks(shared: mmap.mmap) -> np.ndarray:
+    """The frame blocks in a worker's shared memory, uint8 (BLOCKS, BLOCK_FRAMES, 256, 340, 3)."""
+    blocks = np.frombuffer(shared, np.uint8, BLOCKS_BYTES, SHARED_HEADER_BYTES)
+    return blocks.reshape(BLOCKS, BLOCK_FRAMES, *FRAME_SHAPE)
+
+
+class Outlet:
+    """The worker's way out: resizes frames into shared blocks, in order, on as many threads as allowed."""
+
+    def __init__(self, channel: Channel) -> None:
+        self._channel = channel
+        self._blocks = shared_blocks(channel.shared)
+        self._free = deque(range(BLOCKS))
+        self._block, self._count = -1, 0
+        self._pending: deque[tuple[Future[None], dict[str, int] | None]] = deque()
+        self._pool = ThreadPoolExecutor()
+        self.blocked_seconds = 0.0
+
+    def put(self, frame: np.ndarray) -> None:
+        """Take one frame, uint8 (h, w, 3); waits while the parent holds every block."""
+        if not self._count:
+            self._block = self._take()
+        slot = self._blocks[self._block, self._count]
+        self._count += 1
+        full = self._message() if self._count == BLOCK_FRAMES else None
+        self._pending.append((self._pool.submit(_resize_into, frame, slot), full))
+        while len(self._pending) > self._channel.threads:
+            self._finish_one()
+
+    def flush(self) -> None:
+        """Hand over all that was put so far."""
+        while self._pending:
+            self._finish_one()
+        if self._count:
+            self._channel.send(self._message())
+
+    def give_back(self, block: int) -> None:
+        """The parent has copied this block."""
+        self._free.append(block)
+
+    def _message(self) -> dict[str, int]:
+        message = {"block": self._block, "frames": self._count}
+        self._count = 0
+        return message
+
+    def _finish_one(self) -> None:
+        future, full = self._pending.popleft()
+        future.result()
+        if full:
+            self._channel.send(full)
+
+    def _take(self) -> int:
+        while not self._free and self._pending:
+            self._finish_one()
+        began = time.monotonic()
+        while not self._free:
+            self.give_back(self._channel.receive()["free"])
+        self.blocked_seconds += time.monotonic() - began
+        return self._free.popleft()
+
+
+def _resize_into(frame: np.ndarray, slot: np.ndarray) -> None:
+    slot[:] = resize(frame)
+
+
+class VideoDecoder:
+    """The worker's work on one video: chooses the reader, sends BEGIN and frames, and says how it ended."""
+
+    def __init__(self, channel: Channel, outlet: Outlet, job: dict[str, Any]) -> None:
+        self._channel = channel
+        self._outlet = outlet
+        self._path = Path(job["path"])
+        self._fps = Fraction(str(job["fps"])) if job["fps"] else None
+        self._reason: str | None = job["reason"]
+        self._frames = 0
+
+    def run(self) -> dict[str, Any]:
+        """Decode the video; returns the END message's result, whatever happens to the video."""
+        began = time.monotonic() + self._outlet.blocked_seconds
+        status, reason, damaged = "ok", None, None
+        try:
+            damaged = self._decode()
+        except readers.UnreadableError as error:
+            status, reason = "unreadable", str(error)
+        except MemoryError:
+            status, reason = "failed", f"needs more than {self._channel.memory_mb} MB of memory"
+        except OSError as error:
+            status, reason = "failed", error.strerror or type(error).__name__
+        self._outlet.flush()
+        return {
+            "frames_decoded": self._frames,
+            "status": status,
+            "reason": reason,
+            "damaged": damaged,
+            "seconds": round(time.monotonic() + self._outlet.blocked_seconds - began, 3),
+        }
+
+    def _decode(self) -> str | None:
+        hidden = readers.Video(self._path).hidden_frames(self._channel.progress)
+        if self._reason is None and self._fps:
+            self._reason = "resampling needs each frame's timestamp"
+        if self._reason is None:
+            self._reason = readers.distrust(readers.Video(self._path), hidden, self._channel.memory_mb)
+        video = readers.Video(self._path)
+        declared = video.declared - hidden if video.declared else None
+        if self._reason is None:
+            try:
+                return self._decode_with_decord(video, declared)
+            except readers.DecordError as error:
+                self._reason = f"decord: {error}"
+        return self._decode_with_pyav(video, declared)
+
+    def _decode_with_decord(self, video: readers.Video, declared: int | None) -> str | None:
+        self._channel.send({"decoder": "decord"})
+        with readers.decoder_complaints() as complaints:
+            self._send("decord", readers.decord_frames(self._path), video.rate, declared)
+        return readers.damage(
+            f"the decoder reported {len(complaints)} errors" if complaints else None,
+            readers.shortfall(self._frames, declared),
+        )
+
+    def _decode_with_pyav(self, video: readers.Video, declared: int | None) -> str | None:
+        self._channel.send({"decoder": "pyav"})
+        faults = readers.Faults()
+        frames = self._ticking(video.decode(faults))
+        if self._fps:
+            frames = readers.resample(video.timed(frames), self._fps)
+        self._send("pyav", map(readers.Picture(), frames), video.rate, declared)
+        if not self._frames:
+            raise readers.UnreadableError(readers.NOTHING_DECODED)
+        return faults.words(declared)
+
+    def _ticking(self, frames: Iterable[T]) -> Iterator[T]:
+        for frame in frames:
+            self._channel.progress()
+            yield frame
+
+    def _send(self, decoder: str, pictures: Iterable[np.ndarray], rate: Fraction | None, declared: int | None) -> None:
+        self._outlet.flush()
+        self._frames = 0
+        for picture in self._ticking(pictures):
+            if not self._frames:
+                height, width = picture.shape[:2]
+                info = {
+                    "frames_declared": declared,
+                    "fps": float(rate) if rate else None,
+                    "width": width,
+                    "height": height,
+                    "decoder": decoder,
+                    "decoder_reason": self._reason,
+                }
+                self._channel.send({"begin": info})
+            self._outlet.put(picture)
+            self._frames += 1
+
+
+def main() -> None:
+    """Serve the parent until it is gone."""
+    channel = Channel(sys.argv[1:])
+    outlet = Outlet(channel)
+    while True:
+        message = channel.receive()
+        if "free" in message:
+            outlet.give_back(message["free"])
+        else:
+            channel.send({"end": VideoDecoder(channel, outlet, message).run()})
+
+
+if __name__ == "__main__":
+    main()

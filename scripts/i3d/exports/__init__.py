@@ -1,0 +1,1 @@
+"""What trainers of anomaly detectors read."""

@@ -1,0 +1,1 @@
+"""From frames to features: the network, its weights, and the loop that feeds it."""

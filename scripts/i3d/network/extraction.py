@@ -1,0 +1,272 @@
+"""From a frame stream to staged features: the loop around the engine.
+
+A reader thread cuts the stream into snippets and fills batches across videos; the main thread keeps the device busy
+and writes what comes back. Memory does not grow with the length of a video.
+"""
+
+import queue
+import threading
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import numpy as np
+from torch import Tensor
+
+from i3d.frame_stream import FRAME_SHAPE, End, Frames, StreamError, read_stream
+from i3d.network.engine import Engine, Pending
+from i3d.network.feature_file import FeatureWriter, NotFiniteError
+from i3d.network.model import FEATURE_DIM
+from i3d.records.outcomes import FAILED, OK, SKIPPED, Record, Staged, changed, stage, too_short, unreadable, writing
+
+BUFFERS = 3  # batches in memory: one being filled, one waiting, one on the device
+RESTARTED = "restarted"  # the status of a try that a new BEGIN ended
+
+
+class Cutter:
+    """Cuts one video's frames, which arrive in blocks, into snippets.
+
+    Snippet i is frames i*frequency to i*frequency + clip_length - 1; frames after the last whole snippet are dropped.
+    """
+
+    def __init__(self, clip_length: int, frequency: int) -> None:
+        self.clip_length = clip_length
+        self.frequency = frequency
+        self._frames = np.empty((clip_length, *FRAME_SHAPE), np.uint8)
+        self._held = 0  # frames of the next snippet that are here
+        self._skip = 0  # frames to drop before it, when frequency > clip_length
+
+    def cut(self, block: np.ndarray) -> Iterator[np.ndarray]:
+        """Yield the snippets, uint8 (clip_length, 256, 340, 3), that `block`, uint8 (n, 256, 340, 3), completes.
+
+        A snippet is valid until the next one is asked for.
+        """
+        while len(block):
+            dropped = min(self._skip, len(block))
+            self._skip -= dropped
+            block = block[dropped:]
+            taken = min(self.clip_length - self._held, len(block))
+            self._frames[self._held : self._held + taken] = block[:taken]
+            self._held += taken
+            block = block[taken:]
+            if self._held == self.clip_length:
+                yield self._frames
+                self._skip = max(0, self.frequency - self.clip_length)
+                self._held = max(0, self.clip_length - self.frequency)
+                self._frames[: self._held] = self._frames[self.clip_length - self._held :].copy()
+
+
+@dataclass
+class Video:
+    """One try at one video. Its writer opens with the first features and belongs to the main thread."""
+
+    entry: dict[str, Any]
+    info: dict[str, Any]
+    cutter: Cutter
+    writer: FeatureWriter
+    started: float = field(default_factory=time.monotonic)
+    frames: int = 0  # that have come
+    broken: str | None = None  # why its features must not be written
+
+
+@dataclass(frozen=True)
+class Ending:
+    """A video's stream has ended with `result`; None stands for one that never began."""
+
+    video: Video | None
+    entry: dict[str, Any]
+    result: dict[str, Any]
+
+
+@dataclass
+class Batch:
+    """Snippets of any videos, and the videos that end with them.
+
+    `snippets` is uint8 (B, T, 256, 340, 3); the first len(owners) are filled, each from the video at its place.
+    """
+
+    snippets: Tensor
+    owners: list[Video] = field(default_factory=list)
+    endings: list[Ending] = field(default_factory=list)
+
+    @property
+    def full(self) -> bool:
+        return len(self.owners) == len(self.snippets)
+
+    def add(self, owner: Video, snippet: np.ndarray) -> None:
+        self.snippets[len(self.owners)].numpy()[:] = snippet
+        self.owners.append(owner)
+
+
+class Extraction:
+    """Extracts the features of one bundle's stream into the staging tree.
+
+    `entries` and `settings` are the bundle file's; `provenance` holds the columns that all its records share.
+    `snippets_done` is told how many snippets more have their features, now and then.
+    """
+
+    def __init__(
+        self,
+        engine: Engine,
+        entries: list[dict[str, Any]],
+        staging: Path,
+        settings: dict[str, Any],
+        provenance: Record,
+        snippets_done: Callable[[int], None] = lambda count: None,
+    ) -> None:
+        self.engine = engine
+        self.entries = entries
+        self.staging = staging
+        self.clip_length: int = settings["clip_length"]
+        self.frequency: int = settings["frequency"]
+        self.provenance = provenance
+        self.snippets_done = snippets_done
+        self._batches: queue.Queue[Batch | BaseException | None] = queue.Queue()
+        self._buffers: queue.Queue[Tensor] = queue.Queue()  # bounds what is in memory
+
+    def run(self, stream: BinaryIO) -> Iterator[Record]:
+        """Read the stream to its end; yield each video's record once its feature is staged.
+
+        Raises StreamError if the stream is cut off; the videos that had ended by then are staged first.
+        """
+        for _ in range(BUFFERS):
+            self._buffers.put(self.engine.buffer(self.engine.batch_size, self.clip_length))
+        threading.Thread(target=self._read, args=(stream,), name="stream-reader", daemon=True).start()
+        flying: tuple[Batch, Pending | None] | None = None
+        while True:
+            item = self._batches.get()
+            launched = (item, self._launch(item)) if isinstance(item, Batch) else None
+            if flying is not None:
+                yield from self._land(*flying)
+            flying = launched
+            if isinstance(item, BaseException):
+                raise item
+            if item is None:
+                return
+
+    def _read(self, stream: BinaryIO) -> None:
+        """Turn messages into batches; runs in its own thread and hands every error on."""
+        videos: dict[int, Video] = {}
+        try:
+            batch = Batch(self._buffers.get())
+            for message in read_stream(stream):
+                entry = self._entry(message.video)
+                if isinstance(message, Frames):
+                    video = videos.get(message.video)
+                    if video is None:
+                        raise StreamError(f"damaged stream: frames of a video that has not begun ({entry['video']})")
+                    video.frames += len(message.frames)
+                    for snippet in video.cutter.cut(message.frames):
+                        batch.add(video, snippet)
+                        if batch.full:
+                            self._batches.put(batch)
+                            batch = Batch(self._buffers.get())
+                    continue
+                before = videos.pop(message.video, None)
+                if isinstance(message, End):
+                    self._check_count(before, entry, message.result)
+                    batch.endings.append(Ending(before, entry, message.result))
+                else:
+                    if before is not None:
+                        batch.endings.append(Ending(before, entry, {"status": RESTARTED}))
+                    writer = FeatureWriter(self.staging / entry["feature"], self.engine.crops, FEATURE_DIM)
+                    videos[message.video] = Video(entry, message.info, Cutter(self.clip_length, self.frequency), writer)
+                if not batch.owners:  # nothing to wait for
+                    self._batches.put(batch)
+                    batch = Batch(self._buffers.get())
+            self._batches.put(batch)
+            self._batches.put(None)
+        except BaseException as error:
+            self._batches.put(error)
+
+    def _check_count(self, video: Video | None, entry: dict[str, Any], result: dict[str, Any]) -> None:
+        came = video.frames if video else 0
+        if result["status"] == OK and came != result["frames_decoded"]:
+            raise StreamError(
+                f"damaged stream: {came} frames of {entry['video']} came, {result['frames_decoded']} were decoded"
+            )
+
+    def _entry(self, index: int) -> dict[str, Any]:
+        if index >= len(self.entries):
+            raise StreamError(f"damaged stream: it names video {index} of a bundle of {len(self.entries)}")
+        return self.entries[index]
+
+    def _launch(self, batch: Batch) -> Pending | None:
+        return self.engine.launch(batch.snippets[: len(batch.owners)]) if batch.owners else None
+
+    def _land(self, batch: Batch, pending: Pending | None) -> Iterator[Record]:
+        """Write a computed batch's features; yield the records of the videos that end with it."""
+        if pending is not None:
+            for video, features in zip(batch.owners, pending.collect(), strict=True):
+                if video.broken is None:
+                    try:
+                        with writing(video.writer.path):
+                            video.writer.append(features)
+                    except NotFiniteError as error:
+                        video.broken = (
+                            f"{error}: broken weights, or an overflow in precision {self.provenance['precision']}"
+                        )
+        self._buffers.put(batch.snippets)
+        self.snippets_done(len(batch.owners))
+        for ending in batch.endings:
+            if ending.result["status"] == RESTARTED:
+                assert ending.video is not None
+                ending.video.writer.discard()
+            else:
+                yield self._finish(ending)
+
+    def _finish(self, ending: Ending) -> Record:
+        """Stage what became of a video."""
+        video, entry, result = ending.video, ending.entry, ending.result
+        info = video.info if video else {}
+        frames = result["frames_decoded"]
+        status, reason = judge(result, self.clip_length)
+        if status == OK and video is not None and video.broken:
+            status, reason = FAILED, video.broken
+        if "path" in entry and (news := changed(entry)):
+            status, reason = FAILED, news
+        place = Staged(self.staging / entry["feature"])
+        snippets = 0
+        if video is not None and status == OK:
+            snippets = video.writer.snippets
+            with writing(place.feature):
+                video.writer.close()
+        elif video is not None:
+            video.writer.discard()
+        record: Record = {
+            "video": entry["video"],
+            "feature_file": entry["feature"],
+            "status": status,
+            "reason": reason,
+            "snippets": snippets,
+            "crops": self.engine.crops,
+            "dim": FEATURE_DIM,
+            "frames_declared": info.get("frames_declared"),
+            "frames_decoded": frames,
+            "fps": info.get("fps"),
+            "width": info.get("width"),
+            "height": info.get("height"),
+            "decoder": info.get("decoder"),
+            "decoder_reason": info.get("decoder_reason"),
+            "damaged": result.get("damaged"),
+            "seconds": round(time.monotonic() - video.started, 3) if video else 0.0,
+            "digest": entry["digest"],
+            "finished": datetime.now(UTC).isoformat(timespec="milliseconds"),
+            **self.provenance,
+        }
+        with writing(place.record):
+            stage(place, record)
+        return record
+
+
+def judge(result: dict[str, Any], clip_length: int) -> tuple[str, str | None]:
+    """What a video's END message means: its status and, unless it is ok, the reason in words."""
+    if result["status"] == "failed":
+        return FAILED, result["reason"]
+    if result["status"] == "unreadable":
+        return SKIPPED, unreadable(result["reason"])
+    frames = result["frames_decoded"]
+    return (OK, None) if frames > clip_length else (SKIPPED, too_short(frames, clip_length))

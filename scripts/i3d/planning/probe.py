@@ -1,0 +1,140 @@
+"""What planning needs to know of a video before anything is decoded: chiefly whether it has enough frames.
+
+Headers are enough for that, but for videos whose header is silent or names a count near the clip length: of those, the
+first frames are decoded. PyAV does both (decord would read every file to its end), in workers that may die of a hostile
+file without harm. `python -m i3d.planning.probe` is the worker.
+"""
+
+import os
+import sys
+from collections.abc import Iterable, Iterator
+from dataclasses import asdict, dataclass, replace
+from fractions import Fraction
+from itertools import islice
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from i3d.decoding.workers import Channel, Crew, Worker
+
+if TYPE_CHECKING:
+    from i3d.decoding.readers import Video
+
+WORKER_MODULE = "i3d.planning.probe"
+NEAR = 4  # up to this many clip lengths a count is made exact
+SMALL_BYTES = 2 << 20  # files up to this size are read through when their header does not tell the count
+SHORT_OF_DECLARED = 0.9  # variable rates make up for smaller differences
+TIMEOUT_SECONDS = 20.0
+MEMORY_MB = 1024
+
+
+@dataclass(frozen=True)
+class Probe:
+    """What is known of a video.
+
+    `frames` is None if that could not be found out, and an estimate unless `exact`; `fps`, `width` and `height` (in
+    pixels as stored) are None if unknown; `reason` says why no frame of it can be decoded, None if it can.
+    """
+
+    frames: int | None = None
+    exact: bool = False
+    fps: float | None = None
+    width: int | None = None
+    height: int | None = None
+    reason: str | None = None
+
+
+def probe(path: Path, *, clip_length: int, fps: float | None = None) -> Probe:
+    """Learn a video's frame count from its header, or from its first frames where that is close or unknown.
+
+    With `fps`, counts the frames after resampling to it. A file that cannot be opened just now (permission, I/O) gives
+    an empty Probe: decoding will tell. Not safe against crashes and endless loops in the decoder: `probe_many` is.
+    """
+    from i3d.decoding import readers  # where planning imports this module, av is not wanted
+
+    limit = NEAR * clip_length
+    rate = Fraction(str(fps)) if fps else None
+    try:
+        video = readers.Video(path)
+        fps_seen = float(video.rate) if video.rate else None
+        seen = Probe(fps=fps_seen, width=video.stream.width, height=video.stream.height)
+        estimate = _estimate(video, rate)
+        cut = video.format == readers.MP4_FORMAT and readers.mp4_boxes(path)[1]
+        if estimate is not None and estimate > limit and not cut:
+            return replace(seen, frames=estimate)
+        decoded = _count(readers.Video(path), rate, limit + 1)
+    except readers.UnreadableError as error:
+        return Probe(0, exact=True, reason=str(error))
+    except (OSError, MemoryError):
+        return Probe()
+    if decoded > limit:
+        return replace(seen, frames=max(decoded, estimate or 0))
+    return replace(seen, frames=decoded, exact=True, reason=None if decoded else readers.NOTHING_DECODED)
+
+
+def probe_many(
+    paths: Iterable[Path],
+    *,
+    clip_length: int,
+    fps: float | None = None,
+    processes: int | None = None,
+    timeout_seconds: float = TIMEOUT_SECONDS,
+    module: str = WORKER_MODULE,
+) -> Iterator[tuple[Path, Probe]]:
+    """Probe videos in `processes` workers (None: one per core, four at most), yielding results as they come.
+
+    A video on which the prober dies, or works for longer than `timeout_seconds`, gives an empty Probe.
+    """
+    waiting = iter(paths)
+    processes = processes or min(4, os.cpu_count() or 1)
+    with Crew[Path](lambda: Worker(module, memory_mb=MEMORY_MB, stall_seconds=timeout_seconds)) as crew:
+        while True:
+            for path in islice(waiting, processes - len(crew.busy)):
+                crew.give(path, {"path": os.fspath(path.absolute()), "clip_length": clip_length, "fps": fps})
+            if not crew.busy:
+                return
+            for worker, path, event in crew.events():
+                if isinstance(event, str):
+                    yield path, Probe()
+                else:
+                    crew.done(worker)
+                    yield path, Probe(**event)
+
+
+def _estimate(video: "Video", fps: Fraction | None) -> int | None:
+    """The number of frames as far as reading little can tell, None if it cannot. Once per Video."""
+    by_time = round(video.seconds * video.rate) if video.seconds and video.rate else None
+    frames: int | None
+    if video.declared is None and video.size <= SMALL_BYTES:
+        frames = sum(1 for _ in video.packets())
+    elif video.declared is None:
+        frames = by_time
+    elif by_time is not None and by_time < SHORT_OF_DECLARED * video.declared:
+        frames = by_time  # the count includes what an edit list hides, the duration does not
+    else:
+        frames = video.declared
+    if fps is None:
+        return frames
+    if video.seconds:
+        return round(video.seconds * fps)
+    return round(frames * fps / video.rate) if frames and video.rate else None
+
+
+def _count(video: "Video", fps: Fraction | None, limit: int) -> int:
+    """How many frames decoding gives, counted up to a limit."""
+    from i3d.decoding import readers
+
+    frames = video.decode(readers.Faults())
+    counted = readers.resample(video.timed(frames), fps) if fps else frames
+    return sum(1 for _ in islice(counted, limit))
+
+
+def main() -> None:
+    """Serve the parent until it is gone."""
+    channel = Channel(sys.argv[1:])
+    while True:
+        job = channel.receive()
+        channel.send(asdict(probe(Path(job["path"]), clip_length=job["clip_length"], fps=job["fps"])))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,44 @@
+"""One run at a time on a features tree, whoever starts it and wherever."""
+
+import fcntl
+import getpass
+import os
+import socket
+from datetime import datetime
+from pathlib import Path
+from typing import IO
+
+from i3d.errors import UserError
+from i3d.records.outcomes import writing
+
+
+def take_lock(path: Path) -> IO[str]:
+    """Lock a features tree until the returned file is closed or this process ends, however it ends.
+
+    Raises UserError naming the holder when another run has it. A file system that knows no locks grants all.
+    """
+    with writing(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        file = path.open("a+")
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        file.seek(0)
+        holder = file.read().strip() or "another run"
+        file.close()
+        raise UserError(
+            f"features: {path.parents[1]} is in the hands of {holder}; wait for its end, or set 'features' elsewhere"
+        ) from None
+    except OSError:
+        return file
+    file.truncate(0)
+    file.write(f"{_user()}'s run on {socket.gethostname()}, process {os.getpid()}, since {datetime.now():%F %T}\n")
+    file.flush()
+    return file
+
+
+def _user() -> str:
+    try:
+        return getpass.getuser()
+    except (OSError, KeyError):  # a user without a name, as in some containers
+        return f"user {os.getuid()}"

@@ -1,0 +1,111 @@
+"""Contact sheets: a few frames of each subset as the network saw them, with the crops drawn."""
+
+import contextlib
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.patches import Rectangle
+from matplotlib.patheffects import withStroke
+
+from i3d.decoding.readers import Faults, Picture, UnreadableError, Video
+from i3d.decoding.resize import resize
+from i3d.frame_stream import HEIGHT, WIDTH
+from i3d.network.crops import CROP, FIVE_CROPS
+from i3d.records.outcomes import OK
+from i3d.report import figures
+from i3d.results.metadata import Row
+
+# One per crop of crops.FIVE_CROPS. Crops side by side share edges: where one is dashed, both colours show.
+COLOURS = ("#e4572e", "#f3a712", "#ffffff", "#29bf12", "#2ec4ff")
+DASHES = ("-", (0, (4, 4)), "-", (0, (4, 4)), "-")
+SHOWN = 6  # videos on a sheet
+REACH = 1500  # frames decoded at most per video: a sheet must not decode an hour of film
+MOMENTS = (0.1, 0.5, 0.9)  # where the three frames lie
+
+
+def pick(rows: Sequence[Row]) -> list[Row]:
+    """Up to six videos with features, evenly spread over the sorted list."""
+    finished = sorted((row for row in rows if row.status == OK), key=lambda row: row.video)
+    places = np.linspace(0, len(finished) - 1, min(SHOWN, len(finished))).round()
+    return [finished[int(place)] for place in places]
+
+
+def decode(path: Path) -> Iterator[np.ndarray]:
+    """Frames as uint8 (height, width, 3) RGB, in order; none if the file is gone or no video."""
+    picture = Picture()
+    with contextlib.suppress(UnreadableError, OSError):
+        yield from (picture(frame) for frame in Video(path).decode(Faults()))
+
+
+def frames_at(path: Path, places: Sequence[int]) -> list[np.ndarray]:
+    """The frames at the given places, uint8 (256, 340, 3), resized as for the network; fewer if decoding ends."""
+    wanted, last = set(places), max(places)
+    found = []
+    for place, frame in enumerate(decode(path)):
+        if place in wanted:
+            found.append(resize(frame))
+        if place == last:
+            break
+    return found
+
+
+def sheet(subset: str, rows: Sequence[Row], videos: Path, crops: int = 10) -> Figure:
+    """One line per video: three plain frames, then the middle one with its crops, straight and mirrored."""
+    shown = pick(rows)
+    columns = len(MOMENTS) + (2 if crops == 10 else 1)
+    height = 0.85 + 1.75 * len(shown)
+    total = sum(row.status == OK for row in rows)
+    note = f"{len(shown)} of {total} videos, frames resized to {WIDTH}x{HEIGHT}; crops numbered as in the feature files"
+    figure = figures.blank(subset, note, columns * 2.15 + 0.2, height)
+    grid = figure.subplots(len(shown), columns, squeeze=False)
+    for line, row in zip(grid, shown, strict=True):
+        _line(line, row, videos, crops)
+    return figure
+
+
+def _line(line: np.ndarray, row: Row, videos: Path, crops: int) -> None:
+    for axes in line:
+        axes.axis("off")
+    reach = min(row.frames or REACH, REACH)
+    places = [int(moment * (reach - 1)) for moment in MOMENTS]
+    frames = frames_at(videos / row.video, places)
+    name = row.video.rpartition("/")[2]
+    line[0].set_title(f"{name}, {row.snippets} snippets", fontsize=9, loc="left", color=figures.INK)
+    for axes, frame, place in zip(line, frames, places, strict=False):  # a damaged video may give fewer frames
+        axes.imshow(frame)
+        axes.text(6, HEIGHT - 8, f"frame {place}", fontsize=7, color="white", path_effects=_outline())
+    if frames:
+        middle = frames[len(frames) // 2]
+        boxes = range(5) if crops == 10 else [2]
+        _draw_crops(line[len(MOMENTS)], middle, {place: place if crops == 10 else 0 for place in boxes})
+        if crops == 10:
+            _draw_crops(line[len(MOMENTS) + 1], middle[:, ::-1], {place: place + 5 for place in boxes})
+
+
+def _draw_crops(axes: Axes, frame: np.ndarray, numbers: dict[int, int]) -> None:
+    """Draw crops by corner, each with its number in the corner that is its own."""
+    axes.imshow(frame)
+    for corner, number in numbers.items():
+        (y, x), colour = FIVE_CROPS[corner], COLOURS[corner]
+        box = Rectangle((x, y), CROP - 1, CROP - 1, fill=False, edgecolor=colour, linewidth=1.6)
+        box.set(linestyle=DASHES[corner], zorder=2 + (DASHES[corner] != "-"))
+        axes.add_patch(box)
+        right, bottom, centre = corner in (1, 4), corner in (3, 4), corner == 2
+        axes.text(
+            170 if centre else (x + CROP - 8 if right else x + 8),
+            128 if centre else (y + CROP - 8 if bottom else y + 8),
+            str(number),
+            ha="center" if centre else ("right" if right else "left"),
+            va="center" if centre else ("bottom" if bottom else "top"),
+            fontsize=10,
+            fontweight="bold",
+            color=colour,
+            path_effects=_outline(),
+        )
+
+
+def _outline() -> list:
+    return [withStroke(linewidth=2, foreground="black")]

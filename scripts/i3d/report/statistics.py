@@ -1,0 +1,140 @@
+"""What the report says about a run: counts, feature magnitudes, outliers, neighbours across splits."""
+
+from collections import defaultdict
+from collections.abc import Iterable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from i3d.errors import UserError
+from i3d.records.outcomes import FAILED, OK, SKIPPED
+from i3d.results.metadata import Row
+
+STATUSES = (OK, SKIPPED, FAILED)
+OUTLIER_Z = 3.5  # as robust_z's authors advise
+FEW = 5  # fewer videos than this have no meaningful spread
+BLOCK = 1024  # videos per matrix product: bounds its memory
+NEAR_COPY = 0.9  # similarity from which a pair is pointed out; unrelated videos are around 0
+
+
+@dataclass(frozen=True)
+class Statistics:
+    """Per video, in the order of `rows`: pooled features float32 (videos, dim), mean L2 norm float64 (videos,)."""
+
+    rows: list[Row]
+    pooled: np.ndarray
+    magnitude: np.ndarray
+
+
+@dataclass(frozen=True)
+class Outlier:
+    """A video whose magnitude lies far from its subset's; `z` is infinite for features that are not finite."""
+
+    row: Row
+    magnitude: float
+    z: float
+
+
+@dataclass(frozen=True)
+class Neighbour:
+    """A video and the most similar one of the other splits."""
+
+    video: Row
+    nearest: Row
+    similarity: float
+
+
+def status_counts(rows: Iterable[Row]) -> dict[str, dict[str, int]]:
+    """Videos per subset and status, subsets sorted by path."""
+    counts: dict[str, dict[str, int]] = defaultdict(lambda: dict.fromkeys(STATUSES, 0))
+    for row in rows:
+        counts[row.subset][row.status] += 1
+    return dict(sorted(counts.items()))
+
+
+def duration(row: Row) -> float | None:
+    """Seconds of video, from decoded frames and the rate they were taken at."""
+    rate = row.resample_fps or row.fps
+    return row.frames / rate if row.frames and rate else None
+
+
+def measure(rows: Iterable[Row], features: Path, threads: int = 1) -> Statistics:
+    """Read every feature once: its mean over snippets and crops, and the mean L2 norm of its vectors.
+
+    Raises UserError for a feature that the table lists but that is gone or of another width.
+    """
+    finished = [row for row in rows if row.status == OK]
+    with ThreadPoolExecutor(threads) as pool:
+        measured = list(pool.map(lambda row: _measure(features / row.feature_file), finished))
+    if len({len(mean) for mean, _ in measured}) > 1:
+        raise UserError(f"{features}: features of different widths; extract all with one model")
+    pooled = np.array([mean for mean, _ in measured], np.float32).reshape(len(finished), -1)
+    return Statistics(finished, pooled, np.array([norm for _, norm in measured], np.float64))
+
+
+def _measure(path: Path) -> tuple[np.ndarray, float]:
+    try:
+        array = np.load(path, allow_pickle=False)
+    except FileNotFoundError:
+        raise UserError(f"{path}: gone, though metadata.csv lists it; run the workflow again") from None
+    return array.mean(axis=(0, 1), dtype=np.float64), float(np.linalg.norm(array, axis=2).mean(dtype=np.float64))
+
+
+def robust_z(values: np.ndarray) -> np.ndarray:
+    """0.6745 (x - median) / MAD, like a z-score in which outliers do not hide themselves (Iglewicz and Hoaglin 1993).
+
+    Where the MAD is 0, the mean absolute deviation times 1.2533 stands in; all equal: zeros.
+    """
+    away = values - np.median(values)
+    spread = np.median(np.abs(away)) / 0.6745 or np.mean(np.abs(away)) * 1.2533
+    return away / spread if spread else np.zeros_like(away)
+
+
+def outliers(statistics: Statistics) -> list[Outlier]:
+    """Videos with |robust z| above 3.5 within their subset, or with features that are not finite; worst first."""
+    found = []
+    for subset in {row.subset for row in statistics.rows}:
+        places = np.array([place for place, row in enumerate(statistics.rows) if row.subset == subset])
+        values = statistics.magnitude[places]
+        z = np.full(len(values), np.inf)
+        finite = np.isfinite(values)
+        z[finite] = robust_z(values[finite]) if finite.sum() >= FEW else 0
+        found += [
+            Outlier(statistics.rows[place], float(value), float(score))
+            for place, value, score in zip(places, values, z, strict=True)
+            if abs(score) > OUTLIER_Z
+        ]
+    return sorted(found, key=lambda outlier: (-abs(outlier.z), outlier.row.video))
+
+
+def neighbours(statistics: Statistics, split: str = "test") -> list[Neighbour]:
+    """For each video of `split` the most similar one of all other splits; most similar pairs first.
+
+    Similarity is the cosine of pooled features less their mean over all videos: what all have in common would bring
+    every cosine near 1. Augmented copies stay near their original; ten-crop features do not even see mirroring.
+    """
+    asked = [place for place, row in enumerate(statistics.rows) if row.split == split]
+    others = [place for place, row in enumerate(statistics.rows) if row.split != split]
+    if not asked or not others:
+        return []
+    unit = _directions(statistics.pooled)
+    pairs = []
+    for start in range(0, len(asked), BLOCK):
+        places = asked[start : start + BLOCK]
+        similarity = unit[places] @ unit[others].T
+        best = similarity.argmax(axis=1)
+        pairs += [
+            Neighbour(statistics.rows[place], statistics.rows[others[column]], float(row[column]))
+            for place, column, row in zip(places, best, similarity, strict=True)
+        ]
+    return sorted(pairs, key=lambda pair: (-pair.similarity, pair.video.video))
+
+
+def _directions(vectors: np.ndarray) -> np.ndarray:
+    """Rows less their mean, scaled to length 1; a row that is not finite or equals the mean is zero, like nothing."""
+    finite = np.isfinite(vectors).all(axis=1)
+    away = np.zeros_like(vectors)
+    away[finite] = vectors[finite] - vectors[finite].mean(axis=0, dtype=np.float64)
+    return away / np.maximum(np.linalg.norm(away, axis=1, keepdims=True), np.finfo(np.float32).tiny)

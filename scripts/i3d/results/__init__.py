@@ -1,0 +1,1 @@
+"""What a run leaves beside the features: the metadata table and the run summary."""

@@ -1,0 +1,36 @@
+"""The snippet rule: how many snippets a video gives, and which frames each of them takes.
+
+The original scripts' rule: a video needs more frames than one clip; snippet i takes frames i * frequency to
+i * frequency + clip_length - 1; frames after the last whole snippet are dropped.
+"""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class SnippetRule:
+    """`clip_length` frames per snippet, `frequency` frames between the starts of two."""
+
+    clip_length: int
+    frequency: int
+
+    def snippets(self, frames: int) -> int:
+        """How many snippets a video of so many frames gives; 0 for one that is too short."""
+        return 0 if self.is_too_short(frames) else (frames - self.clip_length) // self.frequency + 1
+
+    def is_too_short(self, frames: int) -> bool:
+        """Whether a video of so many frames is skipped: it must have more than `clip_length`."""
+        return frames <= self.clip_length
+
+    def frames_of(self, snippet: int) -> range:
+        """The frames of one snippet, counted from 0."""
+        start = snippet * self.frequency
+        return range(start, start + self.clip_length)
+
+    def is_used(self, frame: int) -> bool:
+        """Whether any snippet of a video that is long enough takes this frame; false in the gaps between snippets."""
+        return self.frequency <= self.clip_length or frame % self.frequency < self.clip_length
+
+    def why_too_short(self, frames: int) -> str:
+        """The reason to skip a video of so many frames."""
+        return f"too short: {frames} frames, a snippet needs more than {self.clip_length}"

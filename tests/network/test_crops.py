@@ -1,0 +1,56 @@
+"""Crops and normalization against torchvision's, and the shared stem against the plain one."""
+
+import pytest
+import torch
+from torchvision.transforms import v2
+
+from i3d.network.crops import CROPS, FIVE_CROPS, NORMALIZATIONS, normalise, stem_of_crops
+from i3d.network.model import build_model, expected_shapes
+from i3d.network.weights import random_state_dict
+
+IN_OUR_ORDER = [0, 1, 4, 2, 3, 5, 6, 9, 7, 8]  # torchvision's ten crops have the centre last of five
+
+
+class Window(torch.nn.Module):
+    """Stands in for the network: its stem gives back the crop it is given, so that crops can be looked at."""
+
+    def stem(self, x):
+        return x
+
+
+@pytest.fixture(scope="module")
+def frames() -> torch.Tensor:
+    generator = torch.Generator().manual_seed(1)
+    return torch.rand((2, 3, 8, 256, 340), generator=generator)
+
+
+def torchvision_crops(frames: torch.Tensor) -> torch.Tensor:
+    """(B, 3, T, 256, 340) to (B, 10, 3, T, 224, 224)."""
+    ten = v2.TenCrop(224)(frames)
+    return torch.stack([ten[place] for place in IN_OUR_ORDER], 1)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_shared_stem_equals_the_stem_of_each_crop(frames, dtype):
+    model = build_model("i3d_r50", random_state_dict(expected_shapes("i3d_r50"))).to(dtype)
+    expected = model.stem(torchvision_crops(frames).flatten(0, 1).to(dtype))
+    stems = stem_of_crops(model, frames.to(dtype), "oversample")
+    assert stems.shape == (20, 64, 2, 55, 55)
+    torch.testing.assert_close(stems, expected, rtol=1e-5 if dtype == torch.float32 else 2e-2, atol=1e-5)
+
+
+def test_centre_crop_is_torchvisions(frames):
+    assert torch.equal(stem_of_crops(Window(), frames, "center_crop"), v2.CenterCrop(224)(frames))
+
+
+def test_offsets_suit_the_shared_stem():
+    assert len(FIVE_CROPS) * 2 == CROPS["oversample"]
+    assert all(top % 2 == left % 2 == 0 for top, left in FIVE_CROPS)
+
+
+@pytest.mark.parametrize(("name", "mean", "std"), [("inception", 0.5, 0.5), ("kinetics", 114.75 / 255, 57.375 / 255)])
+def test_normalization_is_torchvisions(name, mean, std):
+    values = torch.arange(256.0).repeat(3, 1, 1)
+    expected = v2.Normalize([mean] * 3, [std] * 3)(values / 255)
+    torch.testing.assert_close(normalise(values.clone(), name), expected)
+    assert set(NORMALIZATIONS) == {"inception", "kinetics"}

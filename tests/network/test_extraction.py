@@ -1,0 +1,237 @@
+"""Cutting streams into snippets, batching across videos, and what becomes of each video."""
+
+import io
+import json
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from i3d.frame_stream import FRAME_SHAPE, StreamError, StreamWriter
+from i3d.network.extraction import Cutter, Extraction
+from i3d.records.outcomes import Staged, staged
+
+SETTINGS = {"clip_length": 16, "frequency": 16}
+PROVENANCE = {"fingerprint": "f", "precision": "fp16", "bundle": "b"}
+
+
+class MeanEngine:
+    """In the network's place: every feature of a snippet is the mean of its frames."""
+
+    crops = 2
+
+    def __init__(self, batch_size: int = 3, broken_at: float | None = None) -> None:
+        self.batch_size = batch_size
+        self.broken_at = broken_at
+        self.batches: list[int] = []
+
+    def buffer(self, snippets, clip_length):
+        return torch.zeros((snippets, clip_length, *FRAME_SHAPE), dtype=torch.uint8)
+
+    def launch(self, snippets):
+        self.batches.append(len(snippets))
+        means = snippets.float().mean((1, 2, 3, 4))
+        if self.broken_at is not None:
+            means[means == self.broken_at] = torch.nan
+        features = means[:, None, None].expand(-1, self.crops, 2048).numpy().astype(np.float32)
+        return SimpleNamespace(collect=lambda: features)
+
+
+def numbered(start: int, count: int) -> np.ndarray:
+    """Frames whose pixels all hold the frame's number over 16, so that a snippet's mean tells which one it is."""
+    numbers = (np.arange(start, start + count) // 16).astype(np.uint8)
+    return np.broadcast_to(numbers[:, None, None, None], (count, *FRAME_SHAPE))
+
+
+def entry(name: str) -> dict:
+    return {"video": f"test/{name}.mp4", "feature": f"test/{name}.npy", "digest": name, "frames": 1}
+
+
+def extract(tmp_path, build, names=("a", "b"), engine=None, settings=SETTINGS, close=True):
+    file = io.BytesIO()
+    writer = StreamWriter(file)
+    build(writer)
+    if close:
+        writer.close()
+    file.seek(0)
+    engine = engine or MeanEngine()
+    records = {}
+    run = Extraction(engine, [entry(name) for name in names], tmp_path, settings, PROVENANCE)
+    try:
+        for record in run.run(file):
+            records[record["video"]] = record
+    except StreamError as error:
+        return records, error
+    return records, engine
+
+
+def whole(writer, video, frames, status="ok", **result):
+    writer.begin(video, {"frames_declared": len(frames), "decoder": "decord"})
+    writer.frames(video, frames)
+    writer.end(video, {"status": status, "frames_decoded": len(frames), "reason": None, "damaged": None, **result})
+
+
+@given(st.integers(8, 40), st.integers(1, 50), st.lists(st.integers(0, 70), max_size=6))
+def test_snippets_are_the_definitions(clip_length, frequency, blocks):
+    cutter = Cutter(clip_length, frequency)
+    cutter._frames = np.empty((clip_length, 1), np.uint16)  # one number per frame, to keep the test quick
+    total = sum(blocks)
+    frames = np.arange(total, dtype=np.uint16)[:, None]
+    seen = []
+    start = 0
+    for count in blocks:
+        seen += [snippet[:, 0].tolist() for snippet in map(np.copy, cutter.cut(frames[start : start + count]))]
+        start += count
+    count = (total - clip_length) // frequency + 1 if total >= clip_length else 0
+    assert seen == [list(range(i * frequency, i * frequency + clip_length)) for i in range(count)]
+
+
+def test_features_batches_and_records(tmp_path):
+    def build(writer):
+        whole(writer, 0, numbered(0, 40))
+        whole(writer, 1, numbered(160, 100))
+
+    records, engine = extract(tmp_path, build)
+    assert np.load(tmp_path / "test/a.npy")[:, 0, 0].tolist() == [0, 1]
+    assert np.load(tmp_path / "test/b.npy")[:, 1, 7].tolist() == [10, 11, 12, 13, 14, 15]
+    assert engine.batches == [3, 3, 2], "batches run across videos"
+    record = records["test/b.mp4"]
+    assert (record["status"], record["snippets"], record["crops"], record["dim"]) == ("ok", 6, 2, 2048)
+    assert (record["frames_decoded"], record["frames_declared"], record["decoder"]) == (100, 100, "decord")
+    assert json.loads((tmp_path / "test/b.npy.json").read_text()) == record
+    assert staged(tmp_path, entry("b"), "f") == record
+
+
+def test_interleaved_videos_are_kept_apart(tmp_path):
+    def build(writer):
+        for video in (0, 1):
+            writer.begin(video, {})
+        for start in range(0, 48, 8):
+            writer.frames(0, numbered(start, 8))
+            writer.frames(1, numbered(96 + start, 8))
+        for video in (0, 1):
+            writer.end(video, {"status": "ok", "frames_decoded": 48, "reason": None})
+
+    extract(tmp_path, build)
+    assert np.load(tmp_path / "test/a.npy")[:, 0, 0].tolist() == [0, 1, 2]
+    assert np.load(tmp_path / "test/b.npy")[:, 0, 0].tolist() == [6, 7, 8]
+
+
+@pytest.mark.parametrize("seen", [8, 40, 80])
+def test_a_video_that_starts_over_leaves_no_trace_of_the_first_try(tmp_path, seen):
+    def build(writer):
+        writer.begin(0, {"decoder": "decord"})
+        writer.frames(0, numbered(320, seen))
+        whole(writer, 0, numbered(0, 40))
+
+    records, _ = extract(tmp_path, build, names=("a",))
+    assert np.load(tmp_path / "test/a.npy")[:, 0, 0].tolist() == [0, 1]
+    assert list(records) == ["test/a.mp4"]
+    assert sorted(path.name for path in (tmp_path / "test").iterdir()) == ["a.npy", "a.npy.json"]
+
+
+@pytest.mark.parametrize(
+    ("frames", "result", "status", "reason"),
+    [
+        (16, {}, "skipped", "too short: 16 frames, a snippet needs more than 16"),
+        (0, {"status": "unreadable", "reason": "no picture"}, "skipped", "unreadable: no picture"),
+        (30, {"status": "failed", "reason": "no frame for 60 s"}, "failed", "no frame for 60 s"),
+    ],
+)
+def test_a_bad_video_is_an_outcome_with_its_reason(tmp_path, frames, result, status, reason):
+    def build(writer):
+        whole(writer, 0, numbered(0, frames), **result)
+        whole(writer, 1, numbered(0, 32))
+
+    records, _ = extract(tmp_path, build)
+    record = records["test/a.mp4"]
+    assert (record["status"], record["reason"]) == (status, reason)
+    assert Staged(tmp_path / "test/a.npy").reason.read_text() == f"test/a.mp4: {status}: {reason}\n"
+    assert not (tmp_path / "test/a.npy").exists()
+    assert staged(tmp_path, entry("a"), "f") is None
+    assert records["test/b.mp4"]["status"] == "ok"
+
+
+def test_a_damaged_video_gives_what_decodes(tmp_path):
+    records, _ = extract(tmp_path, lambda w: whole(w, 0, numbered(0, 40), damaged="40 of 99 frames"), names=("a",))
+    assert (records["test/a.mp4"]["status"], records["test/a.mp4"]["damaged"]) == ("ok", "40 of 99 frames")
+
+
+def test_nan_fails_its_own_video_only(tmp_path):
+    def build(writer):
+        whole(writer, 0, numbered(0, 64))
+        whole(writer, 1, numbered(160, 64))
+
+    records, _ = extract(tmp_path, build, engine=MeanEngine(broken_at=2.0))
+    assert records["test/a.mp4"]["status"] == "failed"
+    assert "NaN or Inf in the features of snippet 2" in records["test/a.mp4"]["reason"]
+    assert "fp16" in records["test/a.mp4"]["reason"]
+    assert records["test/b.mp4"]["status"] == "ok"
+    assert sorted(path.name for path in (tmp_path / "test").glob("a*")) == ["a.npy.json", "a.npy.reason"]
+
+
+def test_a_cut_stream_keeps_what_had_ended(tmp_path):
+    def build(writer):
+        whole(writer, 0, numbered(0, 100))
+        writer.begin(1, {})
+        writer.frames(1, numbered(0, 20))
+
+    records, error = extract(tmp_path, build, close=False)
+    assert list(records) == ["test/a.mp4"]
+    assert len(np.load(tmp_path / "test/a.npy")) == 6
+    assert "ends early" in str(error)
+    assert not (tmp_path / "test/b.npy").exists()
+
+
+@pytest.mark.parametrize(
+    ("build", "words"),
+    [
+        (lambda w: w.begin(9, {}), "video 9 of a bundle of 2"),
+        (lambda w: w.frames(1, numbered(0, 1)), "has not begun"),
+    ],
+)
+def test_a_stream_of_another_bundle_is_refused(tmp_path, build, words):
+    _, error = extract(tmp_path, build)
+    assert words in str(error)
+
+
+def test_every_snippet_is_told_of_as_it_lands(tmp_path):
+    file, told = io.BytesIO(), []
+    writer = StreamWriter(file)
+    whole(writer, 0, numbered(0, 40))
+    whole(writer, 1, numbered(0, 70))
+    writer.close()
+    file.seek(0)
+    run = Extraction(MeanEngine(), [entry("a"), entry("b")], tmp_path, SETTINGS, PROVENANCE, told.append)
+    assert sum(told) == 0
+    assert sum(record["snippets"] for record in run.run(file)) == sum(told) == 2 + 4
+    assert len(told) > 1
+
+
+def test_a_stream_that_lost_frames_is_refused(tmp_path):
+    def build(writer):
+        writer.begin(0, {})
+        writer.frames(0, numbered(0, 31))
+        writer.end(0, {"status": "ok", "frames_decoded": 32, "reason": None})
+
+    records, error = extract(tmp_path, build)
+    assert not records
+    assert "31 frames of test/a.mp4 came, 32 were decoded" in str(error)
+    assert not (tmp_path / "test/a.npy").exists()
+
+
+def test_a_video_replaced_since_the_plan_fails_and_gives_no_feature(tmp_path):
+    path = tmp_path / "a.mp4"
+    path.write_bytes(b"as it is now")
+    of_old = entry("a") | {"path": str(path), "digest": "as it was"}
+    file = io.BytesIO()
+    writer = StreamWriter(file)
+    whole(writer, 0, numbered(0, 40))
+    writer.close()
+    file.seek(0)
+    (record,) = Extraction(MeanEngine(), [of_old], tmp_path, SETTINGS, PROVENANCE).run(file)
+    assert (record["status"], record["reason"][:21]) == ("failed", "the video was changed")
+    assert not (tmp_path / "test/a.npy").exists()

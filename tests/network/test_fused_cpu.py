@@ -1,0 +1,58 @@
+"""The fused blocks against the plain ones."""
+
+import pytest
+import torch
+
+from i3d.network import fused_cpu as fused
+from i3d.network.fused_cpu import FusedBottleneck, fuse
+from i3d.network.model import MODELS, I3DResNet50, build_model, expected_shapes
+from i3d.network.weights import random_state_dict
+
+
+def model(name: str = "i3d_r50", dtype: torch.dtype = torch.float32) -> I3DResNet50:
+    built = build_model(name, random_state_dict(expected_shapes(name))).to(dtype)
+    return built.to(memory_format=torch.channels_last_3d)
+
+
+def stems(*shape: int) -> torch.Tensor:
+    made = torch.rand(shape, generator=torch.Generator().manual_seed(0))
+    return made.contiguous(memory_format=torch.channels_last_3d)
+
+
+def relative_error(features: torch.Tensor, expected: torch.Tensor) -> float:
+    return float((features - expected).norm() / expected.norm())
+
+
+@pytest.mark.parametrize("name", MODELS)
+@torch.inference_mode()
+def test_they_compute_what_the_plain_ones_do_whatever_the_shape(name):
+    plain, fast = model(name), model(name)
+    fuse(fast, torch.float32)
+    assert all(isinstance(block, FusedBottleneck) for block in fast.layer3)
+    for shape in [(2, 64, 4, 16, 16), (1, 64, 8, 20, 12)]:
+        images = stems(*shape)
+        expected, before = plain.trunk(images), images.clone()
+        assert relative_error(fast.trunk(images), expected) < 1e-5
+        assert torch.equal(images, before), "the input is left alone"
+
+
+@torch.inference_mode()
+def test_half_precision_stays_close():
+    images = stems(1, 64, 4, 16, 16)
+    fast = model(dtype=torch.bfloat16)
+    fuse(fast, torch.bfloat16)
+    assert 0 < relative_error(fast.trunk(images.bfloat16()).float(), model().trunk(images)) < 1e-2
+
+
+@pytest.mark.parametrize(("lacking", "short"), [(torch.float16, "fp16"), (torch.bfloat16, "bf16")])
+def test_what_the_processor_lacks_is_left_to_torch(monkeypatch, lacking, short):
+    monkeypatch.setattr(torch.ops.mkldnn, f"_is_mkldnn_{short}_supported", lambda: False)
+    left = model(dtype=lacking)
+    fuse(left, lacking)
+    assert not any(isinstance(module, FusedBottleneck) for module in left.modules())
+
+
+def test_without_onednn_nothing_is_supported(monkeypatch):
+    assert fused.supported(torch.float32)
+    monkeypatch.setattr(torch.backends.mkldnn, "is_available", lambda: False)
+    assert not any(fused.supported(dtype) for dtype in (torch.float32, torch.bfloat16, torch.float16))

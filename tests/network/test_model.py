@@ -1,0 +1,84 @@
+"""The network against features that the original code computed (tests/golden)."""
+
+import numpy as np
+import pytest
+import torch
+
+from i3d.decoding.resize import resize
+from i3d.network.crops import CROPS
+from i3d.network.engine import Engine
+from i3d.network.model import build_model, empty_model, expected_shapes
+from tests.support import reference_inputs
+from tests.support.paths import ROOT
+
+GOLDEN = ROOT / "tests" / "golden"
+
+
+@pytest.fixture(scope="module")
+def clip() -> torch.Tensor:
+    """The first two snippets of the reference clip, uint8 (2, 16, 256, 340, 3)."""
+    frames = np.stack([resize(frame) for frame in reference_inputs.frames()[:32]])
+    return torch.from_numpy(frames.reshape(2, 16, *frames.shape[1:]))
+
+
+@pytest.fixture(scope="module")
+def weights() -> dict[str, dict[str, torch.Tensor]]:
+    """Model name -> the reference weights for it."""
+    return {
+        name: {
+            key: torch.from_numpy(value) for key, value in reference_inputs.state_dict(expected_shapes(name)).items()
+        }
+        for name in ("i3d_r50", "i3d_r50_nl")
+    }
+
+
+def relative_error(features: np.ndarray, golden: np.ndarray) -> float:
+    assert features.shape == golden.shape
+    return float(np.linalg.norm(features - golden) / np.linalg.norm(golden))
+
+
+@pytest.mark.parametrize(
+    ("file", "model", "normalization", "sample_mode"),
+    [
+        ("synthetic_oversample", "i3d_r50", "inception", "oversample"),
+        ("synthetic_center_crop", "i3d_r50", "inception", "center_crop"),
+        ("synthetic_center_crop_kinetics_norm", "i3d_r50", "kinetics", "center_crop"),
+        ("synthetic_center_crop_nonlocal", "i3d_r50_nl", "inception", "center_crop"),
+    ],
+)
+def test_fp32_features_equal_the_originals(clip, weights, file, model, normalization, sample_mode):
+    features = run(clip, weights[model], model, normalization, sample_mode, "fp32")
+    assert features.dtype == np.float32
+    assert relative_error(features, np.load(GOLDEN / f"{file}.npy")) < 1e-5
+
+
+@pytest.mark.parametrize(("precision", "limit"), [("tf32", 2e-3), ("bf16", 1e-2), ("fp16", 2e-3)])
+def test_other_precisions_stay_close(clip, weights, precision, limit):
+    features = run(clip[:1], weights["i3d_r50"], "i3d_r50", "inception", "center_crop", precision)
+    golden = np.load(GOLDEN / "synthetic_center_crop.npy")[:1]
+    assert features.dtype == np.float32
+    assert relative_error(features, golden) < limit
+
+
+def run(clip, weights, model, normalization, sample_mode, precision) -> np.ndarray:
+    network = build_model(model, dict(weights))
+    options = {"normalization": normalization, "sample_mode": sample_mode, "precision": precision, "batch_size": 2}
+    features = Engine(network, torch.device("cpu"), **options).launch(clip).collect()
+    assert features.shape == (len(clip), CROPS[sample_mode], 2048)
+    return features
+
+
+def test_state_dict_names_are_the_published_ports():
+    names = set(expected_shapes("i3d_r50_nl"))
+    assert {"conv1.weight", "bn1.running_var", "layer1.0.downsample.1.bias", "layer4.2.bn3.weight", "fc.bias"} <= names
+    blocks = {name.rsplit(".nl.", 1)[0] for name in names if ".nl." in name}
+    assert blocks == {"layer2.1", "layer2.3", "layer3.1", "layer3.3", "layer3.5"}
+    temporal = [name for name, shape in expected_shapes("i3d_r50").items() if len(shape) == 5 and shape[2] == 3]
+    assert temporal == [
+        f"layer{s}.{b}.conv1.weight"
+        for s, b in [(1, 0), (1, 1), (1, 2), (2, 0), (2, 2), (3, 0), (3, 2), (3, 4), (4, 1)]
+    ]
+
+
+def test_an_empty_model_takes_no_memory():
+    assert all(parameter.is_meta for parameter in empty_model("i3d_r50").parameters())

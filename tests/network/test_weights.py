@@ -1,0 +1,215 @@
+"""Weights: every kind of file gives the same tensors, and a wrong one is refused with a hint that helps."""
+
+import os
+import pickle
+import re
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+import torch
+
+from convert_weights import convert_weights
+from i3d.digests import file_sha256
+from i3d.errors import UserError
+from i3d.network.model import build_model, expected_shapes
+from i3d.network.weights import load_state_dict, random_state_dict, read_state_dict
+from tests.support import reference_inputs
+from tests.support.paths import SCRIPTS
+from tests.support.python2 import python2_pickle
+
+SCRIPT = SCRIPTS / "convert_weights.py"
+
+
+def shrunk(model: str) -> dict[str, tuple[int, ...]]:
+    """The model's names with shapes of at most two values a side: for what hangs on names alone."""
+    return {name: tuple(min(size, 2) for size in shape) for name, shape in expected_shapes(model).items()}
+
+
+def tensors(shapes) -> dict[str, torch.Tensor]:
+    return {name: torch.from_numpy(array) for name, array in reference_inputs.state_dict(shapes).items()}
+
+
+def blob_name(name: str) -> str:
+    """The Caffe2 name of a state dict's name, as the reference's description has it."""
+    module, parameter = name.rsplit(".", 1)
+    norm = {"weight": "s", "bias": "b", "running_mean": "rm", "running_var": "riv"}[parameter]
+    plain = parameter[0]  # w or b
+    if module in ("conv1", "bn1", "fc"):
+        return {"conv1": "conv1_w", "bn1": f"res_conv1_bn_{norm}", "fc": f"pred_{plain}"}[module]
+    stage, block, part = re.fullmatch(r"layer(\d)\.(\d)\.(.+)", module).groups()
+    if part.startswith("nl."):
+        return f"nonlocal_conv{int(stage) + 1}_{block}_{part[3:]}_{norm if part == 'nl.bn' else plain}"
+    branch = "1" if part.startswith("downsample") else "2" + "abc"[int(part[-1]) - 1]
+    suffix = f"bn_{norm}" if part in ("bn1", "bn2", "bn3", "downsample.1") else "w"
+    return f"res{int(stage) + 1}_{block}_branch{branch}_{suffix}"
+
+
+def caffe2_content(state) -> dict:
+    """What a Caffe2 training run saves: blobs, their momentum, and how far it came."""
+    blobs = {blob_name(k): v.numpy() for k, v in state.items() if not k.endswith("num_batches_tracked")}
+    momentum = {f"{name}_momentum": np.zeros((2, 2), np.float32) for name in blobs}
+    return {"blobs": blobs | momentum | {"lr": np.array(0.01, np.float32), "model_iter": 400000}}
+
+
+def assert_equal(found, wanted) -> None:
+    """`found` is `wanted`, in float32, without the classifier and the counters."""
+    names = {name for name in wanted if not name.startswith("fc.") and not name.endswith("num_batches_tracked")}
+    assert set(found) == names
+    for name in names:
+        assert found[name].dtype == torch.float32
+        assert torch.equal(found[name], wanted[name].float()), name
+
+
+def refusal(path, expected) -> str:
+    with pytest.raises(UserError) as caught:
+        load_state_dict(path, expected)
+    assert str(path) in str(caught.value)
+    return str(caught.value)
+
+
+@pytest.fixture(params=["i3d_r50", "i3d_r50_nl"])
+def model(request):
+    return request.param
+
+
+@pytest.fixture
+def small(model):
+    return tensors(shrunk(model))
+
+
+@pytest.fixture
+def save(tmp_path):
+    def save_content(content, name="weights.pth", **options):
+        torch.save(content, tmp_path / name, **options)
+        return tmp_path / name
+
+    return save_content
+
+
+def test_names_of_known_blobs():
+    assert blob_name("layer1.0.conv1.weight") == "res2_0_branch2a_w"
+    assert blob_name("layer4.2.bn3.running_var") == "res5_2_branch2c_bn_riv"
+    assert blob_name("layer3.0.downsample.1.bias") == "res4_0_branch1_bn_b"
+    assert blob_name("layer2.1.nl.theta.bias") == "nonlocal_conv3_1_theta_b"
+    assert blob_name("layer3.5.nl.bn.weight") == "nonlocal_conv4_5_bn_s"
+    assert blob_name("fc.weight") == "pred_w"
+
+
+@pytest.mark.parametrize("write", [python2_pickle, pickle.dumps])
+def test_a_caffe2_pickle_gives_the_state_dict(tmp_path, model, small, write):
+    path = tmp_path / "published.anything"
+    path.write_bytes(write(caffe2_content(small)))
+    assert_equal(load_state_dict(path, shrunk(model)), small)
+
+
+def test_pytorch_files_of_every_kind_give_the_state_dict(save, model, small):
+    expected = shrunk(model)
+    assert_equal(load_state_dict(save(small), expected), small)
+    assert_equal(load_state_dict(save(small, "named.pkl"), expected), small)
+    assert_equal(load_state_dict(save(small, _use_new_zipfile_serialization=False), expected), small)
+    assert_equal(load_state_dict(save({"epoch": 3, "state_dict": small}), expected), small)
+    assert_equal(load_state_dict(save({f"module.{k}": v for k, v in small.items()}), expected), small)
+    assert_equal(load_state_dict(save({k: v.double() for k, v in small.items()}), expected), small)
+    assert_equal(load_state_dict(save({k: v for k, v in small.items() if k[:3] != "fc."}), expected), small)
+    other_classes = small | {"fc.weight": torch.zeros(13, 2), "fc.bias": torch.zeros(13)}
+    assert_equal(load_state_dict(save(other_classes), expected), small)
+
+
+@pytest.mark.parametrize("model", ["i3d_r50"])
+def test_a_wrong_file_is_refused_with_a_hint(save, small):
+    plain, nonlocal_blocks = shrunk("i3d_r50"), shrunk("i3d_r50_nl")
+    assert "set `model: i3d_r50`" in refusal(save(small), nonlocal_blocks)
+    assert "set `model: i3d_r50_nl`" in refusal(save(tensors(nonlocal_blocks)), plain)
+    assert "I3D-Inception" in refusal(save({"Mixed_3b.b0.conv3d.weight": torch.ones(1)}), plain)
+    assert "image ResNet" in refusal(save(small | {"conv1.weight": torch.ones(2, 2, 2, 2)}), plain)
+    assert "ResNet-101" in refusal(save(small | {"layer3.6.conv1.weight": torch.ones(2, 2, 1, 1, 1)}), plain)
+
+
+@pytest.mark.parametrize("model", ["i3d_r50"])
+def test_the_first_few_tensors_at_fault_are_named(save, small):
+    message = refusal(
+        save({k: v for k, v in small.items() if not k.startswith("layer4")} | {"zz": torch.ones(1)}), shrunk("i3d_r50")
+    )
+    assert "missing: layer4.0.bn1.bias, layer4.0.bn1.running_mean, layer4.0.bn1.running_var and 47 more" in message
+    assert "unexpected: zz)" in message
+    assert "misshapen: bn1.weight" in refusal(save(small | {"bn1.weight": torch.ones(3)}), shrunk("i3d_r50"))
+
+
+@pytest.mark.parametrize("model", ["i3d_r50"])
+@pytest.mark.parametrize("value", [float("nan"), float("-inf")])
+def test_values_that_are_not_finite_are_refused(save, small, value):
+    small["layer1.0.bn2.bias"][1] = value
+    assert "layer1.0.bn2.bias has values that are not finite" in refusal(save(small), shrunk("i3d_r50"))
+
+
+@pytest.mark.filterwarnings("ignore:Sparse invariant checks")
+def test_what_is_no_weights_file_is_refused(save, tmp_path):
+    expected = {"conv1.weight": (2,)}
+    assert "holds no state dict" in refusal(save([torch.ones(2)]), expected)
+    assert "'conv1.weight' is no tensor of real numbers" in refusal(save({"conv1.weight": "text"}), expected)
+    assert "no tensor of real numbers" in refusal(save({"conv1.weight": torch.ones(2, dtype=torch.int64)}), expected)
+    assert "no tensor of real numbers" in refusal(save({"conv1.weight": torch.eye(2).to_sparse()}), expected)
+    assert "snakemake --cores 1 weights" in refusal(tmp_path / "absent.pth", expected)
+    assert "cannot be read" in refusal(tmp_path, expected)
+    (tmp_path / "list.pkl").write_bytes(pickle.dumps([1, 2]))
+    assert "holds no Caffe2 blobs" in refusal(tmp_path / "list.pkl", expected)
+    whole = save({"conv1.weight": torch.ones(2)}).read_bytes()
+    for length in range(0, len(whole), 50):
+        (tmp_path / "cut.pth").write_bytes(whole[:length])
+        refusal(tmp_path / "cut.pth", expected)
+
+
+class Touch:
+    def __init__(self, path):
+        self.path = path
+
+    def __reduce__(self):
+        return os.mkdir, (str(self.path),)
+
+
+@pytest.mark.parametrize("new_format", [True, False])
+def test_a_hostile_pytorch_file_is_refused_by_name_and_runs_nothing(save, tmp_path, new_format):
+    path = save({"conv1.weight": Touch(tmp_path / "planted")}, _use_new_zipfile_serialization=new_format)
+    assert "posix.mkdir" in refusal(path, {"conv1.weight": (2,)})
+    assert not (tmp_path / "planted").exists()
+
+
+def test_random_weights_are_the_reference_ones_and_change_with_the_seed(model):
+    expected = expected_shapes(model)
+    assert_equal(random_state_dict(expected), tensors(expected))
+    some = {"conv1.weight": (2, 3, 5, 7, 7)}
+    assert not torch.equal(random_state_dict(some, seed=1)["conv1.weight"], random_state_dict(some)["conv1.weight"])
+
+
+def test_converted_weights_give_the_same_features_as_the_pytorch_file(tmp_path):
+    expected = expected_shapes("i3d_r50")
+    state = tensors(expected)
+    source, target, again = tmp_path / "published.pkl", tmp_path / "new" / "i3d.pth", tmp_path / "again.pth"
+    source.write_bytes(python2_pickle(caffe2_content(state)))
+    command = [sys.executable, SCRIPT, source, target]
+    run = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert run.stdout == f"{target}: i3d_r50, sha256 {file_sha256(target)}\n"
+    assert sorted(target.parent.iterdir()) == [target]
+    assert torch.equal(read_state_dict(target)["fc.weight"], state["fc.weight"])
+    convert_weights(source, again, "i3d_r50")
+    assert file_sha256(again) == file_sha256(target)
+
+    clip = torch.from_numpy(reference_inputs.frames(16, 64, 64)).permute(3, 0, 1, 2)[None] / 127.5 - 1
+    torch.save(state, tmp_path / "port.pth")
+    with torch.inference_mode():
+        converted, port = (
+            build_model("i3d_r50", load_state_dict(path, expected))(clip) for path in (target, tmp_path / "port.pth")
+        )
+    assert converted.shape == (1, 2048)
+    assert converted.abs().sum() > 0
+    assert torch.equal(converted, port)
+
+
+def test_weights_of_the_other_model_are_not_converted(tmp_path):
+    source, target = tmp_path / "published.pkl", tmp_path / "i3d.pth"
+    source.write_bytes(pickle.dumps(caffe2_content(tensors(shrunk("i3d_r50_nl")))))
+    with pytest.raises(UserError, match="does not fit the model"):
+        convert_weights(source, target, "i3d_r50")
+    assert list(tmp_path.iterdir()) == [source]

@@ -1,0 +1,152 @@
+"""The plan in words, and the script that prints it."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from i3d.frame_stream import FRAME_BYTES
+from i3d.network.model import FEATURE_DIM
+from i3d.planning import gpu_slices as slices
+from i3d.planning import overview as status
+from i3d.planning.plan import make_plan
+from i3d.planning.probe import Probe
+from tests.support import plans
+from tests.support.paths import SCRIPTS
+
+SCRIPT = SCRIPTS / "status.py"
+
+
+def lines(config, **more):
+    """The text by its first words; a line that goes on is one text."""
+    text = status.status_text(make_plan(config), "all in the plan", **more)
+    found, name = {}, ""
+    for line in text.splitlines():
+        if line.startswith("  "):
+            found[name] += "\n" + line.strip()
+        else:
+            name = line[:10].strip()
+            found[name] = line[10:]
+    return found
+
+
+def test_a_fresh_tree(config):
+    found = lines(config)
+    assert found["videos"] == "6: 0 present, 4 to extract, 2 skipped"
+    assert found["length"] == "3 min of video, 3 min to extract"  # (40 + 100 + 5000 + 17 (+ 16)) / 25 s
+    assert found["bundles"] == "3, the largest of 5,000 frames"
+    # 2 + 6 + 312 + 1 snippets of 10 crops of 2048 floats; 5,000 frames of 256 x 340 x 3
+    assert found["to write"] == "4 feature files, 26.3 MB; up to 1.31 GB of frames per running bundle"
+    assert found["skipped"].splitlines() == [
+        "2 videos",
+        "test/broken.mp4: unreadable: not a video",
+        "test/short.mp4: too short: 16 frames, a snippet needs more than 16",
+    ]
+    assert "failed" not in found
+
+
+def test_gpu_time_is_computed_from_snippets(config):
+    said = lines(config)["GPU time"]
+    assert said.endswith("(computed for fp32, not measured)")
+    assert said.startswith("a100_1g.5gb 2 min, a100_2g.10gb ")
+    # 321 snippets at 0.4 x 19.5 TFLOP/s / 0.33 TFLOP
+    assert f"a100 {321 / (0.4 * 19.5 / 0.33):.0f} s" in said
+
+
+def test_a_tree_in_progress_and_a_finished_one(config):
+    plan = make_plan(config)
+    plans.finish(plan, "test/a.mp4")
+    assert lines(config)["videos"] == "6: 1 present, 3 to extract, 2 skipped"
+    for video in ("test/b.mp4", "test/long.mp4", "test/n17.mp4"):
+        plans.finish(plan, video)
+    found = lines(config)
+    assert found["videos"] == "6: 4 present, 0 to extract, 2 skipped"
+    assert set(found) == {"videos", "length", "skipped"}
+
+
+def test_features_that_wait_for_their_bundle_are_told(config):
+    plan = make_plan(config)
+    plans.finish(plan, "test/a.mp4")
+    (outcomes,) = plan.work.outcomes.iterdir()
+    outcomes.unlink()
+    feature = Path(config["features"]) / "test/a.npy"
+    feature.replace(plan.work.staging / "test/a.npy")
+    assert lines(config)["videos"] == (
+        "6: 0 present, 4 to extract (1 of them ready, waiting for their bundle), 2 skipped"
+    )
+
+
+def test_what_failed_is_named_with_its_reason(config):
+    plans.finish(make_plan(config), "test/b.mp4", "failed", "decoding hung for 60 s")
+    found = lines(config)
+    assert found["failed"] == "1 video last time, now tried again\ntest/b.mp4: decoding hung for 60 s"
+    plans.finish(make_plan(config), "test/a.mp4")
+    (Path(config["features"]) / "test/a.npy").unlink()  # to be extracted again, but it never failed
+    assert lines(config)["failed"].count(".mp4") == 1
+    config["precision"] = "bf16"  # under other settings it has not failed yet
+    assert "failed" not in lines(config)
+
+
+def test_names_stop_at_a_limit_and_say_where_the_rest_is(config):
+    assert lines(config, named=1)["skipped"].splitlines() == [
+        "2 videos",
+        "test/broken.mp4: unreadable: not a video",
+        "and 1 more, all in the plan",
+    ]
+
+
+def test_videos_of_unknown_length_are_told(config, monkeypatch):
+    monkeypatch.setattr("i3d.planning.catalog.probe_many", lambda paths, **options: [(path, Probe()) for path in paths])
+    found = lines(config)
+    assert found["to write"].endswith("6 videos of unknown length taken for 1000 frames")
+    assert found["length"] == "0 s of video, 0 s to extract"
+
+
+def test_constants_are_those_of_the_heavy_modules():
+    assert status.CROP_BYTES == FEATURE_DIM * 4
+    assert status.FRAME_BYTES == FRAME_BYTES
+
+
+def test_slices_share_an_a100():
+    settings = {"precision": "bf16", "sample_mode": "oversample", "clip_length": 16}
+    whole = slices.snippets_per_second("a100", settings)
+    assert whole == pytest.approx(0.4 * 312 / 0.33)
+    assert slices.snippets_per_second("a100_3g.20gb", settings) == pytest.approx(whole * 42 / 108)
+    assert slices.snippets_per_second("a100", settings | {"sample_mode": "center_crop"}) == pytest.approx(10 * whole)
+    assert slices.snippets_per_second("a100", settings | {"precision": "tf32", "clip_length": 32}) == pytest.approx(
+        whole / 4
+    )
+
+
+def run(*arguments):
+    return subprocess.run([sys.executable, SCRIPT, *arguments], capture_output=True, text=True)
+
+
+def test_the_script_takes_settings_like_snakemake(tmp_path):
+    (tmp_path / "videos/t").mkdir(parents=True)
+    for number in range(7):
+        (tmp_path / f"videos/t/{number}.mp4").write_bytes(b"no video")
+    settings = ("--config", f"videos={tmp_path / 'videos'}", f"features={tmp_path / 'features'}", "weights=random")
+    done = run(*settings)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout.startswith("videos    7: 0 present, 0 to extract, 7 skipped\n")
+    assert done.stdout.endswith("and 2 more, all with --all\n")
+    assert run(*settings, "--all").stdout.count("unreadable") == 7
+    (tmp_path / "other.yaml").write_text("extensions: [avi]\n")
+    assert run("--configfile", tmp_path / "other.yaml", *settings).stderr.startswith(
+        f"error: {tmp_path / 'videos'}: no"
+    )
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("--config", "weights"), "error: --config weights: write KEY=VALUE"),
+        (("--config", "wieghts=random"), "error: config: there is no key 'wieghts'; did you mean 'weights'?"),
+        (("--configfile", "nowhere.yaml"), "error: nowhere.yaml: cannot be read (No such file or directory)"),
+    ],
+)
+def test_the_script_names_bad_settings(arguments, message):
+    done = run(*arguments)
+    assert done.returncode == 1 and done.stderr.startswith(message)

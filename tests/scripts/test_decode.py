@@ -1,0 +1,155 @@
+"""The program itself: its output, its exit statuses, and what it leaves behind when it is stopped."""
+
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import threading
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+import decode
+from i3d.frame_stream import Begin, End, Frames, read_stream
+from tests.support.clips import KINDS, true_frames
+from tests.support.paths import SCRIPTS
+from tests.support.processes import gone
+
+PROGRAM = [sys.executable, str(SCRIPTS / "decode.py")]
+
+
+def run(*arguments, **options):
+    return subprocess.run([*PROGRAM, *map(str, arguments)], capture_output=True, text=True, timeout=120, **options)
+
+
+def messages(path):
+    with path.open("rb") as file:
+        return [m if isinstance(m, Begin | End) else len(m.frames) for m in read_stream(file)]
+
+
+@pytest.fixture
+def bundle(clips, undecodable, tmp_path):
+    """A bundle file of three videos, the second of them broken."""
+    paths = {"a/x.mp4": clips["plain.mp4"], "a/bad\n.mp4": undecodable["empty file"], "b/y.ts": clips["transport.ts"]}
+    videos = [
+        {
+            "video": video,
+            "path": str(path),
+            "feature": str(Path(video).with_suffix(".npy")),
+            "digest": "d",
+            "frames": 24,
+        }
+        for video, path in paths.items()
+    ]
+    file = tmp_path / "bundle.json"
+    file.write_text(json.dumps({"settings": {}, "fingerprint": "f", "videos": videos}))
+    return file
+
+
+def test_a_bundle_becomes_one_stream_and_one_log_line_per_video(bundle, tmp_path):
+    result = run("--bundle", bundle, "--output", tmp_path / "out.frames")
+    assert (result.returncode, result.stdout) == (0, "")
+    assert [re.sub(r"\d+\.\d\d s", "N s", line) for line in result.stderr.splitlines()] == [
+        "a/x.mp4: ok, decord, 24 frames, N s",
+        "'a/bad\\n.mp4': unreadable, pyav, 0 frames, N s (empty file)",
+        "b/y.ts: ok, pyav, 24 frames, N s",
+    ]
+    ends = [m for m in messages(tmp_path / "out.frames") if isinstance(m, End)]
+    assert [(end.video, end.result["status"]) for end in ends] == [(0, "ok"), (1, "unreadable"), (2, "ok")]
+    assert set(ends[0].result) == {"frames_decoded", "status", "reason", "damaged", "seconds"}
+
+
+def test_what_is_staged_is_left_out(bundle, tmp_path, monkeypatch):
+    asked = []
+
+    def staged(staging, entry, fingerprint):
+        asked.append((staging, entry["feature"], fingerprint))
+        return {"status": "ok"} if entry["video"] == "a/x.mp4" else None
+
+    monkeypatch.setattr(decode, "staged", staged)
+    todo = decode._bundle_videos(bundle, tmp_path)
+    assert [(place, name) for place, name, _ in todo] == [(1, "'a/bad\\n.mp4'"), (2, "b/y.ts")]
+    assert asked[0] == (tmp_path, "a/x.npy", "f")
+
+
+def test_nothing_to_do_is_an_empty_stream(tmp_path):
+    (tmp_path / "b.json").write_text(json.dumps({"settings": {}, "fingerprint": "f", "videos": []}))
+    assert run("--bundle", tmp_path / "b.json", "--output", tmp_path / "out.frames").returncode == 0
+    assert messages(tmp_path / "out.frames") == []
+
+
+def test_videos_by_hand_through_a_pipe(clips, tmp_path):
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    received = []
+    reader = threading.Thread(target=lambda: received.extend(messages(pipe)))
+    reader.start()
+    result = run(os.path.relpath(clips["dropped.mp4"], tmp_path), "--output", "pipe", "--fps", 12, cwd=tmp_path)
+    reader.join()
+    assert result.returncode == 0
+    assert received[0].info["decoder"] == "pyav"
+    expected = len(true_frames(clips["dropped.mp4"], 160, 96, fps="12"))
+    assert sum(received[1:-1]) == received[-1].result["frames_decoded"] == expected
+
+
+def test_the_network_gets_pillows_resize_of_ffmpegs_frames(clips, tmp_path):
+    sound = [name for name in KINDS if not name.startswith("cut")]
+    assert run(*(clips[name] for name in sound), "--output", tmp_path / "all.frames").returncode == 0
+    frames = {name: [] for name in sound}
+    with (tmp_path / "all.frames").open("rb") as file:
+        for message in read_stream(file):
+            if isinstance(message, Begin):
+                frames[sound[message.video]] = []
+            elif isinstance(message, Frames):
+                frames[sound[message.video]].extend(message.frames.copy())
+    for name in sound:
+        images = [Image.fromarray(frame) for frame in true_frames(clips[name], *KINDS[name].size)]
+        expected = np.stack([image.resize((340, 256), Image.Resampling.LANCZOS) for image in images])
+        assert np.array_equal(np.stack(frames[name]), expected), name
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["--bundle", "missing.json", "--output", "x"], "missing.json: not a readable bundle file"),
+        (["PLAIN", "--output", "/dev/full"], "/dev/full: cannot write frames: No space left on device"),
+        (["PLAIN", "--output", "no/such/folder/x"], "cannot write frames: No such file or directory"),
+    ],
+)
+def test_trouble_with_the_machine_is_one_line_and_a_failure(clips, tmp_path, arguments, words):
+    arguments = [clips["plain.mp4"] if argument == "PLAIN" else argument for argument in arguments]
+    result = run(*arguments, cwd=tmp_path)
+    assert result.returncode == 1
+    assert words in result.stderr.splitlines()[-1]
+    assert "Traceback" not in result.stderr
+
+
+def test_a_reader_that_goes_away_ends_it(clips, tmp_path):
+    os.mkfifo(tmp_path / "pipe")
+    process = subprocess.Popen(
+        [*PROGRAM, clips["plain.mp4"], "--output", tmp_path / "pipe"], stderr=subprocess.PIPE, text=True
+    )
+    (tmp_path / "pipe").open("rb").close()
+    _, log = process.communicate(timeout=60)
+    assert process.returncode == 1
+    assert log.splitlines()[-1] == f"error: {tmp_path / 'pipe'}: the reader of the frame stream is gone; see its log"
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGKILL])
+def test_stopping_it_leaves_no_worker(clips, tmp_path, number):
+    """It is stopped while it waits for the reader of a pipe, its worker full of frames."""
+    os.mkfifo(tmp_path / "pipe")
+    process = subprocess.Popen([*PROGRAM, clips["plain.mp4"], "--output", tmp_path / "pipe"], stderr=subprocess.PIPE)
+    with (tmp_path / "pipe").open("rb") as pipe:
+        assert len(pipe.read(100_000)) == 100_000
+        workers = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
+        process.send_signal(number)
+        _, log = process.communicate(timeout=60)
+    assert process.returncode == (-signal.SIGKILL if number == signal.SIGKILL else 128 + number)
+    assert b"Traceback" not in log
+    assert len(workers) == 1
+    assert gone(int(workers[0]))

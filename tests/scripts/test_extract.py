@@ -1,0 +1,60 @@
+"""The program by hand, on one video."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from make_demo_videos import write_clip
+from tests.support.paths import SCRIPTS
+
+
+def run(script: str, *arguments: object) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, str(SCRIPTS / script), *map(str, arguments)]
+    return subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)
+
+
+@pytest.fixture(scope="module")
+def frames(tmp_path_factory) -> Path:
+    folder = tmp_path_factory.mktemp("by_hand")
+    write_clip(folder / "x.mp4", 17, speed=3)
+    run("decode.py", folder / "x.mp4", "--output", folder / "x.frames")
+    return folder / "x.frames"
+
+
+def test_each_call_extracts_anew(frames, tmp_path):
+    features = {}
+    for normalization in ("inception", "kinetics"):
+        options = ["--sample-mode", "center_crop", "--normalization", normalization]
+        done = run("extract.py", "--frames", frames, "--weights", "random", "--feature", tmp_path / "x.npy", *options)
+        assert done.returncode == 0, done.stderr
+        assert "x.frames: ok: 1 snippets" in done.stderr
+        features[normalization] = np.load(tmp_path / "x.npy")
+        assert features[normalization].shape == (1, 1, 2048)
+        assert json.loads((tmp_path / "x.npy.json").read_text())["normalization"] == normalization
+    assert not np.allclose(features["inception"], features["kinetics"])
+
+
+@pytest.mark.parametrize(
+    ("changed", "words"),
+    [
+        ({"--frames": "missing.frames"}, "missing.frames: cannot read the frames (No such file or directory)"),
+        ({"--frames": os.devnull}, "the frame stream ends early: decode did not finish; decode anew"),
+        ({"--weights": "missing.pth"}, "weights: cannot read missing.pth (No such file or directory); fetch"),
+        ({"--model": "i3d_r51"}, "'model: 'i3d_r51'' will not do; write one of i3d_r50, i3d_r50_nl"),
+        ({"--precision": "fp8"}, "'precision: 'fp8'' will not do; write one of fp32, tf32, bf16, fp16"),
+        ({"--clip-length": "0"}, "'clip_length: 0' will not do; write a whole number of at least 8"),
+        ({"--batch-size": "0"}, "'batch_size: 0' will not do; write a whole number of at least 1"),
+    ],
+)
+def test_what_the_user_can_mend_is_told_in_one_line(frames, tmp_path, changed, words):
+    options = {"--frames": frames, "--weights": "random", "--feature": tmp_path / "x.npy"} | changed
+    refused = run("extract.py", *(part for pair in options.items() for part in pair))
+    assert refused.returncode == 1
+    assert words in refused.stderr.splitlines()[-1]
+    assert "Traceback" not in refused.stderr
+    assert not list(tmp_path.iterdir())

@@ -1,0 +1,194 @@
+"""The workflow end to end, as a user runs it, on tiny clips, with seeded weights and the centre crop."""
+
+import csv
+import io
+import json
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from make_demo_videos import write_clip
+from tests.support.paths import ROOT, SHARED
+
+pytestmark = pytest.mark.workflow
+REAL = SHARED / "videos" / "real"
+
+
+class Project:
+    """A copy of the workflow's files in a folder of its own, with a tree of videos."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        for name in ("Snakefile", "rules", "scripts", "config", "profiles", "envs"):
+            source = ROOT / name
+            (shutil.copytree if source.is_dir() else shutil.copy)(source, folder / name)
+
+    def clip(self, name: str, frames: int) -> Path:
+        path = self.folder / "dataset/videos" / name
+        write_clip(path, frames, speed=5)
+        return path
+
+    def snakemake(self, *arguments: str, config: tuple[str, ...] = (), ok: bool = True) -> str:
+        command = [sys.executable, "-m", "snakemake", "--cores", "2", "--nocolor", *arguments]
+        command += ["--config", "weights=random", "sample_mode=center_crop", *config]
+        done = subprocess.run(command, cwd=self.folder, capture_output=True, text=True, timeout=300)
+        output = done.stdout + done.stderr
+        assert (done.returncode == 0) == ok, output
+        return output
+
+    def planned(self, *arguments: str, config: tuple[str, ...] = ()) -> list[str]:
+        """The features that a dry run would make."""
+        output = self.snakemake("-n", *arguments, config=config)
+        return [
+            line.split()[1] for line in output.splitlines() if line.startswith("    output: ") and line.endswith(".npy")
+        ]
+
+    def feature(self, name: str) -> Path:
+        return self.folder / "dataset/features" / name
+
+    def metadata(self) -> dict[str, dict[str, str]]:
+        with self.feature("metadata.csv").open(newline="") as file:
+            return {row["video"]: row for row in csv.DictReader(file)}
+
+    def runs(self) -> list[dict]:
+        return json.loads(self.feature("feature_config.txt").read_text())
+
+
+@pytest.fixture(scope="module")
+def project(tmp_path_factory) -> Project:
+    """A tree of four good clips, a short one and a broken one, after a first run. Tests leave it complete."""
+    project = Project(tmp_path_factory.mktemp("project"))
+    project.clip("train_val/anomaly/a.1.mp4", 40)
+    project.clip("train_val/anomaly/a.2.mp4", 33)
+    project.clip('train_val/non_anomaly/-it\'s $HOME "quoted" & #1 100% é.mp4', 32)
+    project.clip("test/non_anomaly/SHOUT.MP4", 17)
+    project.clip("test/non_anomaly/short.mp4", 16)
+    (project.folder / "dataset/videos/test/non_anomaly/broken.mp4").write_bytes(b"no video")
+    project.snakemake()
+    return project
+
+
+FEATURES = {
+    "train_val/anomaly/a.1.npy": 2,
+    "train_val/anomaly/a.2.npy": 2,
+    'train_val/non_anomaly/-it\'s $HOME "quoted" & #1 100% é.npy': 2,
+    "test/non_anomaly/SHOUT.npy": 1,
+}
+
+
+def test_features_mirror_the_videos(project):
+    tree = project.feature("")
+    found = {str(path.relative_to(tree)) for path in tree.rglob("*") if path.is_file() and ".i3d" not in path.parts}
+    assert found == {*FEATURES, "metadata.csv", "feature_config.txt"}
+    for name, snippets in FEATURES.items():
+        features = np.load(project.feature(name), allow_pickle=False)
+        assert (features.shape, features.dtype) == ((snippets, 1, 2048), np.float32)
+        assert np.isfinite(features).all() and features.std() > 0
+
+
+def test_the_tables_tell_all(project):
+    rows = project.metadata()
+    assert {video: row["status"] for video, row in rows.items()} == {
+        **{f"{Path(name).with_suffix('')}.mp4".replace("SHOUT.mp4", "SHOUT.MP4"): "ok" for name in FEATURES},
+        "test/non_anomaly/short.mp4": "skipped",
+        "test/non_anomaly/broken.mp4": "skipped",
+    }
+    row = rows["train_val/anomaly/a.1.mp4"]
+    assert (row["split"], row["category"], row["label"]) == ("train_val", "anomaly", "1")
+    assert (row["snippets"], row["crops"], row["dim"], row["frames_decoded"]) == ("2", "1", "2048", "40")
+    assert (row["weights_sha256"], row["model"], row["precision"], row["decoder"]) == (
+        "random",
+        "i3d_r50",
+        "fp32",
+        "decord",
+    )
+    assert "torch=" in row["versions"]
+    reason = "too short: 16 frames, a snippet needs more than 16"
+    assert rows["test/non_anomaly/short.mp4"]["reason"] == reason
+    run = project.runs()[0]
+    assert (run["total_videos"], run["videos_skipped"], run["processed_videos"], run["failed_videos"]) == (6, 2, 4, 0)
+    assert run["reasons"]["dataset/videos/test/non_anomaly/short.mp4"] == reason
+
+
+def test_nothing_is_left_behind(project):
+    work = project.feature(".i3d")
+    left = {path.relative_to(work).parts[0] for path in work.rglob("*") if path.is_file()}
+    assert left == {"catalog.json", "checksums.json", "lock", "outcomes", "plans"}
+
+
+def test_a_second_run_has_nothing_to_do(project):
+    for arguments in ([], ["-n"], ["-n", "--rerun-triggers", "mtime"]):
+        assert "Nothing to be done" in project.snakemake(*arguments)
+    assert len(project.runs()) == 1
+
+
+def test_a_finished_feature_asked_for_by_name_is_left_alone(project):
+    assert "Nothing to be done" in project.snakemake("-n", "dataset/features/train_val/anomaly/a.1.npy")
+
+
+def test_editing_a_script_or_a_rules_command_re_extracts_nothing(project):
+    for name in ("scripts/extract.py", "scripts/i3d/network/engine.py"):
+        path = project.folder / name
+        path.write_text(path.read_text() + "\n# a comment\n")
+    rule = project.folder / "rules/extract.smk"
+    rule.write_text(rule.read_text().replace("--threads {threads}", "--threads  {threads}"))
+    assert "Nothing to be done" in project.snakemake("-n")
+
+
+def test_a_deleted_feature_is_listed_alone_and_made_again_alike(project):
+    path = project.feature("train_val/anomaly/a.2.npy")
+    before = path.read_bytes()
+    path.unlink()
+    assert project.planned() == ["dataset/features/train_val/anomaly/a.2.npy"]
+    project.snakemake()
+    assert path.read_bytes() == before
+    assert "Nothing to be done" in project.snakemake("-n")
+    assert project.runs()[-1]["processed_videos"] == 1
+
+
+def test_settings_that_fix_the_numbers_make_all_due(project):
+    assert len(project.planned(config=("precision=bf16",))) >= len(FEATURES)
+    assert len(project.planned(config=("precision=bf16", "subsets=[test]"))) == 1
+
+
+def test_frames_through_a_pipe_give_the_same_features(project):
+    path = project.feature("train_val/anomaly/a.1.npy")
+    before = path.read_bytes()
+    path.unlink()
+    project.snakemake("--set-threads", "decode=1", "extract=1", config=("frames=pipe",))
+    expected = np.load(io.BytesIO(before))  # but for rounding: the number of threads is another
+    np.testing.assert_allclose(np.load(path), expected, rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.parametrize(
+    ("config", "words"),
+    [
+        ("videos=nowhere", "nowhere: no such folder; put videos there"),
+        ("videos=config", "config: no video there"),
+        ("weights=nowhere.pth", "weights: cannot read nowhere.pth"),
+        ("subsets=[train_val/none]", "there is no folder dataset/videos/train_val/none"),
+        ("precision=fp8", "write one of fp32, tf32, bf16, fp16"),
+        ("frequncy=8", "did you mean 'frequency'"),
+    ],
+)
+def test_what_the_user_must_mend_is_one_line_before_any_job(project, config, words):
+    output = project.snakemake(config=(config,), ok=False)
+    (told,) = [line for line in output.splitlines() if line.startswith("error: ")]
+    assert words in told
+    assert "Traceback" not in output and "Select jobs to execute" not in output
+
+
+@pytest.mark.skipif(not REAL.exists(), reason="real clips lie beside some checkouts only")
+def test_real_clips(tmp_path):
+    project = Project(tmp_path)
+    for source, target in (("v_GGSY1Qvo990.mp4", "test/non_anomaly"), ("normal_019.MP4", "train_val/anomaly")):
+        (tmp_path / "dataset/videos" / target).mkdir(parents=True)
+        shutil.copy(REAL / source, tmp_path / "dataset/videos" / target)
+    project.snakemake()
+    assert np.load(project.feature("test/non_anomaly/v_GGSY1Qvo990.npy")).shape == (22, 1, 2048)
+    assert np.load(project.feature("train_val/anomaly/normal_019.npy")).shape == (27, 1, 2048)
+    assert project.metadata()["train_val/anomaly/normal_019.MP4"]["frames_decoded"] == "433"
