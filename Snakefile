@@ -4,12 +4,16 @@ snakemake --cores 4                      here
 snakemake --profile profiles/narval      on Narval
 """
 
+from pathlib import Path
+
 from snakemake.utils import min_version
 
 min_version("9.17")
 
 
-configfile: "config/config.yaml"
+if Path("config/config.yaml").exists():
+
+    configfile: "config/config.yaml"
 
 
 include: "rules/common.smk"
@@ -31,3 +35,15 @@ rule all:
     default_target: True
     input:
         due_files,
+
+
+onstart:
+    begin_run()
+
+
+onsuccess:
+    end_run()
+
+
+onerror:
+    end_failed_run()

@@ -1,12 +1,14 @@
 """Write the tables of the run.
 
 Takes: every feature that was due. Gives: metadata.csv, a row per video, and feature_config.txt, an object per run.
-After a failure no rule runs any more, so the same script is then called from `onerror`.
+After a failure no rule runs any more, so the same script is then called from `onerror` in the Snakefile.
+`snakemake --cores 1 orphaned` deletes the features of videos that are gone, and writes the tables anew.
 """
 
 
 localrules:
     aggregate,
+    orphaned,
 
 
 rule aggregate:
@@ -24,16 +26,33 @@ rule aggregate:
         script=f"{SCRIPTS}/aggregate.py",
         videos=config["videos"],
         features=subpath(output.metadata, parent=True),
-        keep_frames=" ".join(keep_frames()),
+        options=" ".join(aggregate_options()),
     shell:
         r"""
         python {params.script:q} \
             --plan {input.plan:q} \
             --videos {params.videos:q} \
-            --features {params.features:q} {params.keep_frames} \
+            --features {params.features:q} {params.options} \
             2>{log:q}
         """
 
 
-onerror:
-    aggregate_after_failure()
+rule orphaned:
+    input:
+        plan=plan_file,
+    log:
+        "<logs>/orphaned.log",
+    conda:
+        "../envs/decode.yaml"
+    params:
+        script=f"{SCRIPTS}/aggregate.py",
+        videos=config["videos"],
+        features=config["features"],
+    shell:
+        r"""
+        python {params.script:q} \
+            --plan {input.plan:q} \
+            --videos={params.videos:q} \
+            --features={params.features:q} --remove-orphaned \
+            2> >(tee {log:q} >&2)
+        """

@@ -3,31 +3,38 @@
 The plan is made when it is first asked for: jobs on other nodes and `--lint` never look at the trees.
 """
 
+import atexit
 import subprocess
 import sys
+import time
 from functools import cache
 from pathlib import Path
 from signal import SIGTERM
 
 from snakemake.logging import logger
 
-from i3d.cluster import launch_check as launch
-
-from i3d.planning import time_limits as resources
-from i3d.planning.bundles import bundle_frames
+from i3d.cluster import launch_check, snakemake_internals
 from i3d.config import complete
-from i3d.errors import UserError, told_in_one_line
-from i3d.records.tree_lock import take_lock
-from i3d.records.outcomes import Work
+from i3d.errors import UserError, errors_in_logs, told_in_one_line
+from i3d.planning import time_limits
+from i3d.planning.bundles import read_bundle
+from i3d.planning.overview import failure_text, status_text
 from i3d.planning.plan import Plan, make_plan
-from i3d.cluster.snakemake_internals import handle_in_thread
-from i3d.planning.overview import status_text
+from i3d.records.tree_lock import take_lock
+from i3d.records.work_folder import WorkFolder
+from i3d.results.names import METADATA, SUMMARY
+from i3d.results.run_summary import tables_are_current
 
 with told_in_one_line():
-    config.update(complete(config))
+    config.update(complete(config, snakemake_internals.module_prefix(workflow)))
+    snakemake_internals.check_options()
 
-SCRIPTS = Path(workflow.current_basedir).parent / "scripts"
-WORK = Work.beside(config["features"])
+SCRIPTS = Path(workflow.current_basedir.get_path_or_uri(secret_free=False)).parent / "scripts"
+FEATURES = Path(config["features"])
+WORK = WorkFolder.beside(FEATURES)
+EXTRACTION_RULES = ("decode", "extract", "feature")
+IS_MODULE = snakemake_internals.is_module(workflow)
+STARTED = time.time()
 
 
 pathvars:
@@ -37,18 +44,42 @@ pathvars:
 
 wildcard_constraints:
     bundle="[0-9a-f]{16}",
-    feature=r"(?!\.i3d/).+",
+    feature=r"(?!\.i3d/).+\.npy",  # with its suffix: Snakemake refuses names that end in many equal characters
 
 
 @cache
 def plan() -> Plan:
     """This run's plan, its files written; the main process says what it is."""
+    if IS_MODULE:
+        snakemake_internals.add_hooks(workflow, begin_run, end_run, end_failed_run)
     with told_in_one_line():
-        made = make_plan(config)
-        made.write()
-    if workflow.is_main_process:
+        made = make_plan(config, again=wanted_again(), only=wanted_alone())
+        if snakemake_internals.executes(workflow) or not made.path.exists():
+            made.write()
+    if workflow.is_main_process and snakemake_internals.executes(workflow):
         logger.info(status_text(made, f"all in {made.path}") + "\n")
     return made
+
+
+def wanted_again() -> set[str] | None:
+    """Features to make anew although they are present, by their path under the features tree; None: all."""
+    forced = snakemake_internals.forced(workflow, EXTRACTION_RULES)
+    return None if forced is None else features_among(forced)
+
+
+def wanted_alone() -> set[str]:
+    """Features that were asked for by name, if nothing else was."""
+    asked = snakemake_internals.targets(workflow)
+    features = features_among(asked)
+    return features if len(features) == len(asked) else set()
+
+
+def features_among(targets) -> set[str]:
+    """The features among targets, by their path under the features tree."""
+    paths = (Path(target) for target in targets)
+    return {
+        str(path.relative_to(FEATURES)) for path in paths if path.is_relative_to(FEATURES) and path.suffix == ".npy"
+    }
 
 
 def frames_flag(path):
@@ -58,31 +89,52 @@ def frames_flag(path):
 
 
 def due_files(wildcards) -> list[str]:
-    """All that is to be made; the catalog, which exists, when nothing is."""
-    return [str(path) for path in plan().targets() or [WORK.catalog]]
+    """All that is to be made; the plan, which exists, when nothing is. All there is, when the graph is to be shown."""
+    if not snakemake_internals.executes(workflow):
+        return [*all_features(), str(FEATURES / METADATA), str(FEATURES / SUMMARY)]
+    return [str(path) for path in plan().targets() or [plan().path]]
 
 
 def due_features(wildcards) -> list[str]:
     """The features to be made."""
-    return [str(path) for path in plan().targets() if path.suffix == ".npy"]
+    if not snakemake_internals.executes(workflow):
+        return all_features()
+    return [str(FEATURES / plan().videos[video].file.feature) for video in plan().due]
 
 
-def outcomes_of_feature(wildcards) -> str:
-    """The outcomes file that the feature waits for, or that vouches for it."""
+def all_features() -> list[str]:
+    """The features that are there and those that are to be made."""
+    videos = sorted([*plan().present, *plan().due])
+    return [str(FEATURES / plan().videos[video].file.feature) for video in videos]
+
+
+def extraction_of_feature(wildcards) -> list[str]:
+    """What tells that the feature's bundle is extracted; nothing for a feature that only has to be moved."""
     with told_in_one_line():
         bundle = plan().bundle_of(wildcards.feature)
-    return str(WORK.outcomes / f"{bundle}.jsonl")
+    return [str(WORK.extracted / bundle)] if bundle else []
 
 
-def frames_of_bundle(wildcards) -> int:
-    """Frames of video in the bundle."""
-    return bundle_frames(WORK.bundles / f"{wildcards.bundle}.json")
+def source_of_feature(wildcards) -> str:
+    """Where the finished feature waits."""
+    return str(plan().source_of(wildcards.feature))
+
+
+def video_of_feature(wildcards) -> str:
+    """The video that gives the feature."""
+    return plan().video_of(wildcards.feature)
+
+
+def journal_of_feature(wildcards) -> str:
+    """The journal that says what became of the feature's video."""
+    return str(WORK.journal(plan().bundle_of(wildcards.feature) or ""))
 
 
 def time_limit(wildcards, attempt) -> str:
     """The time limit of the bundle's job, for a cluster."""
-    return resources.runtime(
-        frames_of_bundle(wildcards),
+    bundle = WORK.bundle(wildcards.bundle)
+    return time_limits.runtime(
+        read_bundle(bundle).frames if bundle.exists() else 0,
         attempt,
         frames_per_second=config["frames_per_second"],
         longest=config["longest_job"],
@@ -94,16 +146,10 @@ def plan_file(wildcards) -> str:
     return str(plan().path)
 
 
-def aggregate_after_failure() -> None:
-    """Write the tables when jobs have failed; nothing if the run ended before it had a plan."""
-    if plan.cache_info().currsize:
-        command = [sys.executable, f"{SCRIPTS}/aggregate.py", "--plan", plan().path, *keep_frames()]
-        subprocess.run([*command, "--videos", config["videos"], "--features", config["features"]], check=False)
-
-
-def keep_frames() -> list[str]:
+def aggregate_options() -> list[str]:
     """What tells the aggregate script to leave the frame streams."""
-    return ["--keep-frames"] if config["frames"] == "keep" else []
+    keep = config["frames"] == "keep" or snakemake_internals.keeps_temporary_files(workflow)
+    return ["--keep-frames"] if keep else []
 
 
 def begin_run() -> None:
@@ -112,13 +158,31 @@ def begin_run() -> None:
     The plan is written again: another run may have ended, and tidied, after it was made.
     """
     global lock
-    handle_in_thread(SIGTERM)
+    snakemake_internals.handle_in_thread(SIGTERM)
     with told_in_one_line():
-        launch.check(workflow, longest=config["longest_job"])
+        if slurm_run := snakemake_internals.slurm_run(workflow):
+            launch_check.check(slurm_run, longest=config["longest_job"])
         lock = take_lock(WORK.lock)
         if plan.cache_info().currsize:
             plan().write()
+            plan().record_moves()
 
 
-onstart:
-    begin_run()
+def end_run() -> None:
+    """After a run that succeeded: write the tables if it was asked for features alone."""
+    if plan.cache_info().currsize and plan().due and not tables_are_current(FEATURES, plan().tree):
+        write_tables()
+
+
+def end_failed_run() -> None:
+    """After a run with failures: no rule runs any more, so write the tables here, and have the last word."""
+    if plan.cache_info().currsize:
+        write_tables()
+    lines = errors_in_logs(Path("logs"), STARTED) + failure_text(FEATURES / METADATA)
+    atexit.register(print, *lines, sep="\n", file=sys.stderr)
+
+
+def write_tables() -> None:
+    """Do the aggregate rule's work."""
+    command = [sys.executable, SCRIPTS / "aggregate.py", "--plan", plan().path, *aggregate_options()]
+    subprocess.run([*command, "--videos", config["videos"], "--features", config["features"]], check=False)

@@ -1,6 +1,6 @@
 """Decode a bundle of videos into one stream of frames.
 
-Takes: the bundle file, and the videos it lists. Gives: the frame stream (scripts/i3d/stream.py), a temporary file
+Takes: the bundle file, and the videos it lists. Gives: the frame stream (scripts/i3d/frame_stream.py), a temporary file
 or a pipe as `frames` in the configuration says, the same bytes either way.
 """
 
@@ -20,6 +20,7 @@ rule decode:
     params:
         script=f"{SCRIPTS}/decode.py",
         staging=WORK.staging,
+        journal=f"{WORK.journals}/{{bundle}}.jsonl",
         decoder=config["decoder"],
         fps=f"--fps {config['fps']}" if config["fps"] else "",
         stall_seconds=config["stall_seconds"],
@@ -30,6 +31,7 @@ rule decode:
             --bundle {input.bundle:q} \
             --output {output.frames:q} \
             --staging {params.staging:q} \
+            --journal {params.journal:q} \
             --decoder {params.decoder} {params.fps} \
             --stall-seconds {params.stall_seconds} \
             --memory-mb {params.memory_mb} \

@@ -1,7 +1,8 @@
 """Extract the features of a bundle's frames with I3D-ResNet50.
 
 Takes: the frame stream, the bundle file, the weights. Gives: each feature, in the staging tree as soon as it is done,
-and the bundle's outcomes, one JSON line per video. A bad video is an outcome, not an error.
+and a line in the bundle's journal for each video; the output only marks that all are done. The journal is no output:
+Snakemake deletes the outputs of a job that fails, and what it had finished would be lost.
 """
 
 
@@ -10,7 +11,7 @@ rule extract:
         frames=rules.decode.output.frames,
         bundle="<work>/bundles/{bundle}.json",
     output:
-        outcomes="<work>/outcomes/{bundle}.jsonl",
+        touch("<work>/extracted/{bundle}"),
     log:
         "<logs>/extract/{bundle}.log",
     conda:
@@ -22,6 +23,7 @@ rule extract:
         script=f"{SCRIPTS}/extract.py",
         weights=config["weights"],
         staging=WORK.staging,
+        journal=f"{WORK.journals}/{{bundle}}.jsonl",
         device=config["device"],
         batch_size=config["batch_size"],
     shell:
@@ -30,9 +32,9 @@ rule extract:
         exec python {params.script:q} \
             --bundle {input.bundle:q} \
             --frames {input.frames:q} \
-            --weights {params.weights:q} \
+            --weights={params.weights:q} \
             --staging {params.staging:q} \
-            --output {output.outcomes:q} \
+            --journal {params.journal:q} \
             --device {params.device} \
             --batch-size {params.batch_size} \
             --threads {threads} \

@@ -1,7 +1,9 @@
 """Put one video's feature in its place.
 
-Takes: the outcomes of the video's bundle, and what extract staged for the video. Gives: the feature file, or an error
-with the recorded reason. Runs in the main process and starts no Python: there can be ten thousand of these.
+Takes: the mark that the video's bundle is extracted, and the finished feature, wherever it waits. Gives: the feature
+file, or an error with the recorded reason. A video that turned out to be too short or unreadable is no error: an empty
+file stands in for its feature until aggregate removes it. Starts no Python for a finished feature: there can be ten
+thousand of these.
 """
 
 
@@ -11,26 +13,25 @@ localrules:
 
 rule feature:
     input:
-        outcomes_of_feature,
+        extraction_of_feature,
     output:
-        "<features>/{feature}.npy",
+        update("<features>/{feature}"),
     log:
-        "<logs>/feature/{feature}.log",
+        "<logs>/feature/{feature}",
     retries: 0  # the reason will be the same
     conda:
         "../envs/decode.yaml"
     params:
-        staged=str(WORK.staging / "{feature}.npy"),
+        script=f"{SCRIPTS}/missing_feature.py",
+        source=source_of_feature,
+        video=video_of_feature,
+        journal=journal_of_feature,
     shell:
         r"""
-        if [ -e {params.staged:q} ]; then
-            mv -f {params.staged:q} {output:q}
-            rm -f {params.staged:q}.json
-        elif [ -e {params.staged:q}.reason ]; then
-            tee {log:q} <{params.staged:q}.reason >&2
-            exit 1
+        if [ -f {params.source:q} ]; then
+            mv -fT {params.source:q} {output:q}
         else
-            echo {output:q}: its bundle left nothing for it, run snakemake again | tee {log:q} >&2
-            exit 1
+            python {params.script:q} --journal {params.journal:q} --video={params.video:q} --feature {output:q} \
+                2> >(tee {log:q} >&2)
         fi
         """

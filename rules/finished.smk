@@ -5,7 +5,6 @@ Their rules take the table by its content, as params. As an input it would start
 
 from i3d.digests import file_sha256
 from i3d.results.metadata import read_metadata, splits
-from i3d.results.tables import METADATA
 
 EXPORTED = dict(
     metadata=str(Path(config["features"]) / METADATA),

@@ -4,22 +4,17 @@ The summary comes last: until it says so a run is not over, so that the next one
 """
 
 import argparse
-import json
 from collections import Counter
 from pathlib import Path
 
-from i3d.errors import UserError, run_main
-from i3d.records.outcomes import FAILED, Work
-from i3d.results.tables import (
-    METADATA,
-    SUMMARY,
-    append_summary,
-    metadata_rows,
-    put_in_place,
-    run_summary,
-    tidy,
-    write_metadata,
-)
+from i3d.errors import run_main
+from i3d.planning.plan import read_plan
+from i3d.records.record import FAILED, ORPHANED
+from i3d.records.work_folder import WorkFolder
+from i3d.results import finish
+from i3d.results.metadata import write_metadata
+from i3d.results.names import METADATA, SUMMARY
+from i3d.results.run_summary import append_summary, run_summary
 
 
 def main() -> None:
@@ -28,21 +23,25 @@ def main() -> None:
     parser.add_argument("--videos", type=Path, required=True, help="tree of videos")
     parser.add_argument("--features", type=Path, required=True, help="tree of features; the tables go to its top")
     parser.add_argument("--keep-frames", action="store_true", help="leave frame streams where they are")
+    parser.add_argument("--remove-orphaned", action="store_true", help="delete features whose video is gone")
     args = parser.parse_args()
-    try:
-        plan = json.loads(args.plan.read_text())
-    except (OSError, ValueError) as error:
-        raise UserError(f"{args.plan}: no plan file ({error}); run snakemake again, it writes a new one") from None
+    plan = read_plan(args.plan)
+    work = WorkFolder.beside(args.features)
 
-    work = Work.beside(args.features)
-    refused = put_in_place(work, plan)
-    rows = metadata_rows(plan, work, args.features, args.videos)
-    for video, reason in refused.items():
-        rows[video] |= {"status": FAILED, "reason": reason}
-    write_metadata(args.features / METADATA, rows)
-    tidy(work, args.plan, plan, keep_frames=args.keep_frames, keep_staging=bool(refused))
-    append_summary(args.features / SUMMARY, run_summary(plan, rows, args.videos))
-    counts = Counter(rows[video]["status"] for video in plan["features"])
+    records = finish.run_records(plan, work)
+    finish.remove_placeholders(plan, work)
+    if args.remove_orphaned:
+        for feature in finish.remove_orphaned(plan, work):
+            print(f"removed {feature}")
+        plan.elsewhere = {video: record for video, record in plan.elsewhere.items() if record.status != ORPHANED}
+    table = sorted((records | plan.elsewhere).items())
+    write_metadata(args.features / METADATA, [record for _, record in table])
+    failed = [video for video, record in records.items() if record.status == FAILED]
+    staged = any((work.staging / plan.features[video]).exists() for video in failed)
+    finish.tidy(work, args.plan, plan, keep_frames=args.keep_frames, keep_staging=staged)
+    due = [*plan.waiting, *plan.pending]
+    append_summary(args.features / SUMMARY, run_summary(records, due, args.videos, plan.settings, plan.tree))
+    counts = Counter(record.status for record in records.values())
     print(f"{args.features / METADATA}: {counts['ok']} ok, {counts['skipped']} skipped, {counts['failed']} failed")
 
 

@@ -7,17 +7,16 @@ The output may be a named pipe. A bad video is no error: the stream says how eac
 """
 
 import argparse
-import json
 import logging
 import signal
 import sys
 from pathlib import Path
-from typing import Any
 
 from i3d.decoding.decoder import Settings, decode_videos
 from i3d.errors import UserError, run_main
 from i3d.frame_stream import StreamWriter
-from i3d.records.outcomes import staged
+from i3d.planning.bundles import read_bundle
+from i3d.records.journal import finished
 
 
 def main() -> None:
@@ -26,7 +25,7 @@ def main() -> None:
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, _stop)
-    videos = _bundle_videos(arguments.bundle, arguments.staging) if arguments.bundle else _hand_videos(arguments.videos)
+    videos = _bundle_videos(arguments) if arguments.bundle else _hand_videos(arguments.videos)
     settings = Settings(
         decoder=arguments.decoder,
         fps=arguments.fps,
@@ -50,7 +49,10 @@ def _parse() -> argparse.Namespace:
     parser.add_argument("videos", nargs="*", type=Path, help="videos to decode by hand, instead of a bundle")
     parser.add_argument("--bundle", type=Path, help="bundle file: the list of videos")
     parser.add_argument("--output", type=Path, required=True, help="frame stream to write, a file or a named pipe")
-    parser.add_argument("--staging", type=Path, help="staging tree: videos whose features lie there are left out")
+    parser.add_argument("--staging", type=Path, help="staging tree and")
+    parser.add_argument(
+        "--journal", type=Path, help="journal of the bundle: videos that are finished there are left out"
+    )
     parser.add_argument("--decoder", choices=["decord", "pyav"], default="decord", help="decoder to try first")
     parser.add_argument("--fps", type=float, help="resample to this constant rate by timestamps")
     parser.add_argument("--threads", type=int, default=1, help="videos to decode at once (default: 1)")
@@ -68,17 +70,15 @@ def _hand_videos(paths: list[Path]) -> list[tuple[int, str, Path]]:
     return [(place, _shown(str(path)), path) for place, path in enumerate(paths)]
 
 
-def _bundle_videos(bundle: Path, staging: Path | None) -> list[tuple[int, str, Path]]:
+def _bundle_videos(arguments: argparse.Namespace) -> list[tuple[int, str, Path]]:
     """The bundle's videos that are still to do, each with its place in the bundle."""
-    try:
-        content = json.loads(bundle.read_text())
-        entries: list[dict[str, Any]] = content["videos"]
-        todo = [(place, _shown(entry["video"]), Path(entry["path"]), entry) for place, entry in enumerate(entries)]
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise UserError(f"{bundle}: not a readable bundle file ({error}); run snakemake again to write it") from None
-    if staging is None:
-        return [(place, name, path) for place, name, path, _ in todo]
-    return [item[:3] for item in todo if not staged(staging, item[3], content["fingerprint"])]
+    bundle = read_bundle(arguments.bundle)
+    done = finished(arguments.journal, arguments.staging, bundle.fingerprint) if arguments.journal else {}
+    return [
+        (place, _shown(entry.video), Path(entry.path))
+        for place, entry in enumerate(bundle.videos)
+        if entry.video not in done
+    ]
 
 
 def _shown(name: str) -> str:

@@ -1,6 +1,6 @@
 """Extract features from a frame stream.
 
-In the workflow it takes a bundle's stream to staged features and the bundle's outcomes. By hand, for one video:
+In the workflow it takes a bundle's stream to staged features and a journal of what became of each video. By hand:
 
     python scripts/decode.py video.mp4 --output video.frames
     python scripts/extract.py --frames video.frames --weights random --feature video.npy
@@ -12,21 +12,23 @@ import os
 from collections.abc import Iterator
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import BinaryIO
 
 import torch
 
-from i3d.config import NUMERIC_SETTINGS, complete, load_schema
+from i3d.config import NUMERIC_SETTINGS, RANDOM, complete, load_schema
 from i3d.errors import UserError, run_main
 from i3d.frame_stream import StreamError, read_stream
 from i3d.network.engine import Engine, choose_device, device_name
 from i3d.network.extraction import Extraction
 from i3d.network.model import build_model, expected_shapes
 from i3d.network.weights import load_state_dict, random_state_dict
-from i3d.planning.bundles import read_bundle
-from i3d.planning.plan import RANDOM, weights_digest
+from i3d.planning.bundles import Bundle, BundleEntry, read_bundle
+from i3d.planning.plan import weights_digest
 from i3d.progress import Progress
-from i3d.records.outcomes import OK, Record, staged, write_outcomes
+from i3d.records.journal import finished
+from i3d.records.record import OK, VideoRecord
+from i3d.snippets import SnippetRule
 
 OPTIONS = (*NUMERIC_SETTINGS, "weights", "device", "batch_size")  # that mean what they mean in the configuration
 PACKAGES = ("torch", "numpy", "pillow", "decord", "av")  # whose versions the tables record
@@ -41,20 +43,10 @@ def main() -> None:
     torch.set_num_threads(args.threads)
     if args.bundle:
         bundle = read_bundle(args.bundle)
-        staging = args.staging
-        done = {
-            entry["video"]: record | {"bundle": bundle["name"]}
-            for entry in bundle["videos"]
-            if (record := staged(staging, entry, bundle["fingerprint"]))
-        }
+        done = set(finished(args.journal, args.staging, bundle.fingerprint))
     else:
-        settings = {key: getattr(args, key) for key in NUMERIC_SETTINGS} | {
-            "weights_sha256": weights_digest(args.weights)
-        }
-        entry = {"video": args.frames.name, "feature": args.feature.name, "digest": ""}
-        bundle = {"name": "", "settings": settings, "fingerprint": "", "videos": [entry]}
-        staging = args.feature.parent
-        done = {}
+        bundle = bundle_by_hand(args)
+        args.staging, done = args.feature.parent, set()
 
     try:
         stream = args.frames.open("rb", buffering=0)
@@ -64,17 +56,21 @@ def main() -> None:
         ) from None
     try:
         with stream:
-            for record in extract(args, bundle, staging, stream, skip=set(done)):
-                done[record["video"]] = record
+            for record in extract(args, bundle, stream, skip=done):
+                done.add(record.video)
                 report(record)
     except StreamError as error:
         again = "the videos before are staged, run snakemake again for the rest" if args.bundle else "decode anew"
         raise UserError(f"{args.frames}: {error}; {again}") from None
-    missing = [entry["video"] for entry in bundle["videos"] if entry["video"] not in done]
-    if missing:
+    if missing := [entry.video for entry in bundle.videos if entry.video not in done]:
         raise UserError(f"{args.frames}: the stream ended without {', '.join(missing)}; it is not this bundle's")
-    if args.output:
-        write_outcomes(args.output, (done[entry["video"]] for entry in bundle["videos"]))
+
+
+def bundle_by_hand(args: argparse.Namespace) -> Bundle:
+    """A bundle of the one video that was asked for."""
+    settings = {key: getattr(args, key) for key in NUMERIC_SETTINGS} | {"weights_sha256": weights_digest(args.weights)}
+    entry = BundleEntry(video=args.frames.name, path="", feature=args.feature.name, digest="", frames=0)
+    return Bundle(name="", settings=settings, fingerprint="", videos=[entry])
 
 
 def parse_args() -> argparse.Namespace:
@@ -90,30 +86,28 @@ def parse_args() -> argparse.Namespace:
     bundle = parser.add_argument_group("a bundle, as in the workflow")
     bundle.add_argument("--bundle", type=Path, help="bundle file; holds the settings")
     bundle.add_argument("--staging", type=Path, help="tree to put finished features in")
-    bundle.add_argument("--output", type=Path, help="outcomes file to write, one JSON line per video")
+    bundle.add_argument("--journal", type=Path, help="the bundle's journal, to add a record of each finished video to")
     single = parser.add_argument_group("one video, by hand")
-    single.add_argument("--feature", type=Path, help=".npy file to write, with its record beside it")
+    single.add_argument("--feature", type=Path, help=".npy file to write")
     for key in NUMERIC_SETTINGS:
         kind = type(defaults[key]) if defaults[key] is not None else float
         single.add_argument(f"--{key.replace('_', '-')}", type=kind, default=defaults[key])
     args = parser.parse_args()
-    if args.bundle and not (args.staging and args.output):
-        parser.error("--bundle needs --staging and --output")
+    if args.bundle and not (args.staging and args.journal):
+        parser.error("--bundle needs --staging and --journal")
     if not args.bundle and not args.feature:
         parser.error("give --bundle, or --feature for one video")
     return args
 
 
-def extract(
-    args: argparse.Namespace, bundle: dict[str, Any], staging: Path, stream: BinaryIO, skip: set[str]
-) -> Iterator[Record]:
+def extract(args: argparse.Namespace, bundle: Bundle, stream: BinaryIO, skip: set[str]) -> Iterator[VideoRecord]:
     """Yield the record of each video in the stream; when all are to be skipped, only read it to its end."""
-    left = [entry for entry in bundle["videos"] if entry["video"] not in skip]
+    left = [entry for entry in bundle.videos if entry.video not in skip]
     if not left:
         for _ in read_stream(stream):
             pass
         return
-    settings = bundle["settings"]
+    settings = bundle.settings
     device = choose_device(args.device)
     expected = expected_shapes(settings["model"])
     weights = random_state_dict(expected) if args.weights == RANDOM else load_state_dict(Path(args.weights), expected)
@@ -126,8 +120,8 @@ def extract(
         batch_size=args.batch_size,
     )
     provenance = {
-        "bundle": bundle["name"],
-        "fingerprint": bundle["fingerprint"],
+        "bundle": bundle.name,
+        "fingerprint": bundle.fingerprint,
         "weights": args.weights,
         "weights_sha256": settings["weights_sha256"],
         **{key: settings[key] for key in NUMERIC_SETTINGS if key != "fps"},
@@ -136,19 +130,21 @@ def extract(
         "versions": " ".join(f"{name}={version(name)}" for name in PACKAGES),
     }
     log.info("model on %s, %s, batches of %d snippets", provenance["device"], settings["precision"], engine.batch_size)
-    planned = {entry["video"]: entry.get("frames", 0) for entry in left}  # no count for a video given by hand
-    with Progress(len(left), sum(planned.values()) or None, log, frequency=settings["frequency"]) as progress:
-        extraction = Extraction(engine, bundle["videos"], staging, settings, provenance, progress.snippets_done)
+    planned = {entry.video: entry.frames for entry in left}  # no count for a video given by hand
+    rule = SnippetRule(settings["clip_length"], settings["frequency"])
+    with Progress(len(left), sum(planned.values()) or None, log, frequency=rule.frequency) as progress:
+        journal = args.journal if args.bundle else None
+        extraction = Extraction(engine, bundle.videos, args.staging, rule, provenance, journal, progress.snippets_done)
         for record in extraction.run(stream):
-            progress.video_done(planned.get(record["video"], 0), record["snippets"])
+            progress.video_done(planned.get(record.video, 0), record.snippets or 0)
             yield record
 
 
-def report(record: Record) -> None:
+def report(record: VideoRecord) -> None:
     """Log one video's outcome."""
-    words = f"{record['snippets']} snippets" if record["status"] == OK else record["reason"]
-    damaged = f", damaged: {record['damaged']}" if record["damaged"] else ""
-    log.info("%s: %s: %s, %.1f s%s", record["video"], record["status"], words, record["seconds"], damaged)
+    words = f"{record.snippets} snippets" if record.status == OK else record.reason
+    damaged = f", damaged: {record.damaged}" if record.damaged else ""
+    log.info("%s: %s: %s, %.1f s%s", record.video, record.status, words, record.seconds or 0, damaged)
 
 
 if __name__ == "__main__":

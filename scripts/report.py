@@ -5,7 +5,7 @@ import csv
 from pathlib import Path
 
 from i3d.errors import run_main
-from i3d.records.outcomes import OK
+from i3d.records.record import OK
 from i3d.report import figures, pages
 from i3d.report import statistics as insight
 from i3d.results.metadata import Row, read_metadata

@@ -15,6 +15,8 @@ from i3d.errors import UserError
 
 SCHEMA = Path(__file__).parents[2] / "config" / "schema.yaml"
 
+RANDOM = "random"  # the value of `weights` that stands for seeded weights
+
 # The settings that fix the numbers in a feature. A change of one makes every feature due again.
 NUMERIC_SETTINGS = ("model", "normalization", "precision", "sample_mode", "frequency", "clip_length", "fps")
 
@@ -25,16 +27,17 @@ def load_schema() -> dict[str, Any]:
     return yaml.safe_load(SCHEMA.read_text())
 
 
-def complete(config: dict[str, Any]) -> dict[str, Any]:
+def complete(config: dict[str, Any], prefix: str = "") -> dict[str, Any]:
     """Return `config` with the defaults of all absent keys, and `~` in paths replaced by the home folder.
 
+    Under a `prefix`, as a Snakemake module may have one, relative paths become absolute ones below it.
     Raises UserError naming the key, what is wrong with it and what to write.
     """
     schema = load_schema()
     for error in sorted(Draft202012Validator(schema).iter_errors(config), key=lambda e: [str(p) for p in e.path]):
         raise UserError(_sentence(error, config))
     _refuse_unprintable(config, "")
-    return _with_defaults(schema, config)
+    return _with_defaults(schema, config, prefix)
 
 
 def _refuse_unprintable(value: Any, where: str) -> None:
@@ -51,15 +54,17 @@ def _refuse_unprintable(value: Any, where: str) -> None:
         raise UserError(f"config: '{where}: {value}' will not do; write a finite number")
 
 
-def _with_defaults(schema: dict[str, Any], config: dict[str, Any]) -> dict[str, Any]:
+def _with_defaults(schema: dict[str, Any], config: dict[str, Any], prefix: str) -> dict[str, Any]:
     full = deepcopy(config)
     for key, value in schema["properties"].items():
         if value.get("type") == "object":
-            full[key] = _with_defaults(value, full.get(key, {}))
+            full[key] = _with_defaults(value, full.get(key, {}), prefix)
             continue
         full.setdefault(key, deepcopy(value["default"]))
         if value.get("format") == "path" and full[key] is not None:
             full[key] = os.path.expanduser(full[key])  # noqa: PTH111 (a Path would also tidy `./x` and `x/`)
+            if prefix and full[key] != RANDOM:
+                full[key] = os.path.abspath(os.path.join(prefix, full[key]))  # noqa: PTH100, PTH118
     return full
 
 

@@ -3,6 +3,9 @@
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
+
+PREFIX = "error: "
 
 
 class UserError(Exception):
@@ -15,10 +18,27 @@ def told_in_one_line() -> Iterator[None]:
     try:
         yield
     except UserError as error:
-        sys.exit(f"error: {error}")
+        sys.exit(f"{PREFIX}{error}")
 
 
 def run_main(main: Callable[[], None]) -> None:
     """Run a command-line program whose user errors are told in one line."""
     with told_in_one_line():
         main()
+
+
+def errors_in_logs(folder: Path, since: float) -> list[str]:
+    """What the programs of a run had to say at their end: the `error:` lines that logs of since then close with.
+
+    `since` is in seconds since the epoch.
+    """
+    found: dict[str, None] = {}
+    for path in sorted(folder.rglob("*.log")):
+        try:
+            if path.stat().st_mtime >= since:
+                last = path.read_text(errors="replace").rstrip().rpartition("\n")[2]
+                if last.startswith(PREFIX):
+                    found[f"{last}  [{path}]"] = None
+        except OSError:
+            continue
+    return list(found)

@@ -11,70 +11,58 @@ import subprocess
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
+from i3d.cluster.snakemake_internals import Request, SlurmRun
 from i3d.errors import UserError
 
 SETTINGS = "default-resources in the profile's config.yaml"
 
 
-@dataclass(frozen=True)
-class Request:
-    """What one SLURM job asks for; `minutes` is its time limit, `memory_mb` and `cpus` are 0 where SLURM decides."""
+def check(run: SlurmRun, longest: int) -> None:
+    """Ask SLURM whether it would take the jobs of this run.
 
-    account: str = ""
-    partition: str = ""
-    gres: str = ""
-    cpus: int = 0
-    memory_mb: int = 0
-    minutes: int = 0
-
-
-def check(workflow: Any, longest: int) -> None:
-    """Ask SLURM whether it would take the jobs of this Snakemake run; nothing happens under other executors.
-
-    `longest` is the time limit in minutes that no job exceeds, at any attempt. Call it from `onstart:`, which neither
-    dry runs nor remote jobs execute. Raises UserError, saying what to change.
+    `longest` is the time limit in minutes that no job exceeds, at any attempt. Raises UserError, saying what to change.
     """
-    plugin = workflow.executor_plugin
-    if plugin is None or plugin.name != "slurm":
-        return
-    wanted = {replace(request, minutes=longest) for request in requests(workflow.dag.needrun_jobs())}
+    wanted = {replace(request, minutes=longest) for request in run.requests}
     if not wanted:
         return
+    check_slurm_answers()
     partitions = parse_partitions(_ask("sinfo", "--noheader", "--format=%P|%l|%G"))
     limits = submit_limits()
     queue = _ask("squeue", "--me", "--noheader", "--array", "--format=%i|%j|%Z").splitlines()
-    check_orphans(queue, workflow.executor_settings.jobname_prefix, Path.cwd())
+    check_orphans(queue, run.job_prefix, Path.cwd())
     for request in wanted:
+        check_threads(request)
         check_account(request.account, limits)
         check_slice(request.gres, partitions)
         check_time(request, partitions)
-        check_jobs(workflow.resource_settings.nodes, len(queue), limits.get(request.account.lower()))
+        check_jobs(run.jobs, len(queue), limits.get(request.account.lower()))
         check_with_controller(request)
 
 
-def requests(jobs: Iterable[Any]) -> set[Request]:
-    """What the SLURM jobs among Snakemake's `jobs` ask for; the members of a pipe are one job, as for the executor."""
-    together: dict[Any, list[Any]] = {}
-    for job in jobs:
-        if not job.is_local:
-            together.setdefault(job.pipe_group or id(job), []).append(job)
-    return {_request(members) for members in together.values()}
+def check_slurm_answers() -> None:
+    """Raise UserError where there is no SLURM: its programs are missing, or know no controller."""
+    try:
+        done = subprocess.run(["sinfo", "--version"], capture_output=True, text=True, timeout=60)
+        if done.returncode == 0:
+            done = subprocess.run(["sinfo", "--noheader"], capture_output=True, text=True, timeout=60)
+    except FileNotFoundError:
+        raise UserError(
+            "there is no SLURM here (no sinfo): start this profile on a login node of the cluster"
+        ) from None
+    except subprocess.TimeoutExpired:
+        return  # a busy controller must not stop a run
+    if "DNS SRV" in done.stderr or "configuration" in done.stderr:
+        raise UserError("SLURM is not set up on this machine: start this profile on a login node of the cluster")
 
 
-def _request(members: list[Any]) -> Request:
-    def values(name: str) -> list[Any]:
-        return [job.resources[name] for job in members if job.resources.get(name)]
-
-    return Request(
-        account=next(iter(values("slurm_account")), ""),
-        partition=next(iter(values("slurm_partition")), ""),
-        gres=next(iter(values("gres")), ""),
-        cpus=sum(values("cpus_per_task")) or sum(job.threads for job in members),
-        memory_mb=sum(values("mem_mb")),
-        minutes=max(values("runtime"), default=0),
-    )
+def check_threads(request: Request) -> None:
+    """Raise UserError if a job's rules use more threads together than the job has CPUs: Snakemake would refuse it."""
+    if request.cpus < request.threads:
+        raise UserError(
+            f"A job asks for {request.cpus} CPUs and its rules use {request.threads} threads: lower set-threads, or "
+            f"raise cpus_per_task under {SETTINGS}."
+        )
 
 
 @dataclass(frozen=True)

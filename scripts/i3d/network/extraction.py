@@ -16,11 +16,16 @@ from typing import Any, BinaryIO
 import numpy as np
 from torch import Tensor
 
+from i3d.digests import file_sha256, video_digest
+from i3d.files import writing
 from i3d.frame_stream import FRAME_SHAPE, End, Frames, StreamError, read_stream
 from i3d.network.engine import Engine, Pending
 from i3d.network.feature_file import FeatureWriter, NotFiniteError
 from i3d.network.model import FEATURE_DIM
-from i3d.records.outcomes import FAILED, OK, SKIPPED, Record, Staged, changed, stage, too_short, unreadable, writing
+from i3d.planning.bundles import BundleEntry
+from i3d.records import journal
+from i3d.records.record import FAILED, OK, SKIPPED, Status, VideoRecord
+from i3d.snippets import SnippetRule
 
 BUFFERS = 3  # batches in memory: one being filled, one waiting, one on the device
 RESTARTED = "restarted"  # the status of a try that a new BEGIN ended
@@ -63,11 +68,12 @@ class Cutter:
 class Video:
     """One try at one video. Its writer opens with the first features and belongs to the main thread."""
 
-    entry: dict[str, Any]
+    entry: BundleEntry
     info: dict[str, Any]
     cutter: Cutter
     writer: FeatureWriter
-    started: float = field(default_factory=time.monotonic)
+    started: datetime = field(default_factory=lambda: datetime.now(UTC))
+    seconds: float = 0.0  # its share of the time that went by, by its snippets
     frames: int = 0  # that have come
     broken: str | None = None  # why its features must not be written
 
@@ -77,7 +83,7 @@ class Ending:
     """A video's stream has ended with `result`; None stands for one that never began."""
 
     video: Video | None
-    entry: dict[str, Any]
+    entry: BundleEntry
     result: dict[str, Any]
 
 
@@ -104,36 +110,39 @@ class Batch:
 class Extraction:
     """Extracts the features of one bundle's stream into the staging tree.
 
-    `entries` and `settings` are the bundle file's; `provenance` holds the columns that all its records share.
-    `snippets_done` is told how many snippets more have their features, now and then.
+    `entries` are the bundle's videos; `provenance` is what all their records share; each record is added to the file
+    `written`, if one is given, as soon as its feature is staged. `snippets_done` is told how many snippets more have
+    their features, now and then.
     """
 
     def __init__(
         self,
         engine: Engine,
-        entries: list[dict[str, Any]],
+        entries: list[BundleEntry],
         staging: Path,
-        settings: dict[str, Any],
-        provenance: Record,
+        rule: SnippetRule,
+        provenance: dict[str, Any],
+        written: Path | None = None,
         snippets_done: Callable[[int], None] = lambda count: None,
     ) -> None:
         self.engine = engine
         self.entries = entries
         self.staging = staging
-        self.clip_length: int = settings["clip_length"]
-        self.frequency: int = settings["frequency"]
+        self.rule = rule
         self.provenance = provenance
+        self.written = written
         self.snippets_done = snippets_done
         self._batches: queue.Queue[Batch | BaseException | None] = queue.Queue()
         self._buffers: queue.Queue[Tensor] = queue.Queue()  # bounds what is in memory
+        self._landed = time.monotonic()  # when the last batch came back
 
-    def run(self, stream: BinaryIO) -> Iterator[Record]:
+    def run(self, stream: BinaryIO) -> Iterator[VideoRecord]:
         """Read the stream to its end; yield each video's record once its feature is staged.
 
         Raises StreamError if the stream is cut off; the videos that had ended by then are staged first.
         """
         for _ in range(BUFFERS):
-            self._buffers.put(self.engine.buffer(self.engine.batch_size, self.clip_length))
+            self._buffers.put(self.engine.buffer(self.engine.batch_size, self.rule.clip_length))
         threading.Thread(target=self._read, args=(stream,), name="stream-reader", daemon=True).start()
         flying: tuple[Batch, Pending | None] | None = None
         while True:
@@ -157,7 +166,7 @@ class Extraction:
                 if isinstance(message, Frames):
                     video = videos.get(message.video)
                     if video is None:
-                        raise StreamError(f"damaged stream: frames of a video that has not begun ({entry['video']})")
+                        raise StreamError(f"damaged stream: frames of a video that has not begun ({entry.video})")
                     video.frames += len(message.frames)
                     for snippet in video.cutter.cut(message.frames):
                         batch.add(video, snippet)
@@ -172,8 +181,10 @@ class Extraction:
                 else:
                     if before is not None:
                         batch.endings.append(Ending(before, entry, {"status": RESTARTED}))
-                    writer = FeatureWriter(self.staging / entry["feature"], self.engine.crops, FEATURE_DIM)
-                    videos[message.video] = Video(entry, message.info, Cutter(self.clip_length, self.frequency), writer)
+                    writer = FeatureWriter(self.staging / entry.feature, self.engine.crops, FEATURE_DIM)
+                    videos[message.video] = Video(
+                        entry, message.info, Cutter(self.rule.clip_length, self.rule.frequency), writer
+                    )
                 if not batch.owners:  # nothing to wait for
                     self._batches.put(batch)
                     batch = Batch(self._buffers.get())
@@ -182,14 +193,14 @@ class Extraction:
         except BaseException as error:
             self._batches.put(error)
 
-    def _check_count(self, video: Video | None, entry: dict[str, Any], result: dict[str, Any]) -> None:
+    def _check_count(self, video: Video | None, entry: BundleEntry, result: dict[str, Any]) -> None:
         came = video.frames if video else 0
         if result["status"] == OK and came != result["frames_decoded"]:
             raise StreamError(
-                f"damaged stream: {came} frames of {entry['video']} came, {result['frames_decoded']} were decoded"
+                f"damaged stream: {came} frames of {entry.video} came, {result['frames_decoded']} were decoded"
             )
 
-    def _entry(self, index: int) -> dict[str, Any]:
+    def _entry(self, index: int) -> BundleEntry:
         if index >= len(self.entries):
             raise StreamError(f"damaged stream: it names video {index} of a bundle of {len(self.entries)}")
         return self.entries[index]
@@ -197,10 +208,12 @@ class Extraction:
     def _launch(self, batch: Batch) -> Pending | None:
         return self.engine.launch(batch.snippets[: len(batch.owners)]) if batch.owners else None
 
-    def _land(self, batch: Batch, pending: Pending | None) -> Iterator[Record]:
+    def _land(self, batch: Batch, pending: Pending | None) -> Iterator[VideoRecord]:
         """Write a computed batch's features; yield the records of the videos that end with it."""
         if pending is not None:
-            for video, features in zip(batch.owners, pending.collect(), strict=True):
+            computed = pending.collect()
+            self._share_time(batch.owners)
+            for video, features in zip(batch.owners, computed, strict=True):
                 if video.broken is None:
                     try:
                         with writing(video.writer.path):
@@ -218,55 +231,78 @@ class Extraction:
             else:
                 yield self._finish(ending)
 
-    def _finish(self, ending: Ending) -> Record:
-        """Stage what became of a video."""
+    def _share_time(self, owners: list[Video]) -> None:
+        """Share the time since the last batch among the videos of this one, so that all shares add up to the whole."""
+        now = time.monotonic()
+        for video in owners:
+            video.seconds += (now - self._landed) / len(owners)
+        self._landed = now
+
+    def _finish(self, ending: Ending) -> VideoRecord:
+        """Stage what became of a video, and put it on record."""
         video, entry, result = ending.video, ending.entry, ending.result
         info = video.info if video else {}
-        frames = result["frames_decoded"]
-        status, reason = judge(result, self.clip_length)
+        status, reason = judge(result, self.rule)
         if status == OK and video is not None and video.broken:
             status, reason = FAILED, video.broken
-        if "path" in entry and (news := changed(entry)):
+        if entry.digest and (news := changed(entry)):
             status, reason = FAILED, news
-        place = Staged(self.staging / entry["feature"])
-        snippets = 0
-        if video is not None and status == OK:
-            snippets = video.writer.snippets
-            with writing(place.feature):
-                video.writer.close()
-        elif video is not None:
-            video.writer.discard()
-        record: Record = {
-            "video": entry["video"],
-            "feature_file": entry["feature"],
-            "status": status,
-            "reason": reason,
-            "snippets": snippets,
-            "crops": self.engine.crops,
-            "dim": FEATURE_DIM,
-            "frames_declared": info.get("frames_declared"),
-            "frames_decoded": frames,
-            "fps": info.get("fps"),
-            "width": info.get("width"),
-            "height": info.get("height"),
-            "decoder": info.get("decoder"),
-            "decoder_reason": info.get("decoder_reason"),
-            "damaged": result.get("damaged"),
-            "seconds": round(time.monotonic() - video.started, 3) if video else 0.0,
-            "digest": entry["digest"],
-            "finished": datetime.now(UTC).isoformat(timespec="milliseconds"),
+        record = VideoRecord(
+            video=entry.video,
+            status=status,
+            reason=reason,
+            crops=self.engine.crops,
+            dim=FEATURE_DIM,
+            frames_declared=info.get("frames_declared"),
+            frames_decoded=result["frames_decoded"],
+            fps=info.get("fps"),
+            width=info.get("width"),
+            height=info.get("height"),
+            decoder=info.get("decoder"),
+            decoder_reason=info.get("decoder_reason"),
+            damaged=result.get("damaged"),
+            digest=entry.digest,
+            started=_iso(video.started) if video else None,
+            finished=_iso(datetime.now(UTC)),
             **self.provenance,
-        }
-        with writing(place.record):
-            stage(place, record)
+        )
+        if video is not None:
+            record.seconds = round(video.seconds, 3)
+            self._stage(video.writer, record)
+        if self.written is not None:
+            journal.append(self.written, [record])
         return record
 
+    def _stage(self, writer: FeatureWriter, record: VideoRecord) -> None:
+        if record.status != OK:
+            writer.discard()
+            return
+        with writing(writer.path):
+            writer.close()
+        record.feature_file = str(writer.path.relative_to(self.staging))
+        record.snippets = writer.snippets
+        record.feature_size = writer.path.stat().st_size
+        record.feature_sha256 = file_sha256(writer.path)
 
-def judge(result: dict[str, Any], clip_length: int) -> tuple[str, str | None]:
+
+def _iso(moment: datetime) -> str:
+    return moment.isoformat(timespec="milliseconds")
+
+
+def judge(result: dict[str, Any], rule: SnippetRule) -> tuple[Status, str | None]:
     """What a video's END message means: its status and, unless it is ok, the reason in words."""
     if result["status"] == "failed":
         return FAILED, result["reason"]
     if result["status"] == "unreadable":
-        return SKIPPED, unreadable(result["reason"])
+        return SKIPPED, f"unreadable: {result['reason']}"
     frames = result["frames_decoded"]
-    return (OK, None) if frames > clip_length else (SKIPPED, too_short(frames, clip_length))
+    return (SKIPPED, rule.why_too_short(frames)) if rule.is_too_short(frames) else (OK, None)
+
+
+def changed(entry: BundleEntry) -> str | None:
+    """Why a video is no longer the one that was planned, None if it is."""
+    try:
+        same = video_digest(Path(entry.path)) == entry.digest
+    except OSError as error:
+        return f"the video can no longer be read ({error.strerror})"
+    return None if same else "the video was changed during the run; the next run takes it as it is then"

@@ -1,15 +1,15 @@
 """Feature files: written snippet by snippet, in memory that does not grow, seen only when whole."""
 
 import io
-import itertools
 import os
 from pathlib import Path
 from typing import BinaryIO
 
 import numpy as np
 
+from i3d.files import part_of
+
 HEADER_BYTES = 128  # the .npy header NumPy itself writes for any array of this kind
-_serial = itertools.count()
 
 
 class NotFiniteError(Exception):
@@ -27,8 +27,7 @@ class FeatureWriter:
         self.path = path
         self.snippets = 0
         self._shape = (crops, dim)
-        # Two tries at one video, in one process or two, must not write the same file.
-        self._part = path.with_name(f"{path.name}.{os.getpid()}-{next(_serial)}.part")
+        self._part = part_of(path)
         self._file: BinaryIO | None = None
 
     def append(self, features: np.ndarray) -> None:

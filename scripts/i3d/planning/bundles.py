@@ -3,88 +3,103 @@
 A bundle's name is a digest of its file's content, so that every process gives one list one name.
 """
 
-import json
-from base64 import urlsafe_b64encode
 from collections.abc import Iterable, Iterator
 from itertools import count
 from pathlib import Path
 from typing import Any
 
+import msgspec
+
 from i3d.digests import json_digest
 from i3d.errors import UserError
-from i3d.records.outcomes import Work, staged, write_atomically
+from i3d.files import write_atomically
+from i3d.records.work_folder import WorkFolder
 
-Bundle = dict[str, Any]
+
+class BundleEntry(msgspec.Struct, kw_only=True):
+    """A video of a bundle."""
+
+    video: str  # path under the videos tree
+    path: str
+    feature: str  # path under the features tree
+    digest: str  # of the video's content
+    frames: int  # as far as planning can tell
 
 
-def pack(entries: Iterable[dict[str, Any]], bundle_frames: int) -> Iterator[list[dict[str, Any]]]:
-    """Group entries, in their order, so that a group's `frames` stay within `bundle_frames`.
+class Bundle(msgspec.Struct, kw_only=True):
+    """A bundle file: all that decode and extract need to know."""
+
+    name: str
+    settings: dict[str, Any]  # what fixes the numbers
+    fingerprint: str  # of the settings
+    attempt: int = 0
+    videos: list[BundleEntry]
+
+    @property
+    def frames(self) -> int:
+        return sum(entry.frames for entry in self.videos)
+
+
+def pack(entries: Iterable[BundleEntry], bundle_frames: int) -> Iterator[list[BundleEntry]]:
+    """Group entries, in their order, so that a group's frames stay within `bundle_frames`.
 
     A longer video is a group of its own.
     """
-    group: list[dict[str, Any]] = []
+    group: list[BundleEntry] = []
     frames = 0
     for entry in entries:
-        if group and frames + entry["frames"] > bundle_frames:
+        if group and frames + entry.frames > bundle_frames:
             yield group
             group, frames = [], 0
         group.append(entry)
-        frames += entry["frames"]
+        frames += entry.frames
     if group:
         yield group
 
 
-def make_bundle(settings: dict[str, Any], fingerprint: str, entries: list[dict[str, Any]], attempt: int = 0) -> Bundle:
-    """The bundle of these entries: each has `video`, `path`, `feature`, `digest` and `frames`."""
-    content = {"settings": settings, "fingerprint": fingerprint, "attempt": attempt, "videos": entries}
-    return {"name": json_digest(content), **content}
+def make_bundle(settings: dict[str, Any], fingerprint: str, entries: list[BundleEntry], attempt: int = 0) -> Bundle:
+    """The bundle of these entries."""
+    content = {
+        "settings": settings,
+        "fingerprint": fingerprint,
+        "attempt": attempt,
+        "videos": [msgspec.structs.asdict(entry) for entry in entries],
+    }
+    return Bundle(
+        name=json_digest(content), settings=settings, fingerprint=fingerprint, attempt=attempt, videos=entries
+    )
 
 
-def new_bundle(settings: dict[str, Any], fingerprint: str, entries: list[dict[str, Any]], work: Work) -> Bundle:
+def new_bundle(settings: dict[str, Any], fingerprint: str, entries: list[BundleEntry], work: WorkFolder) -> Bundle:
     """The bundle of these entries, under a name that no earlier attempt at them has used.
 
-    Snakemake would take the earlier one's outcomes or frames for this one's: it goes by a small input's checksum, so
-    that a newer bundle file with the same content does not make it run the job again. An attempt whose features all
-    wait in the staging tree, as a job leaves them that outlived its run, keeps its name and is not extracted again.
+    Otherwise Snakemake would take what that attempt left for this one's.
     """
     for attempt in count():
         bundle = make_bundle(settings, fingerprint, entries, attempt)
-        name = bundle["name"]
-        outcomes, frames = work.outcomes / f"{name}.jsonl", work.frames / f"{name}.frames"
-        extracted = (
-            outcomes.exists()
-            and not _marked_incomplete(outcomes)
-            and all(staged(work.staging, entry, fingerprint) for entry in entries)
-        )
-        if extracted or not (outcomes.exists() or frames.exists()):
+        if not any(path.exists() for path in _traces(bundle.name, work)):
             return bundle
     raise AssertionError
 
 
-def _marked_incomplete(path: Path) -> bool:
-    """Whether Snakemake was stopped before it took note that this file's job had ended; it would refuse to use it."""
-    return (Path(".snakemake/incomplete") / urlsafe_b64encode(str(path).encode()).decode()).exists()
+def _traces(name: str, work: WorkFolder) -> tuple[Path, ...]:
+    return work.journal(name), work.extracted / name, work.frames / f"{name}.frames"
 
 
 def write_bundle(bundle: Bundle, path: Path) -> None:
     """Write a bundle's file, unless it is there and sound."""
-    text = json.dumps(bundle, indent=1)
+    content = msgspec.json.format(msgspec.json.encode(bundle), indent=1)
     try:
-        sound = path.read_text() == text
-    except (OSError, ValueError):
+        sound = path.read_bytes() == content
+    except OSError:
         sound = False
     if not sound:
-        write_atomically(path, text)
+        write_atomically(path, content)
 
 
 def read_bundle(path: Path) -> Bundle:
     """Read a bundle file. Raises UserError if it is missing or damaged."""
     try:
-        return json.loads(path.read_text())
-    except (OSError, ValueError) as error:
-        raise UserError(f"{path}: no bundle file ({error}); run snakemake again, it writes a new one") from None
-
-
-def bundle_frames(path: Path) -> int:
-    """Frames of video in a bundle file; 0 while there is none."""
-    return sum(entry["frames"] for entry in read_bundle(path)["videos"]) if path.exists() else 0
+        return msgspec.json.decode(path.read_bytes(), type=Bundle)
+    except (OSError, msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
+        raise UserError(f"{path}: not a readable bundle file ({error}); run snakemake again, it writes it") from None

@@ -1,12 +1,17 @@
 """The plan in a few lines, as `snakemake -n` opens with it and `make status` prints it."""
 
-from collections.abc import Iterable, Sequence
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
 
-from i3d.planning.catalog import Known
+from i3d.errors import UserError
 from i3d.planning.gpu_slices import MULTIPROCESSORS, snippets_per_second
 from i3d.planning.plan import ASSUMED_FRAMES, Plan
 from i3d.quantities import count, duration, size
-from i3d.records.outcomes import FAILED, Record, fits_video, read_outcomes, staged
+from i3d.records.record import FAILED, OK, SETTINGS_COLUMNS
+from i3d.results.metadata import read_metadata
+from i3d.results.names import category_of, label_of, split_of
+from i3d.snippets import SnippetRule
 
 NAMED = 5  # skipped or failed videos that the text names
 # As in model.py and stream.py, which would bring torch and numpy to the Snakefile.
@@ -19,16 +24,18 @@ def status_text(plan: Plan, full_list: str, named: int = NAMED) -> str:
 
     At most `named` of the skipped and of the failed videos are named; `full_list` says where all are.
     """
-    entries = [entry for bundle in plan.bundles for entry in bundle["videos"]]
-    ready = sum(staged(plan.work.staging, entry, plan.fingerprint) is not None for entry in entries)
+    entries = [entry for bundle in plan.bundles for entry in bundle.videos]
     lines = [
-        ("videos", _videos(plan, ready)),
+        ("videos", _videos(plan)),
         ("length", _length(plan)),
     ]
     if entries:
-        frames = [entry["frames"] for entry in entries]
+        frames = [entry.frames for entry in entries]
         lines += [
-            ("bundles", f"{len(plan.bundles):,}, the largest of {max(_bundle_frames(plan)):,} frames"),
+            (
+                "bundles",
+                f"{len(plan.bundles):,}, the largest of {max(bundle.frames for bundle in plan.bundles):,} frames",
+            ),
             ("GPU time", _gpu_time(plan, frames)),
             ("to write", _to_write(plan, frames)),
         ]
@@ -38,28 +45,75 @@ def status_text(plan: Plan, full_list: str, named: int = NAMED) -> str:
             ("failed", f"{count(len(failed), 'video')} last time, now tried again" + _names(failed, named, full_list))
         )
     if plan.skipped:
-        lines.append(("skipped", count(len(plan.skipped), "video") + _names(plan.skipped, named, full_list)))
+        skipped = {video: record.reason or "" for video, record in plan.skipped.items()}
+        lines.append(("skipped", count(len(skipped), "video") + _names(skipped, named, full_list)))
+    if plan.orphaned:
+        gone = {record.feature_file: record.reason or "" for record in plan.orphaned.values()}
+        lines.append(("orphaned", count(len(gone), "feature") + _names(gone, named, full_list)))
+    lines += [("warning", text) for text in warnings(plan)]
     return "\n".join(f"{name:<10}{text}" for name, text in lines)
+
+
+def failure_text(table: Path, named: int = NAMED) -> list[str]:
+    """The failed videos of a table in a few lines, for the end of a run; nothing if none failed."""
+    try:
+        rows = read_metadata(table)
+    except UserError:
+        return []
+    failed = {row.video: row.reason for row in rows if row.status == FAILED}
+    if not failed:
+        return []
+    text = f"error: {count(len(failed), 'video')} failed, the others are done; run snakemake again to try them again"
+    return [text + _names(failed, named, f"all in {table}")]
 
 
 def failures(plan: Plan) -> dict[str, str]:
     """Pending videos whose last try failed, with the reason."""
-    records = read_outcomes(plan.work.outcomes)
     return {
-        video: records[video]["reason"]
+        video: record.reason or ""
         for video in plan.pending
-        if video in records and _has_failed(records[video], plan.videos[video], plan.fingerprint)
+        if (record := plan.last.get(video)) is not None
+        and record.status == FAILED
+        and record.fits(plan.videos[video].digest, plan.fingerprint)
     }
 
 
-def _has_failed(record: Record, known: Known, fingerprint: str) -> bool:
-    return record["status"] == FAILED and fits_video(record, known.digest, fingerprint)
+def warnings(plan: Plan) -> list[str]:
+    """What would spoil a data set without stopping a run: leaks between splits or labels, and mixed settings."""
+    return [*_copies(plan), *_mixtures(plan)]
 
 
-def _videos(plan: Plan, ready: int) -> str:
-    text = f"{len(plan.videos):,}: {len(plan.present):,} present, {len(plan.pending):,} to extract"
-    if ready:
-        text += f" ({ready:,} of them ready, waiting for their bundle)"
+def _copies(plan: Plan) -> Iterator[str]:
+    places: dict[str, list[str]] = defaultdict(list)
+    for video, known in plan.videos.items():
+        if known.digest:
+            places[known.digest].append(video)
+    for videos in places.values():
+        if len({(split_of(video), label_of(category_of(video))) for video in videos}) > 1:
+            yield f"the same video lies in several splits or labels: {', '.join(videos)}"
+
+
+def _mixtures(plan: Plan) -> Iterator[str]:
+    ours = plan.settings | {"resample_fps": plan.settings["fps"]}
+    others: dict[str, int] = defaultdict(int)
+    for record in plan.elsewhere.values():
+        if record.status == OK:
+            found = [
+                f"{name} {getattr(record, name)}, not {ours[name]}"
+                for name in SETTINGS_COLUMNS
+                if getattr(record, name) != ours.get(name)
+            ]
+            if found:
+                others["; ".join(found)] += 1
+    for difference, number in others.items():
+        yield f"{count(number, 'feature')} outside these subsets made under other settings ({difference})"
+
+
+def _videos(plan: Plan) -> str:
+    total = len(plan.present) + len(plan.waiting) + len(plan.pending) + len(plan.skipped)
+    text = f"{total:,}: {len(plan.present):,} present, {len(plan.pending):,} to extract"
+    if plan.waiting:
+        text += f", {len(plan.waiting):,} finished and only to be moved into place"
     return f"{text}, {len(plan.skipped):,} skipped"
 
 
@@ -79,10 +133,6 @@ def _hours(plan: Plan, videos: Iterable[str]) -> str:
     return duration(seconds)
 
 
-def _bundle_frames(plan: Plan) -> list[int]:
-    return [sum(entry["frames"] for entry in bundle["videos"]) for bundle in plan.bundles]
-
-
 def _gpu_time(plan: Plan, frames: Sequence[int]) -> str:
     total = sum(_snippets(plan, length) for length in frames)
     times = (f"{name} {duration(total / snippets_per_second(name, plan.settings))}" for name in MULTIPROCESSORS)
@@ -92,7 +142,7 @@ def _gpu_time(plan: Plan, frames: Sequence[int]) -> str:
 def _to_write(plan: Plan, frames: Sequence[int]) -> str:
     crops = 10 if plan.settings["sample_mode"] == "oversample" else 1
     features = sum(_snippets(plan, length) for length in frames) * crops * CROP_BYTES
-    on_its_way = max(_bundle_frames(plan)) * FRAME_BYTES
+    on_its_way = max(bundle.frames for bundle in plan.bundles) * FRAME_BYTES
     unknown = sum(plan.videos[video].probe.frames is None for video in plan.pending)
     guess = f"; {count(unknown, 'video')} of unknown length taken for {ASSUMED_FRAMES} frames" if unknown else ""
     return (
@@ -103,7 +153,7 @@ def _to_write(plan: Plan, frames: Sequence[int]) -> str:
 
 def _snippets(plan: Plan, frames: int) -> int:
     """Snippets of a video that is long enough, and of one whose count was underestimated, one."""
-    return max(1, (frames - plan.settings["clip_length"]) // plan.settings["frequency"] + 1)
+    return max(1, SnippetRule(plan.settings["clip_length"], plan.settings["frequency"]).snippets(frames))
 
 
 def _names(reasons: dict[str, str], named: int, full_list: str) -> str:

@@ -1,38 +1,72 @@
 """The plan: what a run has to do, decided once, in the main process, before any job starts.
 
-A video is `present` when a record vouches for its feature under today's settings, `skipped` when it is known to be too
-short or unreadable, and `pending` otherwise. Pending videos are packed into bundles.
+A video is
+- `present` when a record vouches for its feature under today's settings,
+- `skipped` when it cannot be taken, or is known to be too short or unreadable,
+- `waiting` when its feature is finished and only has to be moved into place: from the staging tree, where a broken run
+  left it, or from where the video lay before it was moved or renamed,
+- `pending` otherwise. Pending videos are packed into bundles.
 """
 
-import json
 import os
+from collections import defaultdict
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from i3d.config import NUMERIC_SETTINGS
+import msgspec
+
+from i3d.config import NUMERIC_SETTINGS, RANDOM
 from i3d.digests import file_sha256, json_digest
 from i3d.errors import UserError
-from i3d.planning.bundles import Bundle, new_bundle, pack, write_bundle
-from i3d.planning.catalog import Known, find_videos, learn
-from i3d.records.outcomes import (
-    SKIPPED,
-    Checksums,
-    Record,
-    Work,
-    feature_is,
-    fits_video,
-    read_outcomes,
-    too_short,
-    unreadable,
-    write_atomically,
-)
-from i3d.results.tables import METADATA, SUMMARY, tables_are_current
+from i3d.files import write_atomically
+from i3d.planning.bundles import Bundle, BundleEntry, new_bundle, pack, write_bundle
+from i3d.planning.catalog import UNREAD, Catalog, Known, processes
+from i3d.planning.probe import Probe
+from i3d.planning.tree import find_videos
+from i3d.records import journal
+from i3d.records.record import OK, ORPHANED, SKIPPED, VideoRecord
+from i3d.records.work_folder import WorkFolder
+from i3d.results.names import METADATA, SUMMARY
+from i3d.results.run_summary import tables_are_current
+from i3d.snippets import SnippetRule
 
-RANDOM = "random"  # the value of `weights` that stands for seeded weights
 ASSUMED_FRAMES = 1000  # of a video whose length the catalog could not tell; sizes its bundle only
+ORPHAN_REASON = "its video is gone; `snakemake --cores 1 orphaned` removes the feature"
+
+
+class PlanFile(msgspec.Struct, kw_only=True):
+    """What the aggregate script needs to know of a run. Videos by their path under the videos tree."""
+
+    made: str  # ISO 8601: no two runs have the same file, so that Snakemake writes the tables for each
+    settings: dict[str, Any]
+    fingerprint: str
+    tree: str  # Plan.tree
+    pending: dict[str, str]  # with the name of the bundle
+    waiting: list[str]
+    features: dict[str, str]  # of all videos but skipped ones, the feature's path under the features tree
+    skipped: dict[str, VideoRecord]
+    elsewhere: dict[str, VideoRecord]  # videos outside this run's subsets, and orphaned features
+
+
+def read_plan(path: Path) -> PlanFile:
+    """Read a plan file. Raises UserError if it is missing or damaged."""
+    try:
+        return msgspec.json.decode(path.read_bytes(), type=PlanFile)
+    except (OSError, msgspec.MsgspecError, UnicodeDecodeError) as error:
+        raise UserError(f"{path}: not a readable plan file ({error}); run snakemake again, it writes it") from None
+
+
+@dataclass(frozen=True)
+class Waiting:
+    """A finished feature that is not in its place: where it lies, and the record of it there."""
+
+    source: Path
+    record: VideoRecord
+    moved: bool  # from another place in the features tree
 
 
 @dataclass(frozen=True)
@@ -41,116 +75,297 @@ class Plan:
 
     settings: dict[str, Any]  # what fixes the numbers, as the bundle files hold it
     fingerprint: str
-    videos: dict[str, Known]
-    present: dict[str, Record]
-    skipped: dict[str, str]  # with the reason
+    videos: dict[str, Known]  # all that can be taken, skipped or not
+    present: dict[str, VideoRecord]
+    skipped: dict[str, VideoRecord]
+    waiting: dict[str, Waiting]
     bundles: list[Bundle]
-    work: Work = field(repr=False)
+    last: dict[str, VideoRecord]  # the newest record of each video that is not present
+    elsewhere: dict[str, VideoRecord]  # outside this run's subsets, and orphaned features
+    work: WorkFolder = field(repr=False)
 
     @cached_property
     def pending(self) -> dict[str, str]:
         """Videos to extract, with the name of their bundle."""
-        return {entry["video"]: bundle["name"] for bundle in self.bundles for entry in bundle["videos"]}
+        return {entry.video: bundle.name for bundle in self.bundles for entry in bundle.videos}
+
+    @cached_property
+    def orphaned(self) -> dict[str, VideoRecord]:
+        """Features whose video is gone."""
+        return {video: record for video, record in self.elsewhere.items() if record.status == ORPHANED}
 
     @cached_property
     def by_feature(self) -> dict[str, str]:
-        """Feature path without its suffix -> video."""
-        return {known.file.feature.removesuffix(".npy"): video for video, known in self.videos.items()}
+        """Path of a feature file under the features tree -> video."""
+        return {known.file.feature: video for video, known in self.videos.items()}
 
-    def bundle_of(self, feature: str) -> str:
-        """The bundle whose outcomes stand for this feature (its path, less `.npy`).
-
-        Raises UserError if no video gives this feature, or its video is skipped.
-        """
+    def video_of(self, feature: str) -> str:
+        """The video that gives this feature file. Raises UserError if none does, or if it is skipped."""
         video = self.by_feature.get(feature)
         if video is None:
             raise UserError(
-                f"{feature}.npy: no video gives this feature; is there one of that name under 'videos' and 'subsets'?"
+                f"{feature}: no video gives this feature; is there one of that name under 'videos' and 'subsets'?"
             )
         if video in self.skipped:
-            raise UserError(f"{feature}.npy: {video} is skipped: {self.skipped[video]}")
-        return self.pending.get(video) or self.present[video]["bundle"]
+            raise UserError(f"{feature}: {video} is skipped: {self.skipped[video].reason}")
+        return video
+
+    def bundle_of(self, feature: str) -> str | None:
+        """The bundle that makes this feature, or made it, if Snakemake can still be told so; None if there is none.
+
+        Raises as `video_of`.
+        """
+        video = self.video_of(feature)
+        if video in self.present:
+            made_by = self.present[video].bundle or ""
+            known = self.work.bundle(made_by).exists() and (self.work.extracted / made_by).exists()
+            return made_by if known else None
+        return self.pending.get(video)
+
+    def source_of(self, feature: str) -> Path:
+        """Where this feature lies, or will lie, before it is moved into place. Raises as `video_of`."""
+        waiting = self.waiting.get(self.video_of(feature))
+        return waiting.source if waiting else self.work.staging / feature
 
     @cached_property
-    def catalog(self) -> str:
-        """A name for what the tree holds, under today's settings; the tables are due when it changes."""
-        return json_digest([self.fingerprint, list(self.videos), self.skipped])
+    def tree(self) -> str:
+        """A name for what the trees hold, under today's settings; the tables are due when it changes."""
+        skipped = {video: record.reason for video, record in self.skipped.items()}
+        return json_digest([self.fingerprint, list(self.videos), skipped, list(self.orphaned)])
 
     @cached_property
     def path(self) -> Path:
         """Where `write` puts the plan for the aggregate script. Another plan gets another name, so that a dry run
         beside a real one does not disturb it."""
-        name = json_digest([self.catalog, [bundle["name"] for bundle in self.bundles]])
+        name = json_digest([self.tree, [bundle.name for bundle in self.bundles], list(self.waiting)])
         return self.work.plans / f"{name}.json"
 
+    @cached_property
+    def due(self) -> list[str]:
+        """Videos whose features a run has to make or to move."""
+        return sorted([*self.waiting, *self.pending])
+
     def targets(self) -> list[Path]:
-        """The files a run has to make: pending features, and the tables if there is news for them."""
-        features = self.work.root.parent
-        due = [features / self.videos[video].file.feature for video in self.pending]
-        if due or not tables_are_current(features, self.catalog):
+        """The files a run has to make: due features, and the tables if there is news for them."""
+        features = self.work.features
+        due = [features / self.videos[video].file.feature for video in self.due]
+        if due or not tables_are_current(features, self.tree):
             due += [features / METADATA, features / SUMMARY]
         return due
 
     def write(self) -> None:
         """Write the bundle files and the plan file that the jobs read."""
         for bundle in self.bundles:
-            write_bundle(bundle, self.work.bundles / f"{bundle['name']}.json")
-        content = {
-            "made": datetime.now(UTC).isoformat(),  # another content, so that Snakemake writes the tables for it
-            "settings": self.settings,
-            "fingerprint": self.fingerprint,
-            "catalog": self.catalog,
-            "pending": self.pending,
-            "skipped": {video: skipped_record(self.videos[video], reason) for video, reason in self.skipped.items()},
-            "features": {video: known.file.feature for video, known in self.videos.items()},
-        }
-        write_atomically(self.path, json.dumps(content, indent=1))
+            write_bundle(bundle, self.work.bundle(bundle.name))
+        content = PlanFile(
+            made=datetime.now(UTC).isoformat(),
+            settings=self.settings,
+            fingerprint=self.fingerprint,
+            tree=self.tree,
+            pending=self.pending,
+            waiting=list(self.waiting),
+            features={video: known.file.feature for video, known in self.videos.items() if video not in self.skipped},
+            skipped=self.skipped,
+            elsewhere=self.elsewhere,
+        )
+        write_atomically(self.path, msgspec.json.encode(content))
+
+    def record_moves(self) -> None:
+        """Put on record where the features of moved videos will lie. Call it before any of them is moved.
+
+        A record is worth nothing without its file, so that it may come first; without one the file would be lost.
+        """
+        records = []
+        for video, waiting in self.waiting.items():
+            if waiting.moved:
+                feature = self.videos[video].file.feature
+                records.append(msgspec.structs.replace(waiting.record, video=video, feature_file=feature))
+        if records:
+            journal.append(self.work.journal(f"moved-{self.path.stem}"), records)
 
 
-def make_plan(config: dict[str, Any]) -> Plan:
+def make_plan(config: dict[str, Any], *, again: Collection[str] | None = (), only: Collection[str] = ()) -> Plan:
     """Look at the trees and decide. `config` is complete.
 
+    `again` are feature files, by their path under the features tree, that are to be made anew although they are
+    present; None: all. `only` are feature files, likewise, that nothing else is to be done for; empty: all are.
     Raises UserError for what the user must mend before anything can start.
     """
-    work = Work.beside(config["features"])
+    work = WorkFolder.beside(config["features"])
     settings = numeric_settings(config)
     fingerprint = json_digest(settings)
-    files = find_videos(Path(config["videos"]), config["extensions"], config["subsets"])
-    check_writable(Path(config["features"]))
-    known = learn(
-        files, work.catalog, clip_length=config["clip_length"], fps=settings["fps"], processes=os.cpu_count() or 1
-    )
-    records = read_outcomes(work.outcomes)
-    checksums = Checksums(work)
-
-    present: dict[str, Record] = {}
-    skipped: dict[str, str] = {}
-    entries = []
+    check_writable(work.features)
+    tree = find_videos(Path(config["videos"]), config["extensions"], config["subsets"], work.features)
+    if only:
+        tree.videos = [video for video in tree.videos if video.feature in only]
+        tree.refused = {}
+    catalog = Catalog(work.catalog)
+    known = catalog.learn(tree.videos, clip_length=config["clip_length"], fps=settings["fps"], processes=processes())
+    names = {*tree.refused, *(item.file.video for item in known)}
+    past = _Past(work, catalog, Path(config["videos"]), names)
+    sorted_in = _Sorter(past, settings, fingerprint, again)
     for item in known:
-        video = item.file.video
-        record = records.get(video)
-        reason = why_skipped(item, record, settings)
-        if reason is not None:
-            skipped[video] = reason
-        elif (
-            record is not None
-            and fits_video(record, item.digest, fingerprint)
-            and feature_is(record, Path(config["features"]) / item.file.feature, checksums.of)
-        ):
-            present[video] = record
-        else:
-            entries.append(
-                {
-                    "video": video,
-                    "path": str(item.file.path),
-                    "feature": item.file.feature,
-                    "digest": item.digest,
-                    "frames": item.probe.frames or ASSUMED_FRAMES,
-                }
+        sorted_in.video(item)
+    elsewhere = past.elsewhere(sorted_in.rule)
+    catalog.save()
+    refused = {video: skipped_record(video, Probe(), reason) for video, reason in tree.refused.items()}
+    groups = pack(sorted_in.pending, config["bundle_frames"])
+    return Plan(
+        settings=settings,
+        fingerprint=fingerprint,
+        videos={item.file.video: item for item in known},
+        present=sorted_in.present,
+        skipped=dict(sorted((refused | sorted_in.skipped).items())),
+        waiting=sorted_in.waiting,
+        bundles=[new_bundle(settings, fingerprint, group, work) for group in groups],
+        last=sorted_in.last,
+        elsewhere=elsewhere,
+        work=work,
+    )
+
+
+class _Past:
+    """What earlier runs left: their records, and the features these vouch for."""
+
+    def __init__(self, work: WorkFolder, catalog: Catalog, videos: Path, in_tree: Collection[str]) -> None:
+        self.work = work
+        self.records = journal.read_all(work.journals)
+        self._catalog = catalog
+        self._videos = videos
+        self._in_tree = in_tree
+        self._taken: set[str] = set()  # features that move with their video
+
+    def is_in_place(self, record: VideoRecord) -> bool:
+        """Whether a record's feature file is where it belongs, and the one that was written."""
+        name = record.feature_file
+        return journal.is_of(record, self.work.features / name, lambda path: self._catalog.sha256_of(path, name))
+
+    def left_behind(self, digest: str, fingerprint: str) -> VideoRecord | None:
+        """The record of a feature of a video with this content that is no longer where it was; each is given once."""
+        for record in self._left_behind.get(digest, ()):
+            if record.feature_file not in self._taken and record.fingerprint == fingerprint:
+                self._taken.add(record.feature_file)
+                return record
+        return None
+
+    def elsewhere(self, rule: SnippetRule) -> dict[str, VideoRecord]:
+        """What is known of videos outside this run's subsets, and of features whose video is gone."""
+        found: dict[str, VideoRecord] = {}
+        for video, records in self.records.items():
+            if video in self._in_tree:
+                continue
+            with_feature = next(
+                (each for each in reversed(records) if each.status == OK and self.is_in_place(each)), None
             )
-    checksums.save()
-    bundles = [new_bundle(settings, fingerprint, group, work) for group in pack(entries, config["bundle_frames"])]
-    return Plan(settings, fingerprint, {item.file.video: item for item in known}, present, skipped, bundles, work)
+            if not self._is_gone(video):
+                newest = with_feature or records[-1]
+                if newest.status != OK or with_feature:
+                    found[video] = newest
+            elif with_feature and with_feature.feature_file not in self._taken:
+                found[video] = msgspec.structs.replace(with_feature, status=ORPHANED, reason=ORPHAN_REASON)
+        for video, entry in self._catalog.videos.items():
+            if video not in self._in_tree and video not in found and not self._is_gone(video):
+                reason = why_too_short_or_unreadable(entry.probe, rule)
+                if reason is not None:
+                    found[video] = skipped_record(video, entry.probe, reason)
+        return dict(sorted(found.items()))
+
+    def _is_gone(self, video: str) -> bool:
+        return video not in self._in_tree and not os.path.lexists(self._videos / video)
+
+    @cached_property
+    def _left_behind(self) -> dict[str, list[VideoRecord]]:
+        found: dict[str, list[VideoRecord]] = defaultdict(list)
+        for video, records in self.records.items():
+            if self._is_gone(video):
+                for record in reversed(records):
+                    if record.status == OK and self.is_in_place(record):
+                        found[record.digest].append(record)
+        return found
+
+
+class _Sorter:
+    """Sorts videos into those that are present, skipped, waiting and pending."""
+
+    def __init__(self, past: _Past, settings: dict[str, Any], fingerprint: str, again: Collection[str] | None) -> None:
+        self.past = past
+        self.fingerprint = fingerprint
+        self.again = again
+        self.rule = SnippetRule(settings["clip_length"], settings["frequency"])
+        self.fps = settings["fps"]
+        self.present: dict[str, VideoRecord] = {}
+        self.skipped: dict[str, VideoRecord] = {}
+        self.waiting: dict[str, Waiting] = {}
+        self.pending: list[BundleEntry] = []
+        self.last: dict[str, VideoRecord] = {}
+
+    def video(self, item: Known) -> None:
+        """Sort one video in."""
+        video, feature = item.file.video, item.file.feature
+        records = self.past.records.get(video, [])
+        vouching = [record for record in reversed(records) if self._vouches(record, item)]
+        wanted_again = self.again is None or feature in self.again
+        if not wanted_again:
+            for record in vouching:
+                if self.past.is_in_place(record):
+                    self.present[video] = record
+                    return
+        if (skipped := self._skipped(item, records)) is not None:
+            self.skipped[video] = skipped
+            return
+        if records:
+            self.last[video] = records[-1]
+        if not wanted_again and (waiting := self._waiting(item, vouching)):
+            self.waiting[video] = waiting
+            return
+        frames = item.probe.frames or ASSUMED_FRAMES
+        self.pending.append(
+            BundleEntry(video=video, path=str(item.file.path), feature=feature, digest=item.digest, frames=frames)
+        )
+
+    def _vouches(self, record: VideoRecord, item: Known) -> bool:
+        return (
+            record.status == OK
+            and item.digest != UNREAD
+            and record.fits(item.digest, self.fingerprint)
+            and record.feature_file == item.file.feature
+        )
+
+    def _skipped(self, item: Known, records: Iterable[VideoRecord]) -> VideoRecord | None:
+        """The record of a video to skip, by the catalog or by what a run found while decoding; None to take it."""
+        reason = why_too_short_or_unreadable(item.probe, self.rule)
+        if (self.past.work.features / item.file.feature).is_dir():
+            reason = f"there is a folder in the place of its feature file, {item.file.feature}; move it away"
+        if reason is not None:
+            return skipped_record(item.file.video, item.probe, reason)
+        alike = [record for record in records if self._decoded_alike(record, item)]
+        return alike[-1] if alike and alike[-1].status == SKIPPED else None
+
+    def _decoded_alike(self, record: VideoRecord, item: Known) -> bool:
+        return record.digest == item.digest and (record.clip_length, record.resample_fps) == (
+            self.rule.clip_length,
+            self.fps,
+        )
+
+    def _waiting(self, item: Known, vouching: Iterable[VideoRecord]) -> Waiting | None:
+        """The finished feature of a video that is not in its place."""
+        staged = self.past.work.staging / item.file.feature
+        for record in vouching:
+            if journal.is_of(record, staged):
+                return Waiting(staged, record, moved=False)
+        moved = self.past.left_behind(item.digest, self.fingerprint) if item.digest != UNREAD else None
+        if moved is not None:
+            return Waiting(self.past.work.features / moved.feature_file, moved, moved=True)
+        return None
+
+
+def why_too_short_or_unreadable(probe: Probe, rule: SnippetRule) -> str | None:
+    """Why a video with this probe is skipped, None if it is not."""
+    if probe.reason is not None:
+        return unreadable(probe.reason)
+    if probe.exact and probe.frames is not None and rule.is_too_short(probe.frames):
+        return rule.why_too_short(probe.frames)
+    return None
 
 
 def numeric_settings(config: dict[str, Any]) -> dict[str, Any]:
@@ -173,33 +388,22 @@ def weights_digest(weights: str) -> str:
         ) from None
 
 
-def why_skipped(item: Known, record: Record | None, settings: dict[str, Any]) -> str | None:
-    """The reason to skip a video, by the catalog or by what an earlier run found while decoding; None to take it."""
-    probe, clip_length = item.probe, settings["clip_length"]
-    if probe.reason is not None:
-        return unreadable(probe.reason)
-    if probe.exact and probe.frames is not None and probe.frames <= clip_length:
-        return too_short(probe.frames, clip_length)
-    decoded_alike = (
-        record is not None
-        and record["digest"] == item.digest
-        and (record["clip_length"], record["resample_fps"]) == (clip_length, settings["fps"])
-    )
-    return record["reason"] if record is not None and decoded_alike and record["status"] == SKIPPED else None
+def unreadable(reason: str) -> str:
+    """Why a video that no decoder can read is skipped."""
+    return f"unreadable: {reason}"
 
 
-def skipped_record(item: Known, reason: str) -> Record:
+def skipped_record(video: str, probe: Probe, reason: str) -> VideoRecord:
     """What the tables say of a video that was skipped without decoding it."""
-    return {
-        "video": item.file.video,
-        "feature_file": "",
-        "status": SKIPPED,
-        "reason": reason,
-        "frames_declared": item.probe.frames,
-        "fps": item.probe.fps,
-        "width": item.probe.width,
-        "height": item.probe.height,
-    }
+    return VideoRecord(
+        video=video,
+        status=SKIPPED,
+        reason=reason,
+        frames_declared=probe.frames,
+        fps=probe.fps,
+        width=probe.width,
+        height=probe.height,
+    )
 
 
 def check_writable(features: Path) -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import IO
 
 from i3d.errors import UserError
-from i3d.records.outcomes import writing
+from i3d.files import writing
 
 
 def take_lock(path: Path) -> IO[str]:
@@ -27,7 +27,7 @@ def take_lock(path: Path) -> IO[str]:
         holder = file.read().strip() or "another run"
         file.close()
         raise UserError(
-            f"features: {path.parents[1]} is in the hands of {holder}; wait for its end, or set 'features' elsewhere"
+            f"features: {path.parents[1]} is locked by {holder}; wait for that run, or set 'features' elsewhere"
         ) from None
     except OSError:
         return file

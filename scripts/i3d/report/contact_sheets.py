@@ -14,7 +14,7 @@ from i3d.decoding.readers import Faults, Picture, UnreadableError, Video
 from i3d.decoding.resize import resize
 from i3d.frame_stream import HEIGHT, WIDTH
 from i3d.network.crops import CROP, FIVE_CROPS
-from i3d.records.outcomes import OK
+from i3d.records.record import OK
 from i3d.report import figures
 from i3d.results.metadata import Row
 

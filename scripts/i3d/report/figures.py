@@ -11,7 +11,7 @@ from matplotlib.layout_engine import ConstrainedLayoutEngine
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 
 from i3d import quantities as words
-from i3d.records.outcomes import OK
+from i3d.records.record import OK
 from i3d.report.statistics import NEAR_COPY, STATUSES, Neighbour, Outlier, Statistics, duration, status_counts
 from i3d.results.metadata import Row
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from i3d.errors import UserError
-from i3d.records.outcomes import FAILED, OK, SKIPPED
+from i3d.records.record import FAILED, OK, SKIPPED
 from i3d.results.metadata import Row
 
 STATUSES = (OK, SKIPPED, FAILED)

@@ -1,19 +1,39 @@
-"""metadata.csv as its readers want it: the exports and the report."""
+"""metadata.csv: a row per video. Written at the end of a run; read by the exports and the report."""
 
+import csv
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from io import StringIO
 from pathlib import Path
 
-from i3d.errors import UserError
-from i3d.records.outcomes import OK
-from i3d.results import tables
+import msgspec
 
+from i3d.errors import UserError
+from i3d.files import write_atomically
+from i3d.records.record import COLUMNS, OK, VideoRecord
+from i3d.results.names import category_of, label_of, split_of
+
+BY_NAME = ("split", "category", "label")  # columns that a video's path tells
+PLACE = COLUMNS.index("dim") + 1  # where these stand
+TABLE_COLUMNS = (*COLUMNS[:PLACE], *BY_NAME, *COLUMNS[PLACE:])
 REQUIRED = ("video", "feature_file", "status", "split", "category", "label", "snippets", "crops", "fps")
+
+
+def write_metadata(path: Path, records: Iterable[VideoRecord]) -> None:
+    """Write the table; a value that is not known is left empty."""
+    text = StringIO()
+    writer = csv.DictWriter(text, TABLE_COLUMNS, extrasaction="ignore", restval="", lineterminator="\n")
+    writer.writeheader()
+    for record in records:
+        category = category_of(record.video)
+        by_name = {"split": split_of(record.video), "category": category, "label": label_of(category)}
+        writer.writerow(msgspec.structs.asdict(record) | by_name)
+    write_atomically(path, text.getvalue())
 
 
 @dataclass(frozen=True)
 class Row:
-    """One video. Numbers that the table leaves empty are None; `frames` is what was decoded."""
+    """One video, as read from the table. Numbers that it leaves empty are None; `frames` is what was decoded."""
 
     video: str
     feature_file: str
@@ -40,14 +60,24 @@ class Row:
 def read_metadata(path: Path) -> list[Row]:
     """Read `path`, one Row per video, in the table's order.
 
-    Raises UserError when the file is missing, holds no video or lacks a column.
+    Raises UserError when the file is missing, holds no video, lacks a column or is damaged.
     """
-    table = tables.read_metadata(path)
+    again = "let the workflow write it again: remove it and run snakemake"
+    try:
+        with path.open(newline="", encoding="utf-8") as file:
+            table = list(csv.DictReader(file))
+    except FileNotFoundError:
+        table = []
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        raise UserError(f"{path}: not a readable table ({error}); {again}") from None
     if not table:
-        raise UserError(f"{path}: no such table, or an empty one; run the workflow first, it writes it")
+        raise UserError(f"{path}: no such table, or an empty one; run snakemake first, it writes it")
     if missing := [column for column in REQUIRED if column not in table[0]]:
-        raise UserError(f"{path}: no column {', '.join(missing)}; let the workflow write the table again")
-    return [_row(cells) for cells in table]
+        raise UserError(f"{path}: no column {', '.join(missing)}; {again}")
+    try:
+        return [_row(cells) for cells in table]
+    except (ValueError, TypeError, OverflowError) as error:
+        raise UserError(f"{path}: a cell that is no number where one belongs ({error}); {again}") from None
 
 
 def splits(rows: Iterable[Row], categories: Sequence[str] = ()) -> list[str]:

@@ -1,0 +1,255 @@
+"""Walking the videos tree: which videos there are, and which files cannot be taken, each with the reason."""
+
+import errno
+import glob
+import os
+import stat
+import unicodedata
+import uuid
+from collections import defaultdict
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from pathlib import Path, PurePosixPath
+
+from i3d.errors import UserError
+from i3d.results.names import RESERVED
+
+LISTED = 20  # folders that a message names
+MAX_NAME_BYTES = 255  # of one part of a path, on every common file system
+SNAKEMAKE_RESERVED = set("{}<>")  # mark wildcards and path variables, and have no escape
+REPEATS = 20  # Snakemake takes a target that ends in more repeats than this for an endless loop
+
+
+@dataclass(frozen=True)
+class Video:
+    """A video file: its path under the videos tree, and its feature's path under the features tree."""
+
+    video: str
+    path: Path
+    feature: str
+    size: int  # bytes
+    mtime_ns: int
+    ctime_ns: int
+
+
+@dataclass
+class Tree:
+    """What a walk found: videos sorted by path, and what cannot be taken, by a printable path, with the reason."""
+
+    videos: list[Video] = field(default_factory=list)
+    refused: dict[str, str] = field(default_factory=dict)
+
+
+def find_videos(
+    root: Path, extensions: Iterable[str], subsets: Iterable[str] = (), features: Path | None = None
+) -> Tree:
+    """All videos under `root`, or under its `subsets`; hidden files and folders are passed over.
+
+    `subsets` are paths under `root`, of folders or single videos, or patterns of such. `features` is the features
+    tree, whose file system may not tell some names apart. Raises UserError when there is no such folder or no video.
+    """
+    if not _is_folder(root):
+        raise UserError(
+            f"videos: there is no folder {root}; put videos there, or set 'videos' to the folder that has them"
+        )
+    suffixes = {"." + extension.lstrip(".").lower() for extension in extensions}
+    walk = _Walk(root, suffixes)
+    for top in _tops(root, subsets):
+        walk.take(top)
+    if not (walk.found or walk.refused):
+        names = ", ".join(str(root / subset) for subset in subsets) or str(root)
+        raise UserError(
+            f"videos: {names} holds no video ({', '.join(sorted(suffixes))}); set 'videos' or 'extensions' accordingly"
+        )
+    tree = Tree(sorted(walk.found.values(), key=lambda video: video.video), walk.refused)
+    _refuse_collisions(tree)
+    if features is not None:
+        _refuse_folded_names(tree, features)
+    tree.refused = dict(sorted(tree.refused.items()))
+    return tree
+
+
+def printable(name: str) -> str:
+    """A name as tables and logs can hold it: bytes that are no UTF-8 and control characters as escapes."""
+    text = name.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
+    return "".join(letter if letter.isprintable() else letter.encode("unicode_escape").decode() for letter in text)
+
+
+def _tops(root: Path, subsets: Iterable[str]) -> list[Path]:
+    tops: list[Path] = []
+    for subset in subsets or ["."]:
+        inside = PurePosixPath(subset)
+        if inside.is_absolute() or ".." in inside.parts or any(part.startswith(".") for part in inside.parts):
+            raise UserError(
+                f"subsets: invalid value {subset!r}; expected a path or pattern under {root}, like train_val/anomaly"
+            )
+        matches = [root / subset] if _exists(root / subset) else sorted(map(Path, _glob(root, subset)))
+        if not matches:
+            raise UserError(
+                f"subsets: {subset!r} matches nothing under {root}; it holds {', '.join(_folders(root)) or 'no folder'}"
+            )
+        tops += matches
+    return tops
+
+
+def _glob(root: Path, pattern: str) -> list[str]:
+    return glob.glob(os.path.join(glob.escape(str(root)), pattern), recursive=True)  # noqa: PTH118, PTH207
+
+
+def _exists(path: Path) -> bool:
+    try:
+        return path.exists() or path.is_symlink()
+    except (OSError, ValueError):  # a name too long, a folder above it that must not be read
+        return False
+
+
+def _is_folder(path: Path) -> bool:
+    try:
+        return path.is_dir()
+    except OSError:
+        return False
+
+
+def _folders(root: Path) -> list[str]:
+    return sorted(str(path.relative_to(root)) for path in root.glob("*/*/") if path.is_dir())[:LISTED]
+
+
+class _Walk:
+    """Collects what lies under the folders it is given; a folder that is reached twice is taken once."""
+
+    def __init__(self, root: Path, suffixes: set[str]) -> None:
+        self.root = root
+        self.suffixes = suffixes
+        self.found: dict[str, Video] = {}
+        self.refused: dict[str, str] = {}
+
+    def take(self, path: Path) -> None:
+        """A folder with all below it, or a single file."""
+        if _is_folder(path):
+            self._folder(path, set())
+        else:
+            self._file(path)
+
+    def _folder(self, folder: Path, above: set[Path]) -> None:
+        try:
+            real = folder.resolve()
+            if real in above:  # a link back up the tree
+                return
+            entries = list(os.scandir(folder))
+        except (OSError, RuntimeError) as error:
+            self._refuse(folder, f"this folder cannot be read ({_why(error)}), so its videos are missing")
+            return
+        for entry in entries:
+            if entry.name.startswith("."):
+                continue
+            try:
+                is_folder = entry.is_dir()
+            except OSError:
+                is_folder = False
+            path = folder / entry.name
+            if is_folder:
+                self._folder(path, above | {real})
+            elif path.suffix.lower() in self.suffixes:
+                self._file(path)
+
+    def _file(self, path: Path) -> None:
+        video = str(PurePosixPath(*path.relative_to(self.root).parts))
+        feature = str(PurePosixPath(video).with_suffix(".npy"))
+        try:
+            status = path.stat()
+        except FileNotFoundError:
+            self._refuse(path, "unreadable: a link to nothing")
+            return
+        except OSError as error:
+            self._refuse(path, f"unreadable: {_why(error)}")
+            return
+        if reason := _why_not_file(path, status) or _why_not_name(video, feature):
+            self._refuse(path, reason)
+        else:
+            self.found[video] = Video(video, path, feature, status.st_size, status.st_mtime_ns, status.st_ctime_ns)
+
+    def _refuse(self, path: Path, reason: str) -> None:
+        self.refused[printable(str(path.relative_to(self.root)))] = reason
+
+
+def _why(error: Exception) -> str:
+    if getattr(error, "errno", None) == errno.ELOOP or isinstance(error, RuntimeError):
+        return "a link to itself"
+    return getattr(error, "strerror", None) or str(error)
+
+
+def _why_not_file(path: Path, status: os.stat_result) -> str | None:
+    if not stat.S_ISREG(status.st_mode):
+        return "unreadable: not a regular file"
+    if not os.access(path, os.R_OK):
+        return "unreadable: Permission denied"
+    return None
+
+
+def _why_not_name(video: str, feature: str) -> str | None:
+    try:
+        longest = max(len(part.encode()) for part in PurePosixPath(feature).parts)
+    except UnicodeEncodeError:
+        return "its name holds bytes that are not UTF-8; rename it"
+    if not video.isprintable():
+        return "its name holds control characters; rename it"
+    if found := sorted(set(video) & SNAKEMAKE_RESERVED):
+        return f"Snakemake cannot take {' or '.join(found)} in a name; rename it"
+    if longest > MAX_NAME_BYTES:
+        return f"the name of its feature file would have {longest} bytes, more than {MAX_NAME_BYTES}; rename it"
+    if feature.endswith(".npy" * (REPEATS + 1)):
+        return f"its name ends in .npy more than {REPEATS} times, which Snakemake cannot take; rename it"
+    if PurePosixPath(feature).parts[0] in RESERVED:
+        return f"features/{PurePosixPath(feature).parts[0]} is a file of the workflow's own; rename the folder"
+    return None
+
+
+def _refuse_collisions(tree: Tree) -> None:
+    """Take out videos that want one feature file, or a file where others want a folder."""
+    wanted: dict[str, list[Video]] = defaultdict(list)
+    for video in tree.videos:
+        wanted[video.feature].append(video)
+    folders = {str(parent) for video in tree.videos for parent in PurePosixPath(video.feature).parents}
+    for feature, videos in wanted.items():
+        if len(videos) > 1:
+            names = " and ".join(PurePosixPath(video.video).name for video in videos)
+            for video in videos:
+                tree.refused[video.video] = f"{names} all give {PurePosixPath(feature).name}; rename all but one"
+        elif feature in folders:
+            name = PurePosixPath(feature).name
+            tree.refused[videos[0].video] = f"a folder of videos is called {name}, as its feature file; rename one"
+    tree.videos = [video for video in tree.videos if video.video not in tree.refused]
+
+
+def _refuse_folded_names(tree: Tree, features: Path) -> None:
+    """Take out videos whose feature file the features' file system would not tell from another video's."""
+    folded: dict[str, list[Video]] = defaultdict(list)
+    for video in tree.videos:
+        folded[unicodedata.normalize("NFC", video.feature).casefold()].append(video)
+    alike = [videos for videos in folded.values() if len(videos) > 1]
+    if not alike:
+        return
+    folds_case, folds_unicode = _folds(features, "a", "A"), _folds(features, "\u00e9", "e\u0301")
+    for videos in alike:
+        owners: dict[str, str] = {}
+        for video in videos:
+            name = unicodedata.normalize("NFC", video.feature) if folds_unicode else video.feature
+            owner = owners.setdefault(name.casefold() if folds_case else name, video.video)
+            if owner != video.video:
+                tree.refused[video.video] = (
+                    f"the file system of the features does not tell its name from that of {owner}; rename one"
+                )
+    tree.videos = [video for video in tree.videos if video.video not in tree.refused]
+
+
+def _folds(folder: Path, one: str, other: str) -> bool:
+    """Whether a folder's file system takes two names for the same file."""
+    probe = f".{uuid.uuid4().hex}-"
+    path = folder / (probe + one)
+    try:
+        path.touch()
+        return (folder / (probe + other)).exists()
+    except OSError:
+        return False
+    finally:
+        path.unlink(missing_ok=True)

@@ -1,0 +1,81 @@
+"""Journals: the records of finished videos, one JSON line each, forced to disk as soon as a video is done.
+
+Each attempt at a bundle has a journal of its own. Nothing in a journal is ever changed, and a line that is no record,
+as a crash of the machine can leave it, costs itself alone.
+"""
+
+import os
+from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
+
+import msgspec
+
+from i3d.digests import file_sha256
+from i3d.files import writing
+from i3d.records.record import OK, VideoRecord
+
+_decoder = msgspec.json.Decoder(VideoRecord)
+_encoder = msgspec.json.Encoder()
+
+
+def append(path: Path, records: Iterable[VideoRecord]) -> None:
+    """Add records to a journal and force them to disk. Raises UserError when it cannot be written."""
+    lines = b"".join(_encoder.encode(record) + b"\n" for record in records)
+    with writing(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with path.open("r+b" if path.exists() else "wb") as file:
+            if file.seek(0, os.SEEK_END) and not _ends_with_newline(file):
+                file.write(b"\n")  # after a line that a crash cut off
+            file.write(lines)
+            file.flush()
+            os.fsync(file.fileno())
+
+
+def _ends_with_newline(file) -> bool:  # noqa: ANN001 (a binary file)
+    file.seek(-1, os.SEEK_END)
+    return file.read(1) == b"\n"
+
+
+def read(path: Path) -> Iterator[VideoRecord]:
+    """The records of one journal in the order of writing; none if there is no such file."""
+    try:
+        lines = path.read_bytes().splitlines()
+    except OSError:
+        return
+    for line in lines:
+        try:
+            yield _decoder.decode(line)
+        except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+            continue
+
+
+def read_all(folder: Path) -> dict[str, list[VideoRecord]]:
+    """All records of each video, by its path under the videos tree, the newest last."""
+    records: dict[str, list[VideoRecord]] = {}
+    for path in sorted(folder.glob("*.jsonl")):
+        for record in read(path):
+            records.setdefault(record.video, []).append(record)
+    for of_video in records.values():
+        if len(of_video) > 1:
+            of_video.sort(key=lambda record: record.finished or "")
+    return records
+
+
+def finished(journal: Path, staging: Path, fingerprint: str) -> dict[str, VideoRecord]:
+    """The videos of a bundle that an earlier attempt at it finished: their features are staged, whole.
+
+    Only success counts: what failed is tried again.
+    """
+    return {
+        record.video: record
+        for record in read(journal)
+        if record.fingerprint == fingerprint and record.status == OK and is_of(record, staging / record.feature_file)
+    }
+
+
+def is_of(record: VideoRecord, feature: Path, sha256: Callable[[Path], str] = file_sha256) -> bool:
+    """Whether a feature file is the one that the record vouches for, by size and content."""
+    try:
+        return feature.stat().st_size == record.feature_size and sha256(feature) == record.feature_sha256
+    except OSError:
+        return False

@@ -1,0 +1,75 @@
+"""The workflow's own folder inside the features tree, on the same file system, so that moving is renaming."""
+
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+NAME = ".i3d"
+
+
+@dataclass(frozen=True)
+class WorkFolder:
+    """Where everything lies that is neither a feature nor a table.
+
+    catalog.json    what is known of each video and feature file: a cache
+    journals/       one per attempt at a bundle, a line per finished video: the lasting account of what was done
+    plans/          the last plan
+    lock            held by the run that is at work
+    bundles/, frames/, staging/, extracted/, progress/    what a run needs on the way
+    """
+
+    root: Path
+
+    @classmethod
+    def beside(cls, features: str | Path) -> "WorkFolder":
+        """The work folder of a features tree."""
+        return cls(Path(features) / NAME)
+
+    @cached_property
+    def features(self) -> Path:
+        """The features tree."""
+        return self.root.parent
+
+    @cached_property
+    def catalog(self) -> Path:
+        return self.root / "catalog.json"
+
+    @cached_property
+    def lock(self) -> Path:
+        return self.root / "lock"
+
+    @cached_property
+    def plans(self) -> Path:
+        return self.root / "plans"
+
+    @cached_property
+    def bundles(self) -> Path:
+        return self.root / "bundles"
+
+    @cached_property
+    def frames(self) -> Path:
+        return self.root / "frames"
+
+    @cached_property
+    def staging(self) -> Path:
+        """Finished features wait here until they are moved into place."""
+        return self.root / "staging"
+
+    @cached_property
+    def extracted(self) -> Path:
+        """Empty files that tell Snakemake which bundles have been extracted."""
+        return self.root / "extracted"
+
+    @cached_property
+    def progress(self) -> Path:
+        return self.root / "progress"
+
+    @cached_property
+    def journals(self) -> Path:
+        return self.root / "journals"
+
+    def bundle(self, name: str) -> Path:
+        return self.bundles / f"{name}.json"
+
+    def journal(self, name: str) -> Path:
+        return self.journals / f"{name}.jsonl"

@@ -1,0 +1,72 @@
+"""feature_config.txt: the summary of each run, as the original scripts wrote it, and more."""
+
+import json
+from collections.abc import Iterable, Mapping
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from i3d.files import write_atomically
+from i3d.records.record import FAILED, OK, SKIPPED, VideoRecord
+from i3d.results.names import METADATA, SUMMARY
+
+
+def run_summary(
+    records: Mapping[str, VideoRecord], due: Iterable[str], videos: Path, settings: dict[str, Any], tree: str
+) -> dict[str, Any]:
+    """The object that one run appends to the summary; the first five keys are as the original scripts wrote them.
+
+    `records` are of the run's videos, `due` are those that it had to do, `tree` is the plan's name for what it saw.
+    """
+    skipped = {video: record.reason for video, record in records.items() if record.status == SKIPPED}
+    failed = {video: record.reason for video, record in records.items() if record.status == FAILED}
+    processed = [video for video in due if records[video].status == OK]
+    return {
+        "run_date": datetime.now().strftime("%Y-%m-%d %H:%M:%S"),
+        "total_videos": len(records),
+        "videos_skipped": len(skipped),
+        "skipped_video_list": [str(videos / video) for video in skipped],
+        "processed_videos": len(processed),
+        "failed_videos": len(failed),
+        "failed_video_list": [str(videos / video) for video in failed],
+        "reasons": {str(videos / video): reason for video, reason in (skipped | failed).items()},
+        "present_videos": sum(record.status == OK for record in records.values()),
+        "settings": settings,
+        "versions": next((records[video].versions for video in processed), "") or "",
+        "catalog": tree,
+    }
+
+
+def read_summary(path: Path) -> list[dict[str, Any]]:
+    """The summaries of earlier runs, none if there is no file.
+
+    Raises ValueError if it cannot be read, or is not the JSON list of objects that it should be.
+    """
+    try:
+        runs = json.loads(path.read_bytes())
+    except FileNotFoundError:
+        return []
+    except (OSError, RecursionError) as error:
+        raise ValueError(f"{path}: {error}") from None
+    if not isinstance(runs, list) or not all(isinstance(run, dict) for run in runs):
+        raise ValueError(f"{path} is not a JSON list of objects")
+    return runs
+
+
+def append_summary(path: Path, run: dict[str, Any]) -> None:
+    """Add a run to the summary. A file that is no summary is kept beside the new one, never overwritten."""
+    try:
+        runs = read_summary(path)
+    except ValueError:
+        path.replace(path.with_name(path.name + ".damaged"))
+        runs = []
+    write_atomically(path, json.dumps([*runs, run], indent=4) + "\n")
+
+
+def tables_are_current(features: Path, tree: str) -> bool:
+    """Whether the tables exist and their last run saw the same trees under the same settings."""
+    try:
+        runs = read_summary(features / SUMMARY)
+    except ValueError:
+        return False
+    return (features / METADATA).is_file() and bool(runs) and runs[-1].get("catalog") == tree
