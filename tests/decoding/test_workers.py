@@ -13,9 +13,11 @@ import numpy as np
 import pytest
 
 from i3d.decoding import decoder as decoding
-from i3d.decoding import readers
+from i3d.decoding.damage import Faults
 from i3d.decoding.decoder import BLOCK_FRAMES, BLOCKS_BYTES, Settings, decode_videos, shared_blocks
+from i3d.decoding.pictures import Picture
 from i3d.decoding.resize import resize
+from i3d.decoding.video_file import Video
 from i3d.decoding.workers import SHARED_HEADER_BYTES, Crew, Worker
 from i3d.frame_stream import FRAME_SHAPE, Begin, End, StreamWriter, read_stream
 from tests.support.paths import SCRIPTS, SUPPORT
@@ -49,9 +51,9 @@ def decode(paths, settings, module="i3d.decoding.decoder", file=None):
 @pytest.fixture(scope="module")
 def expected(clips):
     """The plain clip's frames, resized, without any worker."""
-    picture = readers.Picture()
-    video = readers.Video(clips["plain.mp4"])
-    return np.stack([resize(picture(frame)) for frame in video.decode(readers.Faults())])
+    picture = Picture()
+    video = Video(clips["plain.mp4"])
+    return np.stack([resize(picture(frame)) for frame in video.decode(Faults())])
 
 
 @pytest.mark.parametrize("threads", [1, 3])

@@ -21,13 +21,13 @@ def test_near_the_clip_length_every_count_is_exact(clips, name):
 
 @pytest.mark.parametrize("suffix", [".mp4", ".mkv", ".ts", ".avi"])
 def test_far_above_it_nothing_is_decoded(tmp_path, suffix, monkeypatch):
-    monkeypatch.setattr("i3d.decoding.readers.Video.decode", lambda *_: pytest.fail("decodes"))
+    monkeypatch.setattr("i3d.decoding.video_file.Video.decode", lambda *_: pytest.fail("decodes"))
     path = h264_clip(tmp_path / f"x{suffix}", frames=100, rate="25")
     assert probe(path, clip_length=16) == Probe(100, False, 25.0, 160, 96)
 
 
 def test_large_files_are_not_read(clips, tmp_path, monkeypatch):
-    monkeypatch.setattr("i3d.decoding.readers.Video.packets", lambda *_: pytest.fail("reads"))
+    monkeypatch.setattr("i3d.decoding.video_file.Video.packets", lambda *_: pytest.fail("reads"))
     monkeypatch.setattr("i3d.planning.probe.SMALL_BYTES", 1000)
     path = h264_clip(tmp_path / "x.mkv", frames=100)
     assert probe(path, clip_length=16).frames == 100

@@ -10,7 +10,7 @@ import time
 from pathlib import Path
 
 from i3d.decoding import decoder as decoding
-from i3d.decoding import readers
+from i3d.decoding import decord_reader, video_file
 
 
 def hang() -> None:
@@ -55,6 +55,6 @@ def misbehaving(read, decoder, path_of):
 
 
 if __name__ == "__main__":
-    readers.decord_frames = misbehaving(readers.decord_frames, "decord", lambda path: path)
-    readers.Video.decode = misbehaving(readers.Video.decode, "pyav", lambda video: video.path)
+    decord_reader.decord_frames = misbehaving(decord_reader.decord_frames, "decord", lambda path: path)
+    video_file.Video.decode = misbehaving(video_file.Video.decode, "pyav", lambda video: video.path)
     decoding.main()

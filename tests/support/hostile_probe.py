@@ -2,9 +2,9 @@
 
 from hostile import misbehaving
 
-from i3d.decoding import readers
+from i3d.decoding import video_file
 from i3d.planning import probe
 
 if __name__ == "__main__":
-    readers.Video.decode = misbehaving(readers.Video.decode, "pyav", lambda video: video.path)
+    video_file.Video.decode = misbehaving(video_file.Video.decode, "pyav", lambda video: video.path)
     probe.main()

@@ -22,8 +22,12 @@ from typing import Any, TypeVar
 
 import numpy as np
 
-from i3d.decoding import readers
+from i3d.decoding import decord_reader
+from i3d.decoding.damage import Faults, damage, shortfall
+from i3d.decoding.pictures import Picture
+from i3d.decoding.resampling import resample
 from i3d.decoding.resize import resize
+from i3d.decoding.video_file import NOTHING_DECODED, UnreadableError, Video
 from i3d.decoding.workers import SHARED_HEADER_BYTES, Channel, Crew, Worker
 from i3d.frame_stream import FRAME_BYTES, FRAME_SHAPE, StreamWriter
 
@@ -231,7 +235,7 @@ class VideoDecoder:
         status, reason, damaged = "ok", None, None
         try:
             damaged = self._decode()
-        except readers.UnreadableError as error:
+        except UnreadableError as error:
             status, reason = "unreadable", str(error)
         except MemoryError:
             status, reason = "failed", f"needs more than {self._channel.memory_mb} MB of memory"
@@ -247,38 +251,38 @@ class VideoDecoder:
         }
 
     def _decode(self) -> str | None:
-        hidden = readers.Video(self._path).hidden_frames(self._channel.progress)
+        hidden = Video(self._path).hidden_frames(self._channel.progress)
         if self._reason is None and self._fps:
             self._reason = "resampling needs each frame's timestamp"
         if self._reason is None:
-            self._reason = readers.distrust(readers.Video(self._path), hidden, self._channel.memory_mb)
-        video = readers.Video(self._path)
+            self._reason = decord_reader.distrust(Video(self._path), hidden, self._channel.memory_mb)
+        video = Video(self._path)
         declared = video.declared - hidden if video.declared else None
         if self._reason is None:
             try:
                 return self._decode_with_decord(video, declared)
-            except readers.DecordError as error:
+            except decord_reader.DecordError as error:
                 self._reason = f"decord: {error}"
         return self._decode_with_pyav(video, declared)
 
-    def _decode_with_decord(self, video: readers.Video, declared: int | None) -> str | None:
+    def _decode_with_decord(self, video: Video, declared: int | None) -> str | None:
         self._channel.send({"decoder": "decord"})
-        with readers.decoder_complaints() as complaints:
-            self._send("decord", readers.decord_frames(self._path), video.rate, declared)
-        return readers.damage(
+        with decord_reader.decoder_complaints() as complaints:
+            self._send("decord", decord_reader.decord_frames(self._path), video.rate, declared)
+        return damage(
             f"the decoder reported {len(complaints)} errors" if complaints else None,
-            readers.shortfall(self._frames, declared),
+            shortfall(self._frames, declared),
         )
 
-    def _decode_with_pyav(self, video: readers.Video, declared: int | None) -> str | None:
+    def _decode_with_pyav(self, video: Video, declared: int | None) -> str | None:
         self._channel.send({"decoder": "pyav"})
-        faults = readers.Faults()
+        faults = Faults()
         frames = self._ticking(video.decode(faults))
         if self._fps:
-            frames = readers.resample(video.timed(frames), self._fps)
-        self._send("pyav", map(readers.Picture(), frames), video.rate, declared)
+            frames = resample(video.timed(frames), self._fps)
+        self._send("pyav", map(Picture(), frames), video.rate, declared)
         if not self._frames:
-            raise readers.UnreadableError(readers.NOTHING_DECODED)
+            raise UnreadableError(NOTHING_DECODED)
         return faults.words(declared)
 
     def _ticking(self, frames: Iterable[T]) -> Iterator[T]:

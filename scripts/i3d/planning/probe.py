@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 from i3d.decoding.workers import Channel, Crew, Worker
 
 if TYPE_CHECKING:
-    from i3d.decoding.readers import Video
+    from i3d.decoding.video_file import Video
 
 WORKER_MODULE = "i3d.planning.probe"
 NEAR = 4  # up to this many clip lengths a count is made exact
@@ -49,26 +49,26 @@ def probe(path: Path, *, clip_length: int, fps: float | None = None) -> Probe:
     With `fps`, counts the frames after resampling to it. A file that cannot be opened just now (permission, I/O) gives
     an empty Probe: decoding will tell. Not safe against crashes and endless loops in the decoder: `probe_many` is.
     """
-    from i3d.decoding import readers  # where planning imports this module, av is not wanted
+    from i3d.decoding import video_file  # where planning imports this module, av is not wanted
 
     limit = NEAR * clip_length
     rate = Fraction(str(fps)) if fps else None
     try:
-        video = readers.Video(path)
+        video = video_file.Video(path)
         fps_seen = float(video.rate) if video.rate else None
         seen = Probe(fps=fps_seen, width=video.stream.width, height=video.stream.height)
         estimate = _estimate(video, rate)
-        cut = video.format == readers.MP4_FORMAT and readers.mp4_boxes(path)[1]
+        cut = video.format == video_file.MP4_FORMAT and video_file.mp4_boxes(path)[1]
         if estimate is not None and estimate > limit and not cut:
             return replace(seen, frames=estimate)
-        decoded = _count(readers.Video(path), rate, limit + 1)
-    except readers.UnreadableError as error:
+        decoded = _count(video_file.Video(path), rate, limit + 1)
+    except video_file.UnreadableError as error:
         return Probe(0, exact=True, reason=str(error))
     except (OSError, MemoryError):
         return Probe()
     if decoded > limit:
         return replace(seen, frames=max(decoded, estimate or 0))
-    return replace(seen, frames=decoded, exact=True, reason=None if decoded else readers.NOTHING_DECODED)
+    return replace(seen, frames=decoded, exact=True, reason=None if decoded else video_file.NOTHING_DECODED)
 
 
 def probe_many(
@@ -121,10 +121,11 @@ def _estimate(video: "Video", fps: Fraction | None) -> int | None:
 
 def _count(video: "Video", fps: Fraction | None, limit: int) -> int:
     """How many frames decoding gives, counted up to a limit."""
-    from i3d.decoding import readers
+    from i3d.decoding.damage import Faults
+    from i3d.decoding.resampling import resample
 
-    frames = video.decode(readers.Faults())
-    counted = readers.resample(video.timed(frames), fps) if fps else frames
+    frames = video.decode(Faults())
+    counted = resample(video.timed(frames), fps) if fps else frames
     return sum(1 for _ in islice(counted, limit))
 
 

@@ -10,8 +10,10 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 from matplotlib.patheffects import withStroke
 
-from i3d.decoding.readers import Faults, Picture, UnreadableError, Video
+from i3d.decoding.damage import Faults
+from i3d.decoding.pictures import Picture
 from i3d.decoding.resize import resize
+from i3d.decoding.video_file import UnreadableError, Video
 from i3d.frame_stream import HEIGHT, WIDTH
 from i3d.network.crops import CROP, FIVE_CROPS
 from i3d.records.record import OK

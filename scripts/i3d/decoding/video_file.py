@@ -1,0 +1,206 @@
+"""A video file: opened, its stream chosen, its packets and its decoded frames.
+
+PyAV's loop here does what the ffmpeg program does: takes the stream that ffmpeg would take, goes on after a bad packet
+and flushes the decoder after the file breaks off.
+"""
+
+import contextlib
+import os
+import stat
+import struct
+from collections.abc import Callable, Iterable, Iterator
+from fractions import Fraction
+from math import floor
+from pathlib import Path
+
+import av
+from av.container import InputContainer
+from av.stream import Disposition
+from av.video.stream import VideoStream
+
+from i3d.decoding.damage import Faults
+
+# Texts, playlists and picture lists that FFmpeg plays as videos; some of them would open other files.
+NOT_VIDEO_FORMATS = {
+    "tty",
+    "hls",
+    "dash",
+    "concat",
+    "sdp",
+    "rtsp",
+    "image2",
+    "imf",
+    "lavfi",
+    "bin",
+    "adf",
+    "idf",
+    "xbin",
+}
+MP4_FORMAT = "mov,mp4,m4a,3gp,3g2,mj2"  # the only container with edit lists
+NOTHING_DECODED = "no frame could be decoded"
+
+
+class UnreadableError(Exception):
+    """Nothing can be decoded, now or later; the message says why in plain words."""
+
+
+class Video:
+    """An open video: its container and the stream that ffmpeg would decode.
+
+    Raises UnreadableError for what is no video, OSError for what cannot be read just now.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.size = _regular_file_size(path)
+        try:
+            self.container: InputContainer = av.open(
+                os.fspath(path), metadata_errors="replace", container_options={"protocol_whitelist": "file"}
+            )
+        except (av.FFmpegError, ValueError) as error:  # ValueError: PyAV on nonsensical parameters
+            raise UnreadableError(_why_not_open(path, error)) from None
+        self.format = self.container.format.name
+        if self.format in NOT_VIDEO_FORMATS:
+            raise UnreadableError(f"not a video but {self.format}")
+        self.stream = _ffmpeg_choice(self.container)
+        self.stream.codec_context.thread_count = 1  # several videos at once instead; and the same frames every time
+
+    @property
+    def declared(self) -> int | None:
+        """How many frames the header declares, None if it does not say."""
+        return self.stream.frames or None
+
+    @property
+    def rate(self) -> Fraction | None:
+        """Frames per second, on average."""
+        return self.stream.average_rate or self.stream.guessed_rate or None
+
+    @property
+    def seconds(self) -> Fraction | None:
+        """How long the video is by its header, after its edit list."""
+        if self.stream.duration is not None and self.stream.time_base:
+            return self.stream.duration * self.stream.time_base
+        return Fraction(self.container.duration, av.time_base) if self.container.duration else None
+
+    def packets(self) -> Iterator[av.Packet]:
+        """The stream's packets, without the empty one at the end; ends where the file breaks off. Once per Video."""
+        with contextlib.suppress(av.FFmpegError, IndexError):
+            yield from (packet for packet in self.container.demux(self.stream) if packet.size)
+
+    def hidden_frames(self, progress: Callable[[], None]) -> int:
+        """How many frames the edit list hides. Reads all packets and calls `progress` for each. Once per Video."""
+        hidden = 0
+        for packet in self.packets() if self.format == MP4_FORMAT else ():
+            hidden += packet.is_discard
+            progress()
+        return hidden
+
+    def decode(self, faults: Faults) -> Iterator[av.VideoFrame]:
+        """Decode whatever can be decoded and note in `faults` what cannot. Once per Video."""
+        context, packets = self.stream.codec_context, self.container.demux(self.stream)
+        packet: av.Packet | None = None
+        ended = False
+        while not ended:
+            try:
+                packet = next(packets, None)
+            except av.FFmpegError:
+                packet, faults.cut = None, True
+            except IndexError:  # PyAV at the end of a file in which a stream appeared on the way
+                packet = None
+            ended = packet is None
+            if packet is not None and not packet.size:
+                continue  # an empty one would flush the decoder; PyAV ends with one
+            try:
+                frames = context.decode(packet)
+            except MemoryError:
+                raise
+            except av.FFmpegError:
+                frames = []
+                faults.bad_packets += 1
+            for frame in frames:
+                faults.frames += 1
+                faults.bad_frames += frame.is_corrupt
+                yield frame
+
+    def timed(self, frames: Iterable[av.VideoFrame]) -> Iterator[tuple[Fraction, Fraction, av.VideoFrame]]:
+        """Add to each frame its start and end in seconds from the start of the file."""
+        base = self.stream.time_base or Fraction(1, av.time_base)
+        # ffmpeg rounds the file's start to the stream's time base before it subtracts it
+        origin = base * nearest(Fraction(self.container.start_time or 0, av.time_base) / base)
+        end = Fraction(0)
+        for frame in frames:
+            stamp = frame.pts if frame.pts is not None else frame.dts
+            start = end if stamp is None else stamp * base - origin
+            rate = self.stream.codec_context.framerate or self.rate  # ffmpeg asks the coded stream first
+            end = start + (frame.duration * base if frame.duration or not rate else 1 / rate)
+            yield start, end, frame
+
+
+def mp4_boxes(path: Path) -> tuple[list[bytes], bool]:
+    """The top-level boxes of an MP4 or QuickTime file, and whether the file ends before they do.
+
+    ISO/IEC 14496-12, 4.2. Reads a few bytes of each box; of another kind of file the result means nothing.
+    """
+    kinds, end, size = [], 0, path.stat().st_size
+    with path.open("rb") as file:
+        while end < size and len(head := file.read(16)) >= 8:
+            length, kind = struct.unpack(">I4s", head[:8])
+            if length == 1 and len(head) == 16:
+                (length,) = struct.unpack(">Q", head[8:])
+            if length < 8:  # 0: up to the end of the file
+                end = size
+                break
+            kinds.append(kind)
+            end += length
+            file.seek(min(end, size))
+    return kinds, end > size
+
+
+def pictures_in_motion(container: InputContainer) -> list[VideoStream]:
+    """The video streams that are not cover art."""
+    return [stream for stream in container.streams.video if not stream.disposition & Disposition.attached_pic]
+
+
+def nearest(value: Fraction) -> int:
+    """Round half away from zero, as FFmpeg does."""
+    return floor(value + Fraction(1, 2)) if value >= 0 else -floor(Fraction(1, 2) - value)
+
+
+def _regular_file_size(path: Path) -> int:
+    """Size in bytes; opens the file so that a missing permission is an OSError, whatever FFmpeg would call it."""
+    mode = path.stat().st_mode
+    if not stat.S_ISREG(mode):
+        raise UnreadableError("a directory, not a file" if stat.S_ISDIR(mode) else "not a regular file")
+    with path.open("rb") as file:
+        size = os.fstat(file.fileno()).st_size
+    if not size:
+        raise UnreadableError("empty file")
+    return size
+
+
+def _why_not_open(path: Path, error: Exception) -> str:
+    if isinstance(error, MemoryError):
+        return "its header is nonsense: it asks for more memory than there is"
+    if _lacks_moov(path):
+        return "moov atom missing: the file is cut off"
+    return "not a video that FFmpeg knows"
+
+
+def _lacks_moov(path: Path) -> bool:
+    kinds, _ = mp4_boxes(path)
+    return bool(kinds) and kinds[0] in (b"ftyp", b"mdat", b"wide", b"free", b"skip") and b"moov" not in kinds
+
+
+def _ffmpeg_choice(container: InputContainer) -> VideoStream:
+    """The stream that the ffmpeg program takes: most pixels, a default stream counting 5 million more."""
+    streams = pictures_in_motion(container)
+    if not streams:
+        raise UnreadableError("no video stream, only a cover picture" if container.streams.video else "no video stream")
+    streams = [stream for stream in streams if stream.codec_context is not None]
+    if not streams:
+        raise UnreadableError("no decoder for its codec")
+
+    def score(stream: VideoStream) -> int:
+        return stream.width * stream.height + (5_000_000 if stream.disposition & Disposition.default else 0)
+
+    return max(streams, key=score)
