@@ -49,9 +49,9 @@ def _refuse_unprintable(value: Any, where: str) -> None:
         for inner in value:
             _refuse_unprintable(inner, where)
     elif isinstance(value, str) and not value.isprintable():
-        raise UserError(f"config: '{where}: {value!a}' will not do; write a text without control characters")
+        raise UserError(f"config: invalid value {value!a} of '{where}'; expected a text without control characters")
     elif isinstance(value, float) and not math.isfinite(value):
-        raise UserError(f"config: '{where}: {value}' will not do; write a finite number")
+        raise UserError(f"config: invalid value {value} of '{where}'; expected a finite number")
 
 
 def _with_defaults(schema: dict[str, Any], config: dict[str, Any], prefix: str) -> dict[str, Any]:
@@ -83,7 +83,7 @@ def _sentence(error: ValidationError, config: dict[str, Any]) -> str:
     for part in error.absolute_path:
         schema = schema["items"] if isinstance(part, int) else schema["properties"][part]
     meaning = f" ({schema['description']})" if "description" in schema else ""
-    return f"config: '{where}: {error.instance!r}' will not do; write {_expected(schema)}{meaning}"
+    return f"config: invalid value {error.instance!r} of '{where}'; expected {_expected(schema)}{meaning}"
 
 
 def _expected(schema: dict[str, Any]) -> str:

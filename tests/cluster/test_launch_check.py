@@ -4,7 +4,8 @@ from types import SimpleNamespace
 import pytest
 
 from i3d.cluster import launch_check as launch
-from i3d.cluster.launch_check import Partition, Request
+from i3d.cluster.launch_check import Partition
+from i3d.cluster.snakemake_internals import Request, requests, slurm_run
 from i3d.errors import UserError
 from tests.support.slurm_jobs import job, pair, workflow
 
@@ -51,19 +52,19 @@ def test_minutes_of_a_limit(limit, minutes):
 
 
 def test_a_pipe_pair_is_one_request():
-    one = Request("def-ours_gpu", "gpubase_bygpu_b1", "gpu:a100_4g.20gb:1", 4, 40960, 60)
-    assert launch.requests([*pair(), job("feature", local=True)]) == {one}
+    one = Request("def-ours_gpu", "gpubase_bygpu_b1", "gpu:a100_4g.20gb:1", 4, 40960, 60, 4)
+    assert requests([*pair(), job("feature", local=True)]) == {one}
 
 
 def test_apart_from_a_pipe_each_job_asks_for_itself():
-    assert launch.requests([job("decode", threads=3), job("extract", gres="gpu:a100:1")]) == {
-        Request(cpus=3),
-        Request(gres="gpu:a100:1", cpus=1),
+    assert requests([job("decode", threads=3), job("extract", gres="gpu:a100:1")]) == {
+        Request(cpus=3, threads=3),
+        Request(gres="gpu:a100:1", cpus=1, threads=1),
     }
 
 
 def test_a_sound_launch_is_tried_once_at_its_longest(slurm):
-    launch.check(workflow(*pair(), *pair("other", runtime=90)), longest=180)
+    launch.check(slurm_run(workflow(*pair(), *pair("other", runtime=90))), longest=180)
     assert [(each.minutes, each.cpus, each.memory_mb) for each in slurm.tried] == [(180, 4, 40960)]
 
 
@@ -79,23 +80,23 @@ def test_a_sound_launch_is_tried_once_at_its_longest(slurm):
 )
 def test_what_does_not_fit_is_named(slurm, changed, longest, words):
     with pytest.raises(UserError, match=words):
-        launch.check(workflow(*pair(**changed)), longest)
+        launch.check(slurm_run(workflow(*pair(**changed))), longest)
     assert not slurm.tried
 
 
 def test_too_many_jobs_are_refused_counting_the_queue(slurm):
     slurm.answers["squeue"] = "1|other|/here\n" * 901
     with pytest.raises(UserError, match="set jobs in .* to 99 or less"):
-        launch.check(workflow(*pair()), 180)
+        launch.check(slurm_run(workflow(*pair())), 180)
     slurm.answers["squeue"] = "1|other|/here\n" * 900
-    launch.check(workflow(*pair()), 180)
+    launch.check(slurm_run(workflow(*pair())), 180)
 
 
 def test_living_jobs_of_an_earlier_run_here_are_named(slurm):
     here = Path.cwd()
     slurm.answers["squeue"] = f"7|i3d_a1|{here}\n8_1|i3d_a1|{here}\n9|i3d_b2|{here}/elsewhere\n10|mine|{here}\n"
     with pytest.raises(UserError, match="`scancel 7 8_1`"):
-        launch.check(workflow(*pair()), 180)
+        launch.check(slurm_run(workflow(*pair())), 180)
 
 
 def test_the_smaller_of_two_limits_counts():
@@ -106,24 +107,46 @@ def test_the_smaller_of_two_limits_counts():
 def test_accounts_come_from_sshare_where_sacctmgr_is_silent(slurm):
     slurm.answers |= {"associations": "", "sshare": "def-other_gpu\n"}
     with pytest.raises(UserError, match="yours are def-other_gpu"):
-        launch.check(workflow(*pair()), 180)
+        launch.check(slurm_run(workflow(*pair())), 180)
 
 
 def test_a_silent_slurm_stops_nothing(slurm):
     slurm.answers |= dict.fromkeys(("sinfo", "associations", "qos"), "")
-    launch.check(workflow(*pair()), 180)
+    launch.check(slurm_run(workflow(*pair())), 180)
     assert len(slurm.tried) == 1
 
 
-@pytest.mark.parametrize(
-    "run", [workflow(*pair(gres="gpu:h100:1"), executor="local"), workflow(job("all", local=True))]
-)
-def test_nothing_is_asked_where_nothing_is_submitted(run, monkeypatch):
+def test_nothing_is_asked_where_nothing_is_submitted(monkeypatch):
     monkeypatch.setattr(launch, "_ask", None)
-    launch.check(run, 180)
+    assert slurm_run(workflow(*pair(gres="gpu:h100:1"), executor="local")) is None
+    launch.check(slurm_run(workflow(job("all", local=True))), 180)
+
+
+def test_a_job_with_fewer_cpus_than_its_rules_threads_is_refused(slurm):
+    with pytest.raises(UserError, match="asks for 2 CPUs and its rules use 4 threads: lower set-threads"):
+        launch.check(slurm_run(workflow(*pair(cpus_per_task=1))), 180)
+
+
+@pytest.mark.parametrize(
+    ("program", "words"),
+    [
+        (None, "sinfo is not here: start this profile on a login node"),
+        (
+            "echo 'sinfo: error: resolve_ctls_from_dns_srv: DNS SRV lookup failed' >&2; exit 1",
+            "not set up on this machine",
+        ),
+    ],
+)
+def test_a_machine_without_a_cluster_is_told_apart_from_a_silent_one(tmp_path, monkeypatch, program, words):
+    monkeypatch.setenv("PATH", f"{tmp_path}:/usr/bin:/bin")
+    if program:
+        (tmp_path / "sinfo").write_text(f"#!/bin/sh\n{program}\n")
+        (tmp_path / "sinfo").chmod(0o755)
+    with pytest.raises(UserError, match=words):
+        launch.check(slurm_run(workflow(*pair())), 180)
 
 
 def test_a_machine_without_slurm_is_named(monkeypatch):
     monkeypatch.setenv("PATH", "")
     with pytest.raises(UserError, match="login node"):
-        launch.check(workflow(*pair()), 180)
+        launch.check(slurm_run(workflow(*pair())), 180)

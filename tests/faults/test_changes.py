@@ -55,7 +55,7 @@ def test_files_that_are_no_features_of_ours_are_made_again(workflow, undisturbed
 
 
 def test_all_features_of_a_bundle_deleted_after_a_complete_run(workflow, undisturbed):
-    """The bundle is the same as before, and Snakemake would trust its old outcomes."""
+    """The bundle is the same as before, and Snakemake would trust its old mark."""
     workflow.run()
     for _ in range(2):
         for name in undisturbed.features:

@@ -37,9 +37,9 @@ def test_sigterm_to_extract_leaves_in_place_what_it_had_finished(workflow, undis
     assert {path.split("/")[0] for path in workflow.work_files()} <= {
         "bundles",
         "catalog.json",
-        "checksums.json",
+        "extracted",
+        "journals",
         "lock",
-        "outcomes",
         "plans",
         "staging",
     }

@@ -15,7 +15,7 @@ pytestmark = pytest.mark.faults
 SIGNALS = (signal.SIGKILL, signal.SIGTERM, signal.SIGINT)
 VICTIMS = ("extract", "decode", "snakemake and its jobs", "snakemake alone")
 ROWS, KILLS = 5, 10  # kills in a row, so often
-LASTING = {"catalog.json", "checksums.json", "lock", "outcomes", "plans"}
+LASTING = {"catalog.json", "lock", "journals", "plans", "bundles", "extracted"}
 
 
 @pytest.mark.parametrize("seed", range(ROWS))

@@ -1,5 +1,6 @@
 """Ten thousand videos: planned in bounded memory, before, during and after. `make bench` times it."""
 
+import hashlib
 import json
 import os
 import signal
@@ -8,9 +9,9 @@ import sys
 
 import pytest
 
-from i3d.config import NUMERIC_SETTINGS
 from i3d.planning.bundles import read_bundle
-from i3d.records.outcomes import OK, Staged, stage, write_outcomes
+from i3d.records import journal
+from i3d.records.record import OK, VideoRecord
 from tests.support.workflow import Workflow, wait_until, write_clip
 
 pytestmark = pytest.mark.faults
@@ -37,25 +38,30 @@ def plan(workflow: Workflow, what: str) -> str:
 
 
 def finish(workflow: Workflow) -> None:
-    """Leave what a run of all bundles leaves: features with another time than their records, and outcomes."""
-    settings = {key: workflow.config.get(key) for key in NUMERIC_SETTINGS} | {"resample_fps": None}
+    """Leave what a run of all bundles leaves: features in place, and journals."""
     for path in (workflow.work / "bundles").glob("*.json"):
         bundle = read_bundle(path)
         records = []
-        for entry in bundle["videos"]:
-            place = Staged(workflow.work / "staging" / entry["feature"])
-            place.feature.parent.mkdir(parents=True, exist_ok=True)
-            place.feature.write_bytes(b"features")
-            same = {"video": entry["video"], "feature_file": entry["feature"], "digest": entry["digest"]}
-            record = {**settings, **same, "status": OK, "reason": None, "fingerprint": bundle["fingerprint"]}
-            record |= {"bundle": path.stem, "finished": "2026", "versions": "", "seconds": 1.0, "snippets": 1}
-            stage(place, record)
-            feature = workflow.feature(entry["feature"])
+        for entry in bundle.videos:
+            feature = workflow.feature(entry.feature)
             feature.parent.mkdir(parents=True, exist_ok=True)
-            place.feature.rename(feature)
-            os.utime(feature)
-            records.append(record)
-        write_outcomes(workflow.work / "outcomes" / f"{path.stem}.jsonl", records)
+            feature.write_bytes(b"features")
+            records.append(
+                VideoRecord(
+                    video=entry.video,
+                    feature_file=entry.feature,
+                    status=OK,
+                    digest=entry.digest,
+                    fingerprint=bundle.fingerprint,
+                    bundle=bundle.name,
+                    finished="2026",
+                    seconds=1.0,
+                    snippets=1,
+                    feature_size=8,
+                    feature_sha256=hashlib.sha256(b"features").hexdigest(),
+                )
+            )
+        journal.append(workflow.work / "journals" / f"{path.stem}.jsonl", records)
 
 
 def test_planning_ten_thousand_videos(tmp_path):
@@ -81,7 +87,7 @@ def test_planning_ten_thousand_videos(tmp_path):
 
     finish(workflow)
     assert f"{VIDEOS:,} present, 0 to extract" in plan(workflow, "plan of a finished tree")
-    assert len(json.loads((workflow.work / "checksums.json").read_text())) == VIDEOS
+    assert len(json.loads((workflow.work / "catalog.json").read_text())["features"]) == VIDEOS
     workflow.run()
     assert "Nothing to be done" in plan(workflow, "plan with nothing to do")
     assert len(workflow.metadata()) == VIDEOS

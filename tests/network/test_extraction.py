@@ -1,7 +1,6 @@
 """Cutting streams into snippets, batching across videos, and what becomes of each video."""
 
 import io
-import json
 from types import SimpleNamespace
 
 import numpy as np
@@ -10,11 +9,14 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
+from i3d.digests import video_digest
 from i3d.frame_stream import FRAME_SHAPE, StreamError, StreamWriter
-from i3d.network.extraction import Cutter, Extraction
-from i3d.records.outcomes import Staged, staged
+from i3d.network.extraction import Cutter, Extraction, changed
+from i3d.planning.bundles import BundleEntry
+from i3d.records import journal
+from i3d.snippets import SnippetRule
 
-SETTINGS = {"clip_length": 16, "frequency": 16}
+RULE = SnippetRule(16, 16)
 PROVENANCE = {"fingerprint": "f", "precision": "fp16", "bundle": "b"}
 
 
@@ -46,11 +48,12 @@ def numbered(start: int, count: int) -> np.ndarray:
     return np.broadcast_to(numbers[:, None, None, None], (count, *FRAME_SHAPE))
 
 
-def entry(name: str) -> dict:
-    return {"video": f"test/{name}.mp4", "feature": f"test/{name}.npy", "digest": name, "frames": 1}
+def entry(name: str, path: str = "", digest: str = "") -> BundleEntry:
+    """A video of the bundle; without a digest it is not compared with its file."""
+    return BundleEntry(video=f"test/{name}.mp4", path=path, feature=f"test/{name}.npy", digest=digest, frames=1)
 
 
-def extract(tmp_path, build, names=("a", "b"), engine=None, settings=SETTINGS, close=True):
+def extract(tmp_path, build, names=("a", "b"), engine=None, close=True):
     file = io.BytesIO()
     writer = StreamWriter(file)
     build(writer)
@@ -59,10 +62,10 @@ def extract(tmp_path, build, names=("a", "b"), engine=None, settings=SETTINGS, c
     file.seek(0)
     engine = engine or MeanEngine()
     records = {}
-    run = Extraction(engine, [entry(name) for name in names], tmp_path, settings, PROVENANCE)
+    run = Extraction(engine, [entry(name) for name in names], tmp_path, RULE, PROVENANCE, tmp_path / "b.jsonl")
     try:
         for record in run.run(file):
-            records[record["video"]] = record
+            records[record.video] = record
     except StreamError as error:
         return records, error
     return records, engine
@@ -99,10 +102,11 @@ def test_features_batches_and_records(tmp_path):
     assert np.load(tmp_path / "test/b.npy")[:, 1, 7].tolist() == [10, 11, 12, 13, 14, 15]
     assert engine.batches == [3, 3, 2], "batches run across videos"
     record = records["test/b.mp4"]
-    assert (record["status"], record["snippets"], record["crops"], record["dim"]) == ("ok", 6, 2, 2048)
-    assert (record["frames_decoded"], record["frames_declared"], record["decoder"]) == (100, 100, "decord")
-    assert json.loads((tmp_path / "test/b.npy.json").read_text()) == record
-    assert staged(tmp_path, entry("b"), "f") == record
+    assert (record.status, record.snippets, record.crops, record.dim) == ("ok", 6, 2, 2048)
+    assert (record.frames_decoded, record.frames_declared, record.decoder) == (100, 100, "decord")
+    assert record.started <= record.finished
+    assert {each.video: each for each in journal.read(tmp_path / "b.jsonl")} == records
+    assert journal.finished(tmp_path / "b.jsonl", tmp_path, "f") == records
 
 
 def test_interleaved_videos_are_kept_apart(tmp_path):
@@ -130,7 +134,7 @@ def test_a_video_that_starts_over_leaves_no_trace_of_the_first_try(tmp_path, see
     records, _ = extract(tmp_path, build, names=("a",))
     assert np.load(tmp_path / "test/a.npy")[:, 0, 0].tolist() == [0, 1]
     assert list(records) == ["test/a.mp4"]
-    assert sorted(path.name for path in (tmp_path / "test").iterdir()) == ["a.npy", "a.npy.json"]
+    assert sorted(path.name for path in (tmp_path / "test").iterdir()) == ["a.npy"]
 
 
 @pytest.mark.parametrize(
@@ -148,16 +152,15 @@ def test_a_bad_video_is_an_outcome_with_its_reason(tmp_path, frames, result, sta
 
     records, _ = extract(tmp_path, build)
     record = records["test/a.mp4"]
-    assert (record["status"], record["reason"]) == (status, reason)
-    assert Staged(tmp_path / "test/a.npy").reason.read_text() == f"test/a.mp4: {status}: {reason}\n"
+    assert (record.status, record.reason, record.snippets, record.feature_file) == (status, reason, None, "")
+    assert record in journal.read(tmp_path / "b.jsonl")
     assert not (tmp_path / "test/a.npy").exists()
-    assert staged(tmp_path, entry("a"), "f") is None
-    assert records["test/b.mp4"]["status"] == "ok"
+    assert list(journal.finished(tmp_path / "b.jsonl", tmp_path, "f")) == ["test/b.mp4"]
 
 
 def test_a_damaged_video_gives_what_decodes(tmp_path):
     records, _ = extract(tmp_path, lambda w: whole(w, 0, numbered(0, 40), damaged="40 of 99 frames"), names=("a",))
-    assert (records["test/a.mp4"]["status"], records["test/a.mp4"]["damaged"]) == ("ok", "40 of 99 frames")
+    assert (records["test/a.mp4"].status, records["test/a.mp4"].damaged) == ("ok", "40 of 99 frames")
 
 
 def test_nan_fails_its_own_video_only(tmp_path):
@@ -166,11 +169,11 @@ def test_nan_fails_its_own_video_only(tmp_path):
         whole(writer, 1, numbered(160, 64))
 
     records, _ = extract(tmp_path, build, engine=MeanEngine(broken_at=2.0))
-    assert records["test/a.mp4"]["status"] == "failed"
-    assert "NaN or Inf in the features of snippet 2" in records["test/a.mp4"]["reason"]
-    assert "fp16" in records["test/a.mp4"]["reason"]
-    assert records["test/b.mp4"]["status"] == "ok"
-    assert sorted(path.name for path in (tmp_path / "test").glob("a*")) == ["a.npy.json", "a.npy.reason"]
+    assert records["test/a.mp4"].status == "failed"
+    assert "NaN or Inf in the features of snippet 2" in records["test/a.mp4"].reason
+    assert "fp16" in records["test/a.mp4"].reason
+    assert records["test/b.mp4"].status == "ok"
+    assert [path.name for path in (tmp_path / "test").iterdir()] == ["b.npy"]
 
 
 def test_a_cut_stream_keeps_what_had_ended(tmp_path):
@@ -205,9 +208,9 @@ def test_every_snippet_is_told_of_as_it_lands(tmp_path):
     whole(writer, 1, numbered(0, 70))
     writer.close()
     file.seek(0)
-    run = Extraction(MeanEngine(), [entry("a"), entry("b")], tmp_path, SETTINGS, PROVENANCE, told.append)
+    run = Extraction(MeanEngine(), [entry("a"), entry("b")], tmp_path, RULE, PROVENANCE, snippets_done=told.append)
     assert sum(told) == 0
-    assert sum(record["snippets"] for record in run.run(file)) == sum(told) == 2 + 4
+    assert sum(record.snippets for record in run.run(file)) == sum(told) == 2 + 4
     assert len(told) > 1
 
 
@@ -226,12 +229,37 @@ def test_a_stream_that_lost_frames_is_refused(tmp_path):
 def test_a_video_replaced_since_the_plan_fails_and_gives_no_feature(tmp_path):
     path = tmp_path / "a.mp4"
     path.write_bytes(b"as it is now")
-    of_old = entry("a") | {"path": str(path), "digest": "as it was"}
+    of_old = entry("a", str(path), "as it was")
     file = io.BytesIO()
     writer = StreamWriter(file)
     whole(writer, 0, numbered(0, 40))
     writer.close()
     file.seek(0)
-    (record,) = Extraction(MeanEngine(), [of_old], tmp_path, SETTINGS, PROVENANCE).run(file)
-    assert (record["status"], record["reason"][:21]) == ("failed", "the video was changed")
+    (record,) = Extraction(MeanEngine(), [of_old], tmp_path, RULE, PROVENANCE).run(file)
+    assert (record.status, record.reason[:21]) == ("failed", "the video was changed")
     assert not (tmp_path / "test/a.npy").exists()
+
+
+def test_a_video_that_changed_or_vanished_is_told(tmp_path):
+    path = tmp_path / "a.mp4"
+    path.write_bytes(b"planned")
+    planned = entry("a", str(path), video_digest(path))
+    assert changed(planned) is None
+    path.write_bytes(b"another")
+    assert changed(planned) == "the video was changed during the run; the next run takes it as it is then"
+    path.unlink()
+    assert changed(planned) == "the video can no longer be read (No such file or directory)"
+
+
+def test_shares_of_time_add_up_to_the_whole(tmp_path, monkeypatch):
+    clock = iter(range(0, 1000, 5))
+    monkeypatch.setattr("i3d.network.extraction.time.monotonic", lambda: next(clock))
+
+    def build(writer):
+        whole(writer, 0, numbered(0, 80))
+        whole(writer, 1, numbered(160, 64))
+
+    records, engine = extract(tmp_path, build)
+    assert engine.batches == [3, 3, 3]
+    assert sum(record.seconds for record in records.values()) == pytest.approx(3 * 5)
+    assert records["test/a.mp4"].seconds == pytest.approx(5 + 5 * 2 / 3, abs=0.001)

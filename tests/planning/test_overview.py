@@ -65,16 +65,37 @@ def test_a_tree_in_progress_and_a_finished_one(config):
     assert set(found) == {"videos", "length", "skipped"}
 
 
-def test_features_that_wait_for_their_bundle_are_told(config):
-    plan = make_plan(config)
-    plans.finish(plan, "test/a.mp4")
-    (outcomes,) = plan.work.outcomes.iterdir()
-    outcomes.unlink()
-    feature = Path(config["features"]) / "test/a.npy"
-    feature.replace(plan.work.staging / "test/a.npy")
+def test_finished_features_that_have_to_be_moved_are_told(config):
+    plans.extract(make_plan(config), "test/a.mp4")
     assert lines(config)["videos"] == (
-        "6: 0 present, 4 to extract (1 of them ready, waiting for their bundle), 2 skipped"
+        "6: 0 present, 3 to extract, 1 finished and only to be moved into place, 2 skipped"
     )
+
+
+def test_orphaned_features_are_named(config, tmp_path):
+    plans.finish(make_plan(config), "test/a.mp4")
+    (tmp_path / "videos/test/a.mp4").unlink()
+    assert lines(config)["orphaned"].splitlines()[1].startswith("test/a.npy: its video is gone")
+
+
+def test_one_content_in_two_splits_or_labels_is_a_warning(config, tmp_path):
+    for copy in ("test/copy.mp4", "train_val/copy.mp4"):
+        (tmp_path / "videos" / copy).parent.mkdir(exist_ok=True)
+        (tmp_path / "videos" / copy).write_bytes(b"a")
+    said = lines(config)["warning"]
+    assert said == "the same video lies in several splits or labels: test/a.mp4, test/copy.mp4, train_val/copy.mp4"
+    (tmp_path / "videos/train_val/copy.mp4").unlink()
+    assert "warning" not in lines(config), "within a folder a copy is the user's own business"
+
+
+def test_features_of_other_settings_are_a_warning(config, tmp_path):
+    (tmp_path / "videos/other").mkdir()
+    (tmp_path / "videos/other/c.mp4").write_bytes(b"a c")
+    plans.finish(make_plan(config), "other/c.mp4")
+    config |= {"subsets": ["test"], "normalization": "kinetics", "precision": "bf16"}
+    said = lines(config)["warning"]
+    assert "1 feature outside these subsets" in said
+    assert "normalization inception, not kinetics; precision fp32, not bf16" in said
 
 
 def test_what_failed_is_named_with_its_reason(config):
@@ -135,7 +156,7 @@ def test_the_script_takes_settings_like_snakemake(tmp_path):
     assert run(*settings, "--all").stdout.count("unreadable") == 7
     (tmp_path / "other.yaml").write_text("extensions: [avi]\n")
     assert run("--configfile", tmp_path / "other.yaml", *settings).stderr.startswith(
-        f"error: {tmp_path / 'videos'}: no"
+        f"error: videos: {tmp_path / 'videos'} holds no video (.avi)"
     )
 
 

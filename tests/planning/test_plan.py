@@ -2,15 +2,14 @@
 
 import os
 import shutil
-from base64 import urlsafe_b64encode
 
 import numpy as np
 import pytest
 
 from i3d.errors import UserError
-from i3d.planning.plan import make_plan
-from i3d.records.outcomes import write_outcomes
-from tests.support.plans import finish
+from i3d.planning.plan import make_plan, read_plan
+from i3d.records.work_folder import WorkFolder
+from tests.support.plans import extract, finish, move
 
 
 def finish_all(config) -> None:
@@ -26,12 +25,12 @@ def pending(config) -> list[str]:
 
 def test_a_first_plan(config):
     plan = make_plan(config)
-    assert [[entry["video"] for entry in bundle["videos"]] for bundle in plan.bundles] == [
+    assert [[entry.video for entry in bundle.videos] for bundle in plan.bundles] == [
         ["test/a.mp4", "test/b.mp4"],
         ["test/long.mp4"],
         ["test/n17.mp4"],
     ]
-    assert plan.skipped == {
+    assert {video: record.reason for video, record in plan.skipped.items()} == {
         "test/broken.mp4": "unreadable: not a video",
         "test/short.mp4": "too short: 16 frames, a snippet needs more than 16",
     }
@@ -41,13 +40,17 @@ def test_a_first_plan(config):
 
 def test_the_bundle_of_a_feature(config):
     plan = make_plan(config)
-    assert plan.bundle_of("test/a") == plan.bundles[0]["name"]
+    assert plan.bundle_of("test/a.npy") == plan.bundles[0].name
     with pytest.raises(UserError, match=r"test/short.npy: test/short.mp4 is skipped: too short: 16 frames"):
-        plan.bundle_of("test/short")
+        plan.bundle_of("test/short.npy")
     with pytest.raises(UserError, match="no video gives this feature"):
-        plan.bundle_of("test/none")
+        plan.bundle_of("test/none.npy")
     finish(plan, "test/a.mp4")
-    assert make_plan(config).bundle_of("test/a") == plan.bundles[0]["name"], "the record names the bundle that made it"
+    assert make_plan(config).bundle_of("test/a.npy") is None
+    for path in (plan.work.bundle(plan.bundles[0].name), plan.work.extracted / plan.bundles[0].name):
+        path.parent.mkdir(exist_ok=True)
+        path.touch()
+    assert make_plan(config).bundle_of("test/a.npy") == plan.bundles[0].name, "Snakemake can be told what made it"
 
 
 def test_finished_videos_are_not_done_again(config):
@@ -64,16 +67,16 @@ def test_a_failed_video_is_tried_again_and_alone(config):
     for video in plan.pending:
         finish(plan, video, *(("failed", "no frame for 60 s") if video == "test/b.mp4" else ()))
     assert pending(config) == ["b"]
-    assert make_plan(config).bundles[0]["name"] not in {bundle["name"] for bundle in plan.bundles}
+    assert make_plan(config).bundles[0].name not in {bundle.name for bundle in plan.bundles}
 
 
 def test_a_video_found_bad_while_decoding_is_skipped_from_then_on(config):
     finish(make_plan(config), "test/b.mp4", "skipped", "unreadable: no picture")
     plan = make_plan(config)
-    assert plan.skipped["test/b.mp4"] == "unreadable: no picture"
+    assert plan.skipped["test/b.mp4"].reason == "unreadable: no picture"
     assert "test/b.mp4" not in plan.pending
     video = plan.videos["test/b.mp4"].file.path
-    video.write_bytes(b"a better copy")
+    video.write_bytes(b"b better copy")
     assert "b" in pending(config)
 
 
@@ -127,7 +130,7 @@ def test_a_changed_video_is_due_and_a_touched_one_is_not(config):
     path = make_plan(config).videos["test/a.mp4"].file.path
     os.utime(path, (1, 1))
     assert pending(config) == []
-    path.write_bytes(b"z")
+    path.write_bytes(b"a z")
     assert pending(config) == ["a"]
 
 
@@ -151,7 +154,7 @@ def test_a_feature_without_a_record_is_not_trusted(config, tmp_path):
     plan = make_plan(config)
     assert "test/a.mp4" in plan.pending
     plan.write()
-    bundle = plan.work.bundles / f"{plan.pending['test/a.mp4']}.json"
+    bundle = plan.work.bundle(plan.pending["test/a.mp4"])
     assert bundle.stat().st_mtime_ns >= (tmp_path / "features/test/a.npy").stat().st_mtime_ns
 
 
@@ -173,23 +176,139 @@ def test_a_features_tree_that_cannot_be_made(config, tmp_path):
         make_plan(config)
 
 
-def test_a_bundle_whose_features_wait_in_staging_is_not_extracted_again(config, tmp_path, monkeypatch):
-    """As a job leaves them that outlived its Snakemake: outcomes written, nothing moved."""
+def test_finished_features_that_are_not_in_place_are_only_moved(config):
+    """As a job leaves them that outlived its Snakemake: staged and on record, nothing moved."""
     plan = make_plan(config)
-    bundle = plan.bundles[0]
-    for video in ("test/a.mp4", "test/b.mp4"):
-        finish(plan, video)
-        feature = plan.videos[video].file.feature
-        (plan.work.root.parent / feature).replace(plan.work.staging / feature)
-    outcomes = plan.work.outcomes / f"{bundle['name']}.jsonl"
-    write_outcomes(outcomes, [])
-    assert make_plan(config).bundles[0]["name"] == bundle["name"]
+    extract(plan, "test/a.mp4")
+    again = make_plan(config)
+    assert list(again.waiting) == ["test/a.mp4"]
+    assert pending(config) == ["b", "long", "n17"]
+    assert again.due == ["test/a.mp4", "test/b.mp4", "test/long.mp4", "test/n17.mp4"]
+    assert again.bundle_of("test/a.npy") is None
+    assert again.source_of("test/a.npy") == plan.work.staging / "test/a.npy"
+    move(again, "test/a.mp4")
+    assert list(make_plan(config).present) == ["test/a.mp4"]
+    (plan.work.features / "test/a.npy").unlink()
+    assert "a" in pending(config)
 
-    monkeypatch.chdir(tmp_path)  # Snakemake was stopped before it took note of the job's end
-    marker = tmp_path / ".snakemake/incomplete" / urlsafe_b64encode(str(outcomes).encode()).decode()
-    marker.parent.mkdir(parents=True)
-    marker.touch()
-    assert make_plan(config).bundles[0]["name"] != bundle["name"]
-    marker.unlink()
-    (plan.work.staging / "test/a.npy").unlink()
-    assert make_plan(config).bundles[0]["name"] != bundle["name"]
+
+def test_a_clock_that_was_ahead_spoils_nothing(config, tmp_path):
+    finish_all(config)
+    path = tmp_path / "videos/test/a.mp4"
+    before = path.read_bytes()
+    path.write_bytes(b"a later")
+    finish(make_plan(config), "test/a.mp4", finished="2099-01-01")
+    path.write_bytes(before)
+    finish(make_plan(config), "test/a.mp4", finished="2026-06-01")
+    assert pending(config) == [], "the record that fits counts, not the newest"
+
+
+def test_content_that_changed_behind_size_and_time_is_seen(config, tmp_path):
+    finish_all(config)
+    path = tmp_path / "videos/test/a.mp4"
+    path.write_bytes(b"a 1")
+    finish(make_plan(config), "test/a.mp4")
+    status = path.stat()
+    path.write_bytes(b"a 2")
+    os.utime(path, ns=(status.st_atime_ns, status.st_mtime_ns))
+    assert pending(config) == ["a"]
+
+
+def test_records_of_the_first_release_are_trusted(config):
+    finish_all(config)
+    work = WorkFolder.beside(config["features"])
+    work.journals.rename(work.outcomes)
+    assert pending(config) == []
+
+
+@pytest.mark.parametrize("damage", ["journals", "catalog.json", "plans", "bundles", "staging"])
+def test_a_file_where_a_folder_should_be_is_no_disaster(config, damage):
+    work = WorkFolder.beside(config["features"])
+    work.root.mkdir(parents=True)
+    (work.root / damage).write_text("[]")
+    assert pending(config) == ["a", "b", "long", "n17"]
+
+
+def test_a_moved_video_keeps_its_feature(config, tmp_path):
+    finish_all(config)
+    old, new = "test/a.mp4", "train_val/normal/renamed.mp4"
+    content = (tmp_path / "features/test/a.npy").read_bytes()
+    (tmp_path / "videos/train_val/normal").mkdir(parents=True)
+    (tmp_path / "videos" / old).rename(tmp_path / "videos" / new)
+    plan = make_plan(config)
+    assert (list(plan.waiting), plan.pending, plan.orphaned) == ([new], {}, {})
+    assert plan.source_of("train_val/normal/renamed.npy") == tmp_path / "features/test/a.npy"
+    plan.record_moves()
+    assert list(make_plan(config).waiting) == [new], "a record without its file is worth nothing"
+    move(plan, new)
+    plan = make_plan(config)
+    assert new in plan.present and not plan.due and not plan.elsewhere
+    assert (tmp_path / "features/train_val/normal/renamed.npy").read_bytes() == content
+
+
+def test_a_copied_video_is_extracted_and_leaves_the_first_alone(config, tmp_path):
+    finish_all(config)
+    shutil.copy(tmp_path / "videos/test/a.mp4", tmp_path / "videos/test/copy.mp4")
+    plan = make_plan(config)
+    assert (list(plan.pending), list(plan.waiting)) == (["test/copy.mp4"], [])
+
+
+def test_one_lost_video_moves_to_one_place_only(config, tmp_path):
+    finish_all(config)
+    video = tmp_path / "videos/test/a.mp4"
+    shutil.copy(video, tmp_path / "videos/test/one.mp4")
+    shutil.copy(video, tmp_path / "videos/test/two.mp4")
+    video.unlink()
+    plan = make_plan(config)
+    assert (list(plan.waiting), list(plan.pending)) == (["test/one.mp4"], ["test/two.mp4"])
+
+
+def test_a_deleted_video_leaves_an_orphan(config, tmp_path):
+    finish_all(config)
+    (tmp_path / "videos/test/a.mp4").unlink()
+    plan = make_plan(config)
+    assert [(record.status, record.feature_file) for record in plan.orphaned.values()] == [("orphaned", "test/a.npy")]
+    assert plan.due == [] and [path.name for path in plan.targets()] == ["metadata.csv", "feature_config.txt"]
+    (tmp_path / "features/test/a.npy").unlink()
+    assert make_plan(config).orphaned == {}
+
+
+def test_videos_outside_the_subsets_keep_their_rows(config, tmp_path):
+    (tmp_path / "videos/train_val").mkdir()
+    (tmp_path / "videos/train_val/c.mp4").write_bytes(b"b c")
+    (tmp_path / "videos/train_val/brief.mp4").write_bytes(b"short c")
+    finish_all(config)
+    config["subsets"] = ["test"]
+    elsewhere = make_plan(config).elsewhere
+    assert {video: record.status for video, record in elsewhere.items()} == {
+        "train_val/brief.mp4": "skipped",
+        "train_val/c.mp4": "ok",
+    }
+
+
+def test_features_can_be_made_again_or_alone(config):
+    finish_all(config)
+    assert set(make_plan(config, again={"test/a.npy"}).pending) == {"test/a.mp4"}
+    assert len(make_plan(config, again=None).pending) == 4
+    (WorkFolder.beside(config["features"]).features / "test/b.npy").unlink()
+    alone = make_plan(config, only={"test/a.npy"})
+    assert (list(alone.present), alone.pending, "test/b.mp4" in alone.elsewhere) == (["test/a.mp4"], {}, False)
+
+
+def test_a_folder_in_a_features_place_costs_its_video_alone(config, tmp_path):
+    (tmp_path / "features/test/a.npy/full").mkdir(parents=True)
+    plan = make_plan(config)
+    assert "a folder in the place of its feature file" in plan.skipped["test/a.mp4"].reason
+    assert set(plan.pending) == {"test/b.mp4", "test/long.mp4", "test/n17.mp4"}
+
+
+def test_the_plan_file_says_all_that_the_end_of_a_run_needs(config):
+    plan = make_plan(config)
+    plan.write()
+    file = read_plan(plan.path)
+    assert file.pending == plan.pending
+    assert file.skipped == plan.skipped
+    assert file.features == {f"test/{name}.mp4": f"test/{name}.npy" for name in ("a", "b", "long", "n17")}
+    plan.path.write_text(plan.path.read_text()[:-4])
+    with pytest.raises(UserError, match="not a readable plan file"):
+        read_plan(plan.path)

@@ -7,21 +7,21 @@ import sys
 import pytest
 
 from i3d.errors import UserError
-from i3d.records.outcomes import Work
 from i3d.records.tree_lock import take_lock
+from i3d.records.work_folder import WorkFolder
 
 
 def test_the_second_is_refused_and_told_of_the_first(tmp_path):
-    lock = Work.beside(tmp_path).lock
+    lock = WorkFolder.beside(tmp_path).lock
     first = take_lock(lock)
-    with pytest.raises(UserError, match=rf"{tmp_path} is in the hands of .*process {os.getpid()}, since"):
+    with pytest.raises(UserError, match=rf"{tmp_path} is locked by .*process {os.getpid()}, since"):
         take_lock(lock)
     first.close()
     take_lock(lock).close()
 
 
 def test_it_goes_with_its_process_however_that_ends(tmp_path):
-    lock = Work.beside(tmp_path).lock
+    lock = WorkFolder.beside(tmp_path).lock
     code = f"""
 import os, pathlib
 from i3d.records.tree_lock import take_lock

@@ -1,6 +1,5 @@
 """The program itself: its output, its exit statuses, and what it leaves behind when it is stopped."""
 
-import json
 import os
 import re
 import signal
@@ -13,11 +12,13 @@ import numpy as np
 import pytest
 from PIL import Image
 
-import decode
 from i3d.frame_stream import Begin, End, Frames, read_stream
+from i3d.planning.bundles import BundleEntry, make_bundle, write_bundle
+from i3d.records import journal
 from tests.support.clips import KINDS, true_frames
 from tests.support.paths import SCRIPTS
 from tests.support.processes import gone
+from tests.support.records import record, record_of_feature
 
 PROGRAM = [sys.executable, str(SCRIPTS / "decode.py")]
 
@@ -35,19 +36,16 @@ def messages(path):
 def bundle(clips, undecodable, tmp_path):
     """A bundle file of three videos, the second of them broken."""
     paths = {"a/x.mp4": clips["plain.mp4"], "a/bad\n.mp4": undecodable["empty file"], "b/y.ts": clips["transport.ts"]}
-    videos = [
-        {
-            "video": video,
-            "path": str(path),
-            "feature": str(Path(video).with_suffix(".npy")),
-            "digest": "d",
-            "frames": 24,
-        }
+    entries = [
+        BundleEntry(video=video, path=str(path), feature=str(Path(video).with_suffix(".npy")), digest="d", frames=24)
         for video, path in paths.items()
     ]
-    file = tmp_path / "bundle.json"
-    file.write_text(json.dumps({"settings": {}, "fingerprint": "f", "videos": videos}))
-    return file
+    return write(tmp_path, entries)
+
+
+def write(folder: Path, entries: list[BundleEntry]) -> Path:
+    write_bundle(make_bundle({}, "f", entries), folder / "bundle.json")
+    return folder / "bundle.json"
 
 
 def test_a_bundle_becomes_one_stream_and_one_log_line_per_video(bundle, tmp_path):
@@ -63,22 +61,15 @@ def test_a_bundle_becomes_one_stream_and_one_log_line_per_video(bundle, tmp_path
     assert set(ends[0].result) == {"frames_decoded", "status", "reason", "damaged", "seconds"}
 
 
-def test_what_is_staged_is_left_out(bundle, tmp_path, monkeypatch):
-    asked = []
-
-    def staged(staging, entry, fingerprint):
-        asked.append((staging, entry["feature"], fingerprint))
-        return {"status": "ok"} if entry["video"] == "a/x.mp4" else None
-
-    monkeypatch.setattr(decode, "staged", staged)
-    todo = decode._bundle_videos(bundle, tmp_path)
-    assert [(place, name) for place, name, _ in todo] == [(1, "'a/bad\\n.mp4'"), (2, "b/y.ts")]
-    assert asked[0] == (tmp_path, "a/x.npy", "f")
+def test_what_an_earlier_attempt_finished_is_left_out(bundle, tmp_path):
+    journal.append(tmp_path / "b.jsonl", [record_of_feature(tmp_path, "a/x.mp4"), record("b/y.ts", "failed")])
+    options = ["--staging", tmp_path, "--journal", tmp_path / "b.jsonl"]
+    run("--bundle", bundle, "--output", tmp_path / "out.frames", *options)
+    assert [m.video for m in messages(tmp_path / "out.frames") if isinstance(m, End)] == [1, 2]
 
 
 def test_nothing_to_do_is_an_empty_stream(tmp_path):
-    (tmp_path / "b.json").write_text(json.dumps({"settings": {}, "fingerprint": "f", "videos": []}))
-    assert run("--bundle", tmp_path / "b.json", "--output", tmp_path / "out.frames").returncode == 0
+    assert run("--bundle", write(tmp_path, []), "--output", tmp_path / "out.frames").returncode == 0
     assert messages(tmp_path / "out.frames") == []
 
 

@@ -1,6 +1,5 @@
 """The program by hand, on one video."""
 
-import json
 import os
 import subprocess
 import sys
@@ -35,7 +34,7 @@ def test_each_call_extracts_anew(frames, tmp_path):
         assert "x.frames: ok: 1 snippets" in done.stderr
         features[normalization] = np.load(tmp_path / "x.npy")
         assert features[normalization].shape == (1, 1, 2048)
-        assert json.loads((tmp_path / "x.npy.json").read_text())["normalization"] == normalization
+        assert [path.name for path in tmp_path.iterdir()] == ["x.npy"]
     assert not np.allclose(features["inception"], features["kinetics"])
 
 
@@ -45,10 +44,10 @@ def test_each_call_extracts_anew(frames, tmp_path):
         ({"--frames": "missing.frames"}, "missing.frames: cannot read the frames (No such file or directory)"),
         ({"--frames": os.devnull}, "the frame stream ends early: decode did not finish; decode anew"),
         ({"--weights": "missing.pth"}, "weights: cannot read missing.pth (No such file or directory); fetch"),
-        ({"--model": "i3d_r51"}, "'model: 'i3d_r51'' will not do; write one of i3d_r50, i3d_r50_nl"),
-        ({"--precision": "fp8"}, "'precision: 'fp8'' will not do; write one of fp32, tf32, bf16, fp16"),
-        ({"--clip-length": "0"}, "'clip_length: 0' will not do; write a whole number of at least 8"),
-        ({"--batch-size": "0"}, "'batch_size: 0' will not do; write a whole number of at least 1"),
+        ({"--model": "i3d_r51"}, "invalid value 'i3d_r51' of 'model'; expected one of i3d_r50, i3d_r50_nl"),
+        ({"--precision": "fp8"}, "invalid value 'fp8' of 'precision'; expected one of fp32, tf32, bf16, fp16"),
+        ({"--clip-length": "0"}, "invalid value 0 of 'clip_length'; expected a whole number of at least 8"),
+        ({"--batch-size": "0"}, "invalid value 0 of 'batch_size'; expected a whole number of at least 1"),
     ],
 )
 def test_what_the_user_can_mend_is_told_in_one_line(frames, tmp_path, changed, words):

@@ -3,6 +3,7 @@
 import pytest
 
 from i3d.cluster import launch_check as launch
+from i3d.cluster.snakemake_internals import slurm_run
 from i3d.errors import UserError
 from tests.support.slurm_jobs import pair, workflow
 
@@ -11,7 +12,7 @@ SOUND = {"slurm_account": "def-test_gpu", "slurm_partition": ""}
 
 
 def test_a_sound_launch_passes():
-    launch.check(workflow(*pair(**SOUND)), 180)
+    launch.check(slurm_run(workflow(*pair(**SOUND))), 180)
 
 
 @pytest.mark.parametrize(
@@ -33,4 +34,4 @@ def test_a_sound_launch_passes():
 )
 def test_slurm_itself_says_what_does_not_fit(changed, longest, nodes, words):
     with pytest.raises(UserError, match=words):
-        launch.check(workflow(*pair(**SOUND | changed), nodes=nodes), longest)
+        launch.check(slurm_run(workflow(*pair(**SOUND | changed), nodes=nodes)), longest)

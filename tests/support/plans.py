@@ -4,9 +4,11 @@ import numpy as np
 import pytest
 
 from i3d.config import complete
+from i3d.digests import file_sha256
 from i3d.planning import catalog
 from i3d.planning.probe import Probe
-from i3d.records.outcomes import Staged, stage, write_outcomes
+from i3d.records import journal
+from i3d.records.record import VideoRecord
 
 FRAMES = {"a": 40, "b": 100, "long": 5000, "short": 16, "n17": 17}
 UNREADABLE = "not a video"
@@ -22,7 +24,7 @@ def config(tmp_path, monkeypatch):
 
     def probe_many(paths, **options):
         for path in paths:
-            frames = FRAMES.get(path.stem)
+            frames = FRAMES.get(path.read_text().split()[0])
             yield path, Probe(frames, True, 25.0, 320, 240, None if frames else UNREADABLE)
 
     monkeypatch.setattr(catalog, "probe_many", probe_many)
@@ -37,27 +39,41 @@ def config(tmp_path, monkeypatch):
     )
 
 
-def finish(plan, video: str, status: str = "ok", reason: str | None = None) -> None:
-    """Do what the jobs do for one pending video, by the book: stage it, record it, move it."""
-    bundle = next(bundle for bundle in plan.bundles if bundle["name"] == plan.pending[video])
-    entry = next(entry for entry in bundle["videos"] if entry["video"] == video)
-    place = Staged(plan.work.staging / entry["feature"])
-    place.feature.parent.mkdir(parents=True, exist_ok=True)
-    np.save(place.feature, np.ones((2, 10, 2048), np.float32))
-    record = {
-        "video": video,
-        "status": status,
-        "reason": reason,
-        "digest": entry["digest"],
-        "fingerprint": plan.fingerprint,
-        "bundle": bundle["name"],
-        "clip_length": plan.settings["clip_length"],
-        "resample_fps": plan.settings["fps"],
-        "finished": "2026-01-01",
-    }
-    stage(place, record)
-    write_outcomes(plan.work.outcomes / f"{bundle['name']}.{place.feature.stem}.jsonl", [record])
+def extract(plan, video: str, status: str = "ok", reason: str | None = None, finished: str = "2026-01-01") -> None:
+    """Do what the extract job does for one pending video: stage its feature and put it on record."""
+    bundle = next(bundle for bundle in plan.bundles if bundle.name == plan.pending[video])
+    entry = next(entry for entry in bundle.videos if entry.video == video)
+    record = VideoRecord(
+        video=video,
+        status=status,
+        reason=reason,
+        digest=entry.digest,
+        fingerprint=plan.fingerprint,
+        bundle=bundle.name,
+        finished=finished,
+        resample_fps=plan.settings["fps"],
+        **{key: value for key, value in plan.settings.items() if key not in ("fps", "weights")},
+    )
     if status == "ok":
-        target = plan.work.root.parent / entry["feature"]
-        target.parent.mkdir(parents=True, exist_ok=True)
-        place.feature.replace(target)
+        staged = plan.work.staging / entry.feature
+        staged.parent.mkdir(parents=True, exist_ok=True)
+        np.save(staged, np.full((2, 10, 2048), int(entry.digest[:4], 16), np.float32))
+        record.feature_file = entry.feature
+        record.feature_size = staged.stat().st_size
+        record.feature_sha256 = file_sha256(staged)
+    journal.append(plan.work.journal(bundle.name), [record])
+
+
+def move(plan, video: str) -> None:
+    """Do what the feature rule does for one video."""
+    feature = plan.videos[video].file.feature
+    target = plan.work.features / feature
+    target.parent.mkdir(parents=True, exist_ok=True)
+    plan.source_of(feature).replace(target)
+
+
+def finish(plan, video: str, status: str = "ok", reason: str | None = None, **more: str) -> None:
+    """Do what all jobs do for one pending video."""
+    extract(plan, video, status, reason, **more)
+    if status == "ok":
+        move(plan, video)

@@ -92,7 +92,7 @@ class Workflow:
     def planned(self, *arguments: str) -> set[str]:
         """The features that a dry run would make."""
         prefix = f"    output: {self.config['features']}/"
-        lines = self.run("-n", *arguments).splitlines()
+        lines = self.run("-n", *arguments).replace(".npy (update)", ".npy").splitlines()
         return {line.removeprefix(prefix) for line in lines if line.startswith(prefix) and line.endswith(".npy")}
 
     def features(self) -> dict[str, bytes]:
@@ -102,9 +102,12 @@ class Workflow:
         return {str(path): (tree / path).read_bytes() for path in paths if path.parts[0] != ".i3d"}
 
     def work_files(self) -> set[str]:
-        """The files in the work folder, but for the names of outcomes and plans."""
+        """The files in the work folder; of those that are named after a bundle or plan, the folder."""
         found = {path.relative_to(self.work) for path in self.work.rglob("*") if not path.is_dir()}
-        return {str(path.parent) if path.parts[0] in ("outcomes", "plans") else str(path) for path in found}
+        return {
+            str(path.parent) if path.parts[0] in ("journals", "plans", "bundles", "extracted") else str(path)
+            for path in found
+        }
 
     def metadata(self) -> dict[str, dict[str, str]]:
         with self.feature("metadata.csv").open(newline="") as file:

@@ -15,6 +15,7 @@ from pathlib import Path
 from i3d.cluster.snakemake_internals import Request, SlurmRun
 from i3d.errors import UserError
 
+NO_CLUSTER = "DNS SRV lookup failed"  # what SLURM's clients say without a configuration
 SETTINGS = "default-resources in the profile's config.yaml"
 
 
@@ -26,7 +27,6 @@ def check(run: SlurmRun, longest: int) -> None:
     wanted = {replace(request, minutes=longest) for request in run.requests}
     if not wanted:
         return
-    check_slurm_answers()
     partitions = parse_partitions(_ask("sinfo", "--noheader", "--format=%P|%l|%G"))
     limits = submit_limits()
     queue = _ask("squeue", "--me", "--noheader", "--array", "--format=%i|%j|%Z").splitlines()
@@ -38,22 +38,6 @@ def check(run: SlurmRun, longest: int) -> None:
         check_time(request, partitions)
         check_jobs(run.jobs, len(queue), limits.get(request.account.lower()))
         check_with_controller(request)
-
-
-def check_slurm_answers() -> None:
-    """Raise UserError where there is no SLURM: its programs are missing, or know no controller."""
-    try:
-        done = subprocess.run(["sinfo", "--version"], capture_output=True, text=True, timeout=60)
-        if done.returncode == 0:
-            done = subprocess.run(["sinfo", "--noheader"], capture_output=True, text=True, timeout=60)
-    except FileNotFoundError:
-        raise UserError(
-            "there is no SLURM here (no sinfo): start this profile on a login node of the cluster"
-        ) from None
-    except subprocess.TimeoutExpired:
-        return  # a busy controller must not stop a run
-    if "DNS SRV" in done.stderr or "configuration" in done.stderr:
-        raise UserError("SLURM is not set up on this machine: start this profile on a login node of the cluster")
 
 
 def check_threads(request: Request) -> None:
@@ -205,10 +189,16 @@ def check_with_controller(request: Request) -> None:
 
 
 def _ask(*command: str) -> str:
-    """What a SLURM client prints; empty when it fails, because a silent service must not stop a run."""
+    """What a SLURM client prints; empty when it fails, because a silent service must not stop a run.
+
+    Raises UserError on a machine that belongs to no cluster.
+    """
     try:
-        return subprocess.run(command, capture_output=True, text=True, timeout=60).stdout
+        done = subprocess.run(command, capture_output=True, text=True, timeout=60)
     except FileNotFoundError:
         raise UserError(f"{command[0]} is not here: start this profile on a login node of the cluster.") from None
     except subprocess.TimeoutExpired:
         return ""
+    if NO_CLUSTER in done.stderr:
+        raise UserError("SLURM is not set up on this machine: start this profile on a login node of the cluster.")
+    return done.stdout

@@ -229,7 +229,7 @@ class _Past:
 
     def __init__(self, work: WorkFolder, catalog: Catalog, videos: Path, in_tree: Collection[str]) -> None:
         self.work = work
-        self.records = journal.read_all(work.journals)
+        self.records = journal.read_all(work)
         self._catalog = catalog
         self._videos = videos
         self._in_tree = in_tree

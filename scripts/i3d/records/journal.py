@@ -13,6 +13,7 @@ import msgspec
 from i3d.digests import file_sha256
 from i3d.files import writing
 from i3d.records.record import OK, VideoRecord
+from i3d.records.work_folder import WorkFolder
 
 _decoder = msgspec.json.Decoder(VideoRecord)
 _encoder = msgspec.json.Encoder()
@@ -49,12 +50,13 @@ def read(path: Path) -> Iterator[VideoRecord]:
             continue
 
 
-def read_all(folder: Path) -> dict[str, list[VideoRecord]]:
+def read_all(work: WorkFolder) -> dict[str, list[VideoRecord]]:
     """All records of each video, by its path under the videos tree, the newest last."""
     records: dict[str, list[VideoRecord]] = {}
-    for path in sorted(folder.glob("*.jsonl")):
-        for record in read(path):
-            records.setdefault(record.video, []).append(record)
+    for folder in (work.outcomes, work.journals):
+        for path in sorted(folder.glob("*.jsonl")):
+            for record in read(path):
+                records.setdefault(record.video, []).append(record)
     for of_video in records.values():
         if len(of_video) > 1:
             of_video.sort(key=lambda record: record.finished or "")

@@ -68,6 +68,11 @@ class WorkFolder:
     def journals(self) -> Path:
         return self.root / "journals"
 
+    @cached_property
+    def outcomes(self) -> Path:
+        """Journals that the first release left."""
+        return self.root / "outcomes"
+
     def bundle(self, name: str) -> Path:
         return self.bundles / f"{name}.json"
 

@@ -21,7 +21,7 @@ def run_records(plan: PlanFile, work: WorkFolder) -> dict[str, VideoRecord]:
     Features that are finished and not in their place, as after a failure, are moved there; what finds no place stays
     staged and counts as failed.
     """
-    journals = journal.read_all(work.journals)
+    journals = journal.read_all(work)
     catalog = Catalog(work.catalog)
     records = dict(plan.skipped)
     for video, feature in plan.features.items():
@@ -89,7 +89,7 @@ def tidy(work: WorkFolder, plan_path: Path, plan: PlanFile, *, keep_frames: bool
     """Remove what this run and broken ones before it left in the work folder.
 
     There stay the catalog, the lock, the journals, this run's plan, and for each bundle its file and the mark that it
-    is extracted, from which Snakemake draws its graphs and summaries; after a failure also the staging tree, if a bundle
+    is extracted, from which Snakemake draws graphs and summaries; after a failure also the staging tree, if a bundle
     is not finished or `keep_staging` asks for it.
     """
     bundles = set(plan.pending.values())
