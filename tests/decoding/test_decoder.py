@@ -107,10 +107,15 @@ def test_restarts_with_pyav_when_decord_raises(clips, monkeypatch):
 
 
 def test_decord_gets_only_what_fits_into_memory_as_a_whole(tmp_path):
-    """12 frames of 704 x 576 are 13.9 MB; 256 MB are for all else."""
-    path = h264_clip(tmp_path / "large.mp4", size="704x576", frames=12)
+    """20 frames of 640 x 360 are 13.8 MB; 256 MB are for all else."""
+    path = h264_clip(tmp_path / "large.mp4", size="640x360", frames=20)
     assert decode(path, memory_mb=269)[0].begin["decoder"] == "decord"
     assert decode(path, memory_mb=268)[0].begin["decoder_reason"] == "decord may need 269 MB of memory"
+
+
+def test_large_pictures_go_to_the_faster_decoder(tmp_path):
+    recorder, _ = decode(h264_clip(tmp_path / "large.mp4", size="642x360", frames=2))
+    assert recorder.begin["decoder_reason"] == "PyAV is faster on pictures of this size"
 
 
 @DECODERS

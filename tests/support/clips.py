@@ -1,8 +1,10 @@
 """Small clips of many kinds, made with the ffmpeg program, and what that program decodes from them."""
 
 import shutil
+import struct
 import subprocess
-from collections.abc import Callable
+import tempfile
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -29,13 +31,51 @@ def h264_clip(path: Path, frames: int = 24, size: str = "160x96", rate: str = "2
     return path
 
 
-def true_frames(path: Path, width: int, height: int, fps: str | None = None) -> np.ndarray:
-    """What ffmpeg decodes, every frame once or resampled to `fps`: uint8 (frames, height, width, 3)."""
-    resampling = ["-vf", f"fps={fps}"] if fps else []
-    command = [FFMPEG, "-v", "quiet", "-nostdin", "-threads", "1", "-i", str(path), *resampling]
-    command += ["-vsync", "passthrough", "-f", "rawvideo", "-pix_fmt", "rgb24", "-"]
-    raw = subprocess.run(command, capture_output=True, check=False).stdout
-    return np.frombuffer(raw, np.uint8).reshape(-1, height, width, 3)
+def true_frames(path: Path, width: int, height: int, fps: str | None = None, matrix: str | None = None) -> np.ndarray:
+    """What ffmpeg decodes, every frame once or resampled to `fps`: uint8 (frames, height, width, 3).
+
+    `matrix` is the name of a YUV matrix to use whatever the file says.
+    """
+    filters = [f"fps={fps}"] if fps else []
+    filters += [f"setparams=colorspace={matrix}"] if matrix else []
+    command = [FFMPEG, "-v", "quiet", "-nostdin", "-threads", "1", "-i", "FILE"]
+    command += ["-vf", ",".join(filters)] if filters else []
+    command += ["-fps_mode", "passthrough", "-f", "rawvideo", "-pix_fmt", "rgb24", "-"]
+    with tempfile.NamedTemporaryFile(suffix=path.suffix) as nameless:
+        if path.suffix == ".ts":
+            Path(nameless.name).write_bytes(without_service_names(path.read_bytes()))
+            path = Path(nameless.name)
+        command[command.index("FILE")] = str(path)
+        result = subprocess.run(command, capture_output=True, check=False)
+    if result.returncode < 0:  # a file that it finds fault with gives 1 or more
+        raise subprocess.CalledProcessError(result.returncode, command)
+    return np.frombuffer(result.stdout, np.uint8).reshape(-1, height, width, 3)
+
+
+def without_service_names(stream: bytes) -> bytes:
+    """A transport stream whose service descriptions (packets of PID 17) are made null packets.
+
+    The ffmpeg of imageio-ffmpeg 0.6.0 (7.0.2, linked statically) crashes while it converts the names in them.
+    """
+    packets = bytearray(stream)
+    for start in range(0, len(packets) - 2, 188):
+        if (packets[start + 1] & 0x1F, packets[start + 2]) == (0, 17):
+            packets[start + 1] |= 0x1F
+            packets[start + 2] = 0xFF
+    return bytes(packets)
+
+
+ONE = 1 << 16
+QUARTER_TURN = (0, ONE, -ONE, 0)
+HALF_TURN = (-ONE, 0, 0, -ONE)
+
+
+def turn_track(path: Path, matrix: tuple[int, int, int, int]) -> None:
+    """Write a display matrix (a, b, c, d), in 1/65536, into an MP4's only track header (ISO/IEC 14496-12, 8.3.2)."""
+    data = bytearray(path.read_bytes())
+    a, b, c, d = matrix
+    struct.pack_into(">9i", data, data.index(b"tkhd") + 44, a, b, 0, c, d, 0, 0, 0, 1 << 30)
+    path.write_bytes(data)
 
 
 @dataclass(frozen=True)
@@ -57,6 +97,10 @@ def _remuxed(*options: str, before: tuple[str, ...] = ()) -> Callable[[Path], No
         ffmpeg(*before, "-i", original, "-c", "copy", *options, path)
 
     return make
+
+
+def _turned(matrix: tuple[int, int, int, int]) -> Callable[[Path], None]:
+    return lambda path: turn_track(h264_clip(path), matrix)
 
 
 def _cut(suffix_source: str, share: float, *options: str) -> Callable[[Path], None]:
@@ -83,16 +127,16 @@ KINDS: dict[str, Kind] = {
     "late_picture.mp4": Kind(_encoded(*X264, "-c:a", "aac", source=["-itsoffset", "0.5", *pattern(), *TONE])),
     "windows.wmv": Kind(_encoded("-c:v", "wmv2")),
     "b_frames.avi": Kind(_encoded("-c:v", "mpeg4", "-bf", "2")),
-    "motion_jpeg.avi": Kind(_encoded("-c:v", "mjpeg", "-pix_fmt", "yuvj420p")),
+    "motion_jpeg.avi": Kind(_encoded("-c:v", "mjpeg", "-pix_fmt", "yuvj420p"), not_decord="mjpeg may change"),
     "alternate_reference.webm": Kind(_encoded("-c:v", "vp8", "-auto-alt-ref", "1", "-lag-in-frames", "16")),
-    "vp9.webm": Kind(_encoded("-c:v", "vp9", "-speed", "8")),
+    "vp9.webm": Kind(_encoded("-c:v", "vp9", "-speed", "8"), not_decord="vp9 may change"),
     "timecode.mov": Kind(_encoded(*X264, "-timecode", "01:00:00:00")),
     "interlaced.mp4": Kind(_encoded(*X264, "-flags", "+ilme+ildct", "-x264opts", "tff=1")),
     "grey.mp4": Kind(_encoded("-c:v", "libx264", "-pix_fmt", "gray")),
     "odd_size.mkv": Kind(_encoded("-c:v", "ffv1", "-pix_fmt", "yuv420p", source=ODD), (161, 97), "odd height"),
     "odd_width.mkv": Kind(_encoded("-vf", "crop=161:96", "-c:v", "ffv1", "-pix_fmt", "yuv420p", source=ODD), (161, 96)),
-    "quarter_turn.mp4": Kind(_remuxed("-metadata:s:v", "rotate=90"), (96, 160)),
-    "half_turn.mp4": Kind(_remuxed("-metadata:s:v", "rotate=180")),
+    "quarter_turn.mp4": Kind(_turned(QUARTER_TURN), (96, 160), "turn"),
+    "half_turn.mp4": Kind(_turned(HALF_TURN), not_decord="turn"),
     "cover.mp4": Kind(
         _encoded(
             *("-map", "0", "-map", "1", "-c:v:0", "libx264", "-pix_fmt:v:0", "yuv420p", "-c:v:1", "png"),
@@ -100,13 +144,15 @@ KINDS: dict[str, Kind] = {
             source=[*pattern(), *PICTURE],
         )
     ),
-    "dropped.mp4": Kind(_encoded(*X264, "-vf", "select='lt(n,8)+gt(n,17)*not(mod(n,3))'", "-vsync", "vfr")),
+    "dropped.mp4": Kind(_encoded(*X264, "-vf", "select='lt(n,8)+gt(n,17)*not(mod(n,3))'", "-fps_mode", "vfr")),
     "fragments.mp4": Kind(_encoded(*X264, "-movflags", "frag_keyframe+empty_moov")),
     "mirrored.mp4": Kind(
-        _encoded(*X264, "-bsf:v", "h264_metadata=display_orientation=insert:flip=horizontal"), not_decord="mirror"
+        _encoded(*X264, "-g", "1", "-bsf:v", "h264_metadata=display_orientation=insert:flip=horizontal"),
+        not_decord="turn",
     ),
     "upside_down.mp4": Kind(
-        _encoded(*X264, "-bsf:v", "h264_metadata=display_orientation=insert:flip=vertical"), not_decord="mirror"
+        _encoded(*X264, "-g", "1", "-bsf:v", "h264_metadata=display_orientation=insert:flip=vertical"),
+        not_decord="turn",
     ),
     "trimmed.mp4": Kind(_remuxed(before=("-ss", "0.5")), not_decord="edit list"),
     "transport.ts": Kind(_encoded(*X264), not_decord="mpegts"),
@@ -117,7 +163,7 @@ KINDS: dict[str, Kind] = {
     "raw.h264": Kind(_encoded(*X264), not_decord="h264"),
     "live.mkv": Kind(_encoded(*X264, "-live", "1"), not_decord="duration"),
     "av1.mp4": Kind(_encoded("-c:v", "libaom-av1", "-cpu-used", "8", "-pix_fmt", "yuv420p"), not_decord="av1"),
-    "ten_bits.mp4": Kind(_encoded("-c:v", "libx264", "-pix_fmt", "yuv420p10le"), not_decord="8 bits"),
+    "ten_bits.mp4": Kind(_encoded("-c:v", "libx264", "-pix_fmt", "yuv420p10le"), not_decord="yuv420p10le"),
     "tiny.mp4": Kind(_encoded(*X264, source=pattern(size="2x2")), (2, 2), "2 wide"),
     "one_pixel.mov": Kind(
         _encoded("-vf", "format=rgb24,crop=1:1", "-c:v", "png", source=pattern(size="2x2")), (1, 1), "1 wide"
@@ -138,15 +184,16 @@ KINDS: dict[str, Kind] = {
 
 
 class Clips(dict[str, Path]):
-    """The paths of clips in a folder, by the names in KINDS; each is made when first asked for."""
+    """The paths of clips in a folder, by the names of their kinds; each is made when first asked for."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, kinds: Mapping[str, Kind] = KINDS) -> None:
         super().__init__()
         self._folder = folder
+        self._kinds = kinds
 
     def __missing__(self, name: str) -> Path:
         path = self._folder / name
-        KINDS[name].make(path)
+        self._kinds[name].make(path)
         self[name] = path
         return path
 

@@ -255,7 +255,9 @@ class VideoDecoder:
         if self._reason is None and self._fps:
             self._reason = "resampling needs each frame's timestamp"
         if self._reason is None:
-            self._reason = decord_reader.distrust(Video(self._path), hidden, self._channel.memory_mb)
+            self._reason = decord_reader.distrust(
+                Video(self._path), hidden, self._channel.memory_mb, self._channel.progress
+            )
         video = Video(self._path)
         declared = video.declared - hidden if video.declared else None
         if self._reason is None:

@@ -8,19 +8,22 @@ import contextlib
 import os
 import re
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
 
 from i3d.decoding.damage import Faults
-from i3d.decoding.pictures import display_matrix
+from i3d.decoding.pictures import display_matrix, turning_filters
 from i3d.decoding.video_file import MP4_FORMAT, Video, pictures_in_motion
 
 # The containers in which decord, read in order, gives what ffmpeg gives or raises.
 DECORD_FORMATS = {MP4_FORMAT, "matroska,webm", "avi", "flv", "asf"}
 DECORD_UNKNOWN_CODECS = {"av1", "libdav1d", "libaom-av1", "vvc", "gif"}  # newer than its FFmpeg 4, or refused by it
+# Where its FFmpeg 4 was found to convert to RGB as ffmpeg does; it does not for 4:1:0, 4:1:1, 4:4:0, NV12, deep ones.
+DECORD_PIXEL_FORMATS = {"yuv420p", "yuvj420p", "yuv422p", "yuvj422p", "yuv444p", "yuvj444p", "gray"}
 DECORD_MIN_WIDTH = 64  # below, it takes the padding of a row for more channels
+DECORD_MAX_PIXELS = 640 * 360  # above, PyAV is clearly faster
 DECORD_BASE_MB = 256  # interpreter, libraries, shared blocks
 
 
@@ -28,28 +31,31 @@ class DecordError(Exception):
     """decord refused or would have given wrong frames; the message is one line."""
 
 
-def distrust(video: Video, hidden_frames: int, memory_mb: int) -> str | None:
-    """Why decord must not read this video, None if it may. Decodes a frame: use another Video to read.
+def distrust(video: Video, hidden_frames: int, memory_mb: int, progress: Callable[[], None]) -> str | None:
+    """Why decord must not read this video, None if it may and its frames will be ffmpeg's.
 
-    `hidden_frames` is what the edit list hides, `memory_mb` what the process may use.
+    Decodes the key pictures and calls `progress` for each: use another Video to read. `hidden_frames` is what the edit
+    list hides, `memory_mb` what the process may use.
     """
-    stream = video.stream
+    stream, codec = video.stream, video.stream.codec_context.codec
     try:
         os.fspath(video.path).encode()
     except UnicodeEncodeError:
         return "decord cannot open a name that is not UTF-8"
     if video.format not in DECORD_FORMATS:
         return f"decord is unreliable on {video.format}"
-    if stream.codec_context.name in DECORD_UNKNOWN_CODECS:
-        return f"decord cannot decode {stream.codec_context.name}"
+    if codec.name in DECORD_UNKNOWN_CODECS:
+        return f"decord cannot decode {codec.name}"
     if len(pictures_in_motion(video.container)) > 1:
         return "decord takes another of the video streams than ffmpeg"
+    if stream.width * stream.height > DECORD_MAX_PIXELS:
+        return "PyAV is faster on pictures of this size"
+    if codec.intra_only or codec.name == "vp9":
+        return f"{codec.name} may change size or format at any picture, which decord does not follow"
     if stream.width < DECORD_MIN_WIDTH:
         return f"decord is unreliable on pictures {stream.width} wide"
     if stream.height % 2:
         return "decord smears the colours of pictures of odd height"
-    if stream.format and max((part.bits for part in stream.format.components), default=8) > 8:
-        return "decord converts pictures of more than 8 bits otherwise than ffmpeg"
     if not video.seconds:
         return "decord needs a duration in the header"
     if hidden_frames:
@@ -59,11 +65,21 @@ def distrust(video: Video, hidden_frames: int, memory_mb: int) -> str | None:
     needed_mb = (frames * stream.width * stream.height * 3 + video.size >> 20) + DECORD_BASE_MB
     if needed_mb > memory_mb:
         return f"decord may need {needed_mb} MB of memory"
-    first = next(video.decode(Faults()), None)
-    if first is not None:
-        a, b, c, d = display_matrix(first)
-        if a * d - b * c < 0 or ((a or d) and (b or c)):
-            return "decord does not mirror or skew"
+    return _distrust_of_pictures(video, progress)
+
+
+def _distrust_of_pictures(video: Video, progress: Callable[[], None]) -> str | None:
+    """What in the pictures decord would show otherwise. Format, size and turning change with a key picture only."""
+    size = video.stream.width, video.stream.height
+    video.stream.codec_context.skip_frame = "NONKEY"
+    for frame in video.decode(Faults()):
+        progress()
+        if frame.format.name not in DECORD_PIXEL_FORMATS:
+            return f"decord converts {frame.format.name} pictures otherwise than ffmpeg"
+        if (frame.width, frame.height) != size:
+            return "decord does not follow a change of the picture's size"
+        if turning_filters(display_matrix(frame)):
+            return "decord does not turn pictures as ffmpeg does"
     return None
 
 

@@ -1,29 +1,102 @@
-"""Decoded frames as ffmpeg shows them: in RGB, and turned as the file asks."""
+"""Decoded frames as ffmpeg shows them: in RGB, and turned as the file asks.
 
+Frames go through the filters that the ffmpeg program would put between its decoder and an RGB output, in the same
+order, so that matrix, range, chroma and turning are its own. What it was matched with: FFmpeg 7.x, and 5.1 where both
+agree. They differ on RGB of more than 8 bits tagged with a YUV matrix (7.x leaves it alone, as we do), on a display
+matrix that only some frames carry (7.x keeps the last one, as we do), and on matrices that libswscale does not know
+(7.x refuses the video, 5.1 takes BT.601, as we do).
+"""
+
+import contextlib
+import os
 import struct
-from math import atan2, degrees
+from collections.abc import Iterator
+from math import atan2, degrees, floor, hypot
 
 import av
 import numpy as np
+from av.filter import Graph
 from av.sidedata.sidedata import SideData, SideDataContainer
 from av.sidedata.sidedata import Type as SideDataType
-from av.video.reformatter import VideoReformatter
-from PIL import Image
+
+from i3d.decoding.video_file import UnreadableError
+
+# Of libavutil/pixfmt.h. Those that libavfilter's scale admits; it refuses to be put together for others.
+UNSPECIFIED, BT2020_NCL, BT2020_CL = 2, 9, 10
+KNOWN_MATRICES = {0, 1, UNSPECIFIED, 4, 5, 6, 7, BT2020_NCL}
+KNOWN_RANGES = {0, 1, 2}
+
+Matrix = tuple[int, int, int, int]
 
 
 class Picture:
-    """Turns decoded frames into RGB pictures as ffmpeg shows them."""
+    """Turns the decoded frames of one video, in order, into RGB pictures of one size: the first one's."""
 
     def __init__(self) -> None:
-        self._reformatter = VideoReformatter()
+        self._graph: Graph | None = None
+        self._built_for: tuple[object, ...] | None = None
+        self._size: tuple[int, int] | None = None
+        self._matrix: Matrix | None = None
 
     def __call__(self, frame: av.VideoFrame) -> np.ndarray:
-        """uint8 (height, width, 3), turned and mirrored as the frame's display matrix says."""
-        rgb = self._reformatter.reformat(frame, format="rgb24", interpolation="BICUBIC").to_ndarray()
-        return turn(rgb, display_matrix(frame))
+        """uint8 (height, width, 3). Raises UnreadableError if FFmpeg cannot turn such a frame into RGB."""
+        self._matrix = display_matrix(frame) or self._matrix  # the last one told holds on
+        traits = (frame.format.name, frame.width, frame.height, frame.colorspace, frame.color_range, self._matrix)
+        try:
+            if self._graph is None or traits != self._built_for:
+                self._graph, self._built_for = _filters(frame, self._matrix, self._size), traits
+            self._graph.vpush(frame)
+            shown = self._graph.vpull()
+        except MemoryError:
+            raise
+        except (av.FFmpegError, ValueError) as error:
+            name = frame.format.name
+            raise UnreadableError(f"FFmpeg cannot convert its {name} pictures to RGB: {error.args[-1]}") from None
+        self._size = self._size or (shown.width, shown.height)
+        return shown.to_ndarray()
 
 
-def display_matrix(frame: av.VideoFrame) -> tuple[int, int, int, int]:
+def _filters(frame: av.VideoFrame, matrix: Matrix | None, size: tuple[int, int] | None) -> Graph:
+    """The filters that ffmpeg configures for frames like this one; `size` (width, height) is that of earlier pictures.
+
+    As in its program (fftools/ffmpeg_filter.c), they are made anew whenever format, size or colour tags change, later
+    ones scale to the first picture's size, and libavfilter itself adds the conversion to RGB where it belongs.
+    """
+    colours = BT2020_NCL if frame.colorspace == BT2020_CL else frame.colorspace  # one set of coefficients for both
+    with _one_processor():
+        graph = Graph()
+        passing = graph.add("null")  # first, as in ffmpeg: formats are settled in the order of creation
+        source = graph.add(
+            "buffer",
+            video_size=f"{frame.width}x{frame.height}",
+            pix_fmt=frame.format.name,
+            time_base="1/1",
+            colorspace=str(colours if colours in KNOWN_MATRICES else UNSPECIFIED),
+            range=str(frame.color_range if frame.color_range in KNOWN_RANGES else 0),
+        )
+        turning = [graph.add(name, arguments) for name, arguments in turning_filters(matrix)]
+        sink = graph.add("buffersink")
+        scaling = [graph.add("scale", f"{size[0]}:{size[1]}:flags=bicubic")] if size else []
+        rgb = graph.add("format", "rgb24")
+        graph.link_nodes(source, *turning, passing, *scaling, rgb, sink).configure()
+    return graph
+
+
+@contextlib.contextmanager
+def _one_processor() -> Iterator[None]:
+    """Let this thread see one processor: libavfilter would start a thread for each, in every worker."""
+    if not hasattr(os, "sched_setaffinity"):
+        yield
+        return
+    processors = os.sched_getaffinity(0)
+    os.sched_setaffinity(0, {min(processors)})
+    try:
+        yield
+    finally:
+        os.sched_setaffinity(0, processors)
+
+
+def display_matrix(frame: av.VideoFrame) -> Matrix | None:
     """The linear part (a, b, c, d) of a frame's display matrix: x' = ax + cy, y' = bx + dy, in 1/65536."""
     data: SideData
     # Not `frame.side_data`, which ties the frame to its data in a cycle: large frames would pile up until collected.
@@ -31,17 +104,25 @@ def display_matrix(frame: av.VideoFrame) -> tuple[int, int, int, int]:
         if data.type is SideDataType.DISPLAYMATRIX:
             a, b, _, c, d = struct.unpack("=5i", bytes(data)[:20])
             return a, b, c, d
-    return 1, 0, 0, 1
+    return None
 
 
-def turn(rgb: np.ndarray, matrix: tuple[int, int, int, int]) -> np.ndarray:
-    """Apply a display matrix to uint8 (h, w, 3) as ffmpeg's autorotation does.
+def turning_filters(matrix: Matrix | None) -> list[tuple[str, str]]:
+    """The filters (name, arguments) with which ffmpeg's autorotation applies a display matrix.
 
     Quarter turns and mirrorings are exact; other angles keep the picture's size and fill its corners with black.
     """
-    a, b, c, d = matrix
-    if 50 * max(abs(b), abs(c)) < max(abs(a), abs(d)):  # within about one degree of upright
-        return rgb[:: -1 if d < 0 else 1, :: -1 if a < 0 else 1]
-    if 50 * max(abs(a), abs(d)) < max(abs(b), abs(c)):
-        return rgb.swapaxes(0, 1)[:: -1 if b < 0 else 1, :: -1 if c < 0 else 1]
-    return np.asarray(Image.fromarray(rgb).rotate(-degrees(atan2(b, a)), Image.Resampling.BILINEAR))
+    a, b, c, d = matrix or (1, 0, 0, 1)
+    if not hypot(a, c) or not hypot(b, d):
+        return []  # no rotation can be told from it
+    angle = round(degrees(atan2(b / hypot(b, d), a / hypot(a, c))))
+    angle -= 360 * floor((angle + 0.9) / 360)
+    if angle == 90:
+        return [("transpose", "cclock_flip" if c > 0 else "clock")]
+    if angle == 270:
+        return [("transpose", "clock_flip" if c < 0 else "cclock")]
+    if angle == 180:
+        return [("hflip", "")] * (a < 0) + [("vflip", "")] * (d < 0)
+    if angle > 1:
+        return [("rotate", f"{angle}*PI/180")]
+    return [("vflip", "")] if angle < 1 and d < 0 else []
