@@ -17,6 +17,7 @@ from i3d.planning import time_limits as resources
 from i3d.planning.bundles import bundle_frames
 from i3d.config import complete
 from i3d.errors import UserError, told_in_one_line
+from i3d.network.specs import MODELS, SAMPLE_MODES
 from i3d.records.tree_lock import take_lock
 from i3d.records.outcomes import Work
 from i3d.planning.plan import Plan, make_plan

@@ -58,8 +58,8 @@ rule list_of_split:
     conda:
         "../envs/decode.yaml"
     params:
-        script=f"{SCRIPTS}/export.py",
         **EXPORTED,
+        script=f"{SCRIPTS}/export.py",
         digest=table_digest,
         root=config["lists"]["root"] or str(Path(config["features"]).absolute()),
     shell:
@@ -87,8 +87,8 @@ rule ground_truth_of_split:
     conda:
         "../envs/decode.yaml"
     params:
-        script=f"{SCRIPTS}/export.py",
         **EXPORTED,
+        script=f"{SCRIPTS}/export.py",
         digest=table_digest,
         frequency=config["frequency"],
     shell:
@@ -114,8 +114,8 @@ rule crops_of_split:
     conda:
         "../envs/decode.yaml"
     params:
-        script=f"{SCRIPTS}/export.py",
         **EXPORTED,
+        script=f"{SCRIPTS}/export.py",
         digest=table_digest,
         order=config["crops"]["order"],
     shell:
@@ -140,8 +140,8 @@ rule ur_dmu_of_split:
     conda:
         "../envs/decode.yaml"
     params:
-        script=f"{SCRIPTS}/export.py",
         **EXPORTED,
+        script=f"{SCRIPTS}/export.py",
         digest=table_digest,
         root=config["crops"]["root"] or str(Path(config["crops"]["folder"]).absolute()),
     shell:
@@ -166,8 +166,8 @@ rule vadclip_of_split:
     conda:
         "../envs/decode.yaml"
     params:
-        script=f"{SCRIPTS}/export.py",
         **EXPORTED,
+        script=f"{SCRIPTS}/export.py",
         digest=table_digest,
         root=config["crops"]["root"] or str(Path(config["crops"]["folder"]).absolute()),
         crop=one_crop,

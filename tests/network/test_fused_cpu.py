@@ -5,7 +5,8 @@ import torch
 
 from i3d.network import fused_cpu as fused
 from i3d.network.fused_cpu import FusedBottleneck, fuse
-from i3d.network.model import MODELS, I3DResNet50, build_model, expected_shapes
+from i3d.network.model import I3DResNet50, build_model, expected_shapes
+from i3d.network.specs import MODELS
 from i3d.network.weights import random_state_dict
 
 

@@ -16,13 +16,14 @@ from torch import Tensor
 
 from i3d.errors import UserError
 from i3d.frame_stream import FRAME_SHAPE
-from i3d.network.crops import CROPS, normalise, stem_of_crops
+from i3d.network.crops import normalise, stem_of_crops
 from i3d.network.fused_cpu import fuse
 from i3d.network.model import FEATURE_DIM, I3DResNet50
+from i3d.network.specs import PRECISIONS, SAMPLE_MODES
 
 log = logging.getLogger(__name__)
 
-DTYPES = {"fp32": torch.float32, "tf32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
+DTYPES: dict[str, torch.dtype] = {name: getattr(torch, spec.dtype) for name, spec in PRECISIONS.items()}
 M_TRIM_THRESHOLD, M_MMAP_MAX = -1, -4  # from glibc's malloc.h
 CPU_BATCH = 1  # snippets per pass on a CPU, which gains nothing from more
 
@@ -93,7 +94,7 @@ class Engine:
         self.dtype = DTYPES[precision]
         self.normalization = normalization
         self.sample_mode = sample_mode
-        self.crops = CROPS[sample_mode]
+        self.crops = SAMPLE_MODES[sample_mode].crops
         self.batch_size = batch_size if device.type == "cuda" else min(batch_size, CPU_BATCH)
         self.crops_per_pass = 5 if device.type == "cpu" else self.batch_size * self.crops
         self.model = model.to(device, self.dtype)

@@ -11,13 +11,14 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from i3d.network.specs import MODELS
+
 FEATURE_DIM = 2048  # channels of the last stage
 
 # Blocks per stage, and for each block whether its first convolution spans 3 frames (1) or 1 (0).
 TEMPORAL_KERNELS = {1: (1, 1, 1), 2: (1, 0, 1, 0), 3: (1, 0, 1, 0, 1, 0), 4: (0, 1, 0)}
 NONLOCAL_BLOCKS = {2: (1, 3), 3: (1, 3, 5)}  # stage -> blocks followed by a non-local block
 EXPANSION = 4  # a block's output channels over its width
-MODELS = ("i3d_r50", "i3d_r50_nl")
 
 
 class Bottleneck(nn.Module):
@@ -79,7 +80,7 @@ class I3DResNet50(nn.Module):
     `fc`, the Kinetics-400 classifier, is there so that published weights load whole; features do not use it.
     """
 
-    def __init__(self, nonlocal_blocks: bool = False) -> None:
+    def __init__(self, nonlocal_blocks: bool) -> None:
         super().__init__()
         self.conv1 = nn.Conv3d(3, 64, (5, 7, 7), stride=2, padding=(2, 3, 3), bias=False)
         self.bn1 = nn.BatchNorm3d(64)
@@ -128,9 +129,9 @@ def _stage(stage: int, channels: int, nonlocal_blocks: bool) -> nn.Sequential:
 
 
 def empty_model(name: str) -> I3DResNet50:
-    """A model of this name (one of MODELS) on the meta device: shapes without memory or initialisation."""
+    """A model of this name (one of specs.MODELS) on the meta device: shapes without memory or initialisation."""
     with torch.device("meta"):
-        return I3DResNet50(nonlocal_blocks=name == "i3d_r50_nl")
+        return I3DResNet50(MODELS[name].nonlocal_blocks)
 
 
 def expected_shapes(name: str) -> dict[str, tuple[int, ...]]:
