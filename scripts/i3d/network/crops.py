@@ -36,12 +36,16 @@ def stem_of_crops(model: I3DResNet50, frames: Tensor, sample_mode: str) -> Tenso
     sides = [frames]
     if mode.mirrored:
         sides.append(frames.flip(-1).contiguous(memory_format=torch.channels_last_3d))
-    stems = [stem for side in sides for stem in _stems(model, side, mode.places)]
-    return torch.stack(stems, 1).flatten(0, 1).contiguous(memory_format=torch.channels_last_3d)
+    shape = (len(frames) * mode.crops, model.conv1.out_channels, (frames.shape[2] + 1) // 4, _POOLED, _POOLED)
+    stems = torch.empty(shape, dtype=frames.dtype, device=frames.device, memory_format=torch.channels_last_3d)
+    of_crops = stems.unflatten(0, (len(frames), len(sides), len(mode.places)))
+    for number, side in enumerate(sides):
+        _write_stems(model, side, mode.places, of_crops[:, number])
+    return stems
 
 
-def _stems(model: I3DResNet50, frames: Tensor, places: Sequence[tuple[int, int]]) -> list[Tensor]:
-    """The stems of the crops at `places`, each (B, 64, T/4, 55, 55), from one convolution of the whole frame.
+def _write_stems(model: I3DResNet50, frames: Tensor, places: Sequence[tuple[int, int]], stems: Tensor) -> None:
+    """Write the stems of the crops at `places` to `stems`, (B, places, 64, T/4, 55, 55), by one convolution.
 
     conv1 is 29 % of the network's work and the crops overlap: the whole frame costs a third of five crops. Crop
     offsets are even, so a crop's rows and columns are the frame's, but for its first two: there conv1 sees zeros
@@ -49,20 +53,18 @@ def _stems(model: I3DResNet50, frames: Tensor, places: Sequence[tuple[int, int]]
     """
     whole = model.conv1(frames)  # (B, 64, T/2, 128, 170)
     pooled = model.pool(whole)  # (B, 64, T/4, 63, 84)
-    stems = []
-    for top, left in places:
+    for place, (top, left) in enumerate(places):
+        stem = stems[:, place]
         row, column = top // 2, left // 2
         if row % 2 == column % 2 == 0:
-            stem = _window(pooled, row // 2, column // 2, _POOLED).clone(memory_format=torch.channels_last_3d)
+            stem.copy_(_window(pooled, row // 2, column // 2, _POOLED))
         else:  # pooling this crop pairs other columns than pooling the frame
-            stem = model.pool(_window(whole, row, column, _STEM_USED))
+            stem.copy_(model.pool(_window(whole, row, column, _STEM_USED)))
         crop = _window(frames, top, left, CROP)
         if left > 0:
             stem[..., :, :1] = _edge(model, crop[..., :, :_EDGE])
         if top > 0:
             stem[..., :1, :] = _edge(model, crop[..., :_EDGE, :])
-        stems.append(stem)
-    return stems
 
 
 def _edge(model: I3DResNet50, strip: Tensor) -> Tensor:
