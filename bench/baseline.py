@@ -14,8 +14,8 @@ import numpy as np
 import torch
 from PIL import Image
 
-from i3d.network.crops import FIVE_CROPS
 from i3d.network.model import I3DResNet50, expected_shapes
+from i3d.network.specs import FIVE_CROPS
 from i3d.network.weights import random_state_dict
 
 CLIP_LENGTH = 16
@@ -50,7 +50,7 @@ def main() -> None:
 
 def plain_model() -> I3DResNet50:
     """The network as it is written, with seeded weights."""
-    model = I3DResNet50()
+    model = I3DResNet50(nonlocal_blocks=False)
     model.load_state_dict(random_state_dict(expected_shapes("i3d_r50")), strict=False)
     return model.eval()
 

@@ -29,9 +29,10 @@ from i3d.decoding.resize import resize
 from i3d.digests import video_digest
 from i3d.errors import run_main
 from i3d.frame_stream import FRAME_SHAPE, Frames, StreamWriter, read_stream
-from i3d.network.crops import CROPS, FIVE_CROPS, normalise
+from i3d.network.crops import normalise
 from i3d.network.engine import DTYPES, Engine, choose_device, device_name
 from i3d.network.model import build_model, expected_shapes
+from i3d.network.specs import FIVE_CROPS, SAMPLE_MODES
 from i3d.network.weights import random_state_dict
 from i3d.planning.bundles import make_bundle
 from i3d.planning.gpu_slices import MULTIPROCESSORS, snippets_per_second
@@ -140,7 +141,7 @@ class Bench:
         generator = torch.Generator().manual_seed(0)
         snippets = torch.randint(0, 256, (count, 16, *FRAME_SHAPE), dtype=torch.uint8, generator=generator)
         plain = plain_model().to(self.device)
-        flops = flops_of_a_crop(plain) * CROPS["oversample"]
+        flops = flops_of_a_crop(plain) * SAMPLE_MODES["oversample"].crops
         reference: list[np.ndarray] = []
 
         def plainly() -> None:

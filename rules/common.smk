@@ -19,8 +19,9 @@ from i3d.errors import UserError, errors_in_logs, told_in_one_line
 from i3d.planning import time_limits
 from i3d.planning.bundles import read_bundle
 from i3d.planning.overview import failure_text, status_text
-from i3d.planning.plan import Plan, make_plan
+from i3d.network.specs import MODELS, SAMPLE_MODES
 from i3d.records.tree_lock import take_lock
+from i3d.planning.plan import Plan, make_plan
 from i3d.records.work_folder import WorkFolder
 from i3d.results.names import METADATA, SUMMARY
 from i3d.results.run_summary import tables_are_current

@@ -65,7 +65,7 @@ rule contact_sheets:
         metadata=EXPORTED["metadata"],
         digest=table_digest,
         videos=config["videos"],
-        crops={"oversample": 10, "center_crop": 1}[config["sample_mode"]],
+        crops=SAMPLE_MODES[config["sample_mode"]].crops,
     shell:
         r"""
         python {params.script:q} contact-sheets \

@@ -4,8 +4,6 @@ Takes: the network, on a cluster a login node's. Gives: resources/{model}_kineti
 the published Caffe2 file. Its licence is CC BY-NC 4.0: research yes, commerce no.
 """
 
-PUBLISHED = {"i3d_r50": "i3d_baseline_32x2_IN_pretrain_400k", "i3d_r50_nl": "i3d_nonlocal_32x2_IN_pretrain_400k"}
-
 
 localrules:
     weights,
@@ -24,7 +22,7 @@ rule download_weights:
     log:
         "<logs>/weights/{published}.log",
     wildcard_constraints:
-        published="|".join(PUBLISHED.values()),
+        published="|".join(model.published for model in MODELS.values()),
     conda:
         "../envs/extract.yaml"
     params:
@@ -36,15 +34,20 @@ rule download_weights:
         """
 
 
+def published_weights(wildcards) -> str:
+    """The published file of a model."""
+    return f"resources/{MODELS[wildcards.model].published}.pkl"
+
+
 rule convert_weights:
     input:
-        lambda wildcards: f"resources/{PUBLISHED[wildcards.model]}.pkl",
+        published_weights,
     output:
         "resources/{model}_kinetics.pth",
     log:
         "<logs>/weights/{model}.log",
     wildcard_constraints:
-        model="|".join(PUBLISHED),
+        model="|".join(MODELS),
     conda:
         "../envs/extract.yaml"
     params:

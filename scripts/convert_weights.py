@@ -13,7 +13,8 @@ import torch
 
 from i3d.digests import file_sha256
 from i3d.errors import run_main
-from i3d.network.model import MODELS, expected_shapes
+from i3d.network.model import expected_shapes
+from i3d.network.specs import MODELS
 from i3d.network.weights import check_state_dict, read_state_dict
 
 

@@ -21,6 +21,7 @@ from i3d.errors import UserError, run_main
 from i3d.frame_stream import StreamError, read_stream
 from i3d.network.engine import Engine, choose_device, device_name
 from i3d.network.extraction import Extraction
+from i3d.network.gpu_guard import check_precision, gpu_versions
 from i3d.network.model import build_model, expected_shapes
 from i3d.network.weights import load_state_dict, random_state_dict
 from i3d.planning.bundles import Bundle, BundleEntry, read_bundle
@@ -109,6 +110,7 @@ def extract(args: argparse.Namespace, bundle: Bundle, stream: BinaryIO, skip: se
         return
     settings = bundle.settings
     device = choose_device(args.device)
+    check_precision(device.type, settings["precision"], torch.backends.cudnn.version(), passed=None)
     expected = expected_shapes(settings["model"])
     weights = random_state_dict(expected) if args.weights == RANDOM else load_state_dict(Path(args.weights), expected)
     engine = Engine(
@@ -119,6 +121,7 @@ def extract(args: argparse.Namespace, bundle: Bundle, stream: BinaryIO, skip: se
         precision=settings["precision"],
         batch_size=args.batch_size,
     )
+    versions = {name: version(name) for name in PACKAGES} | gpu_versions(device)
     provenance = {
         "bundle": bundle.name,
         "fingerprint": bundle.fingerprint,
@@ -127,7 +130,7 @@ def extract(args: argparse.Namespace, bundle: Bundle, stream: BinaryIO, skip: se
         **{key: settings[key] for key in NUMERIC_SETTINGS if key != "fps"},
         "resample_fps": settings["fps"],
         "device": device_name(device),
-        "versions": " ".join(f"{name}={version(name)}" for name in PACKAGES),
+        "versions": " ".join(f"{name}={number}" for name, number in versions.items()),
     }
     log.info("model on %s, %s, batches of %d snippets", provenance["device"], settings["precision"], engine.batch_size)
     planned = {entry.video: entry.frames for entry in left}  # no count for a video given by hand

@@ -5,10 +5,13 @@ import csv
 from pathlib import Path
 
 from i3d.errors import run_main
+from i3d.network.specs import SAMPLE_MODES
 from i3d.records.record import OK
 from i3d.report import figures, pages
 from i3d.report import statistics as insight
 from i3d.results.metadata import Row, read_metadata
+
+CROPS = sorted(mode.crops for mode in SAMPLE_MODES.values())
 
 
 def draw_figures(args: argparse.Namespace) -> None:
@@ -72,7 +75,7 @@ def parse() -> argparse.Namespace:
 
     command = commands.add_parser("contact-sheets", parents=[shared], help=draw_contact_sheets.__doc__)
     command.add_argument("--videos", type=Path, required=True, help="the videos tree")
-    command.add_argument("--crops", type=int, choices=(1, 10), default=10, help="crops per snippet")
+    command.add_argument("--crops", type=int, choices=CROPS, default=max(CROPS), help="crops per snippet")
     command.set_defaults(run=draw_contact_sheets)
     return parser.parse_args()
 

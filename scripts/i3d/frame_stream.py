@@ -22,8 +22,9 @@ from typing import Any, BinaryIO
 
 import numpy as np
 
-HEIGHT, WIDTH = 256, 340  # every frame is resized to this before it enters the stream
-FRAME_SHAPE = (HEIGHT, WIDTH, 3)
+from i3d.network.specs import HEIGHT, WIDTH
+
+FRAME_SHAPE = (HEIGHT, WIDTH, 3)  # every frame is resized to this before it enters the stream
 FRAME_BYTES = HEIGHT * WIDTH * 3
 BLOCK_FRAMES = 64  # frames per message at most: 16.7 MB
 

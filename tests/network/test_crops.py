@@ -4,8 +4,9 @@ import pytest
 import torch
 from torchvision.transforms import v2
 
-from i3d.network.crops import CROPS, FIVE_CROPS, NORMALIZATIONS, normalise, stem_of_crops
+from i3d.network.crops import normalise, stem_of_crops
 from i3d.network.model import build_model, expected_shapes
+from i3d.network.specs import NORMALIZATIONS, SAMPLE_MODES
 from i3d.network.weights import random_state_dict
 
 IN_OUR_ORDER = [0, 1, 4, 2, 3, 5, 6, 9, 7, 8]  # torchvision's ten crops have the centre last of five
@@ -44,8 +45,9 @@ def test_centre_crop_is_torchvisions(frames):
 
 
 def test_offsets_suit_the_shared_stem():
-    assert len(FIVE_CROPS) * 2 == CROPS["oversample"]
-    assert all(top % 2 == left % 2 == 0 for top, left in FIVE_CROPS)
+    shared = [mode for mode in SAMPLE_MODES.values() if mode.shares_stem]
+    assert shared
+    assert all(top % 2 == left % 2 == 0 for mode in shared for top, left in mode.places)
 
 
 @pytest.mark.parametrize(("name", "mean", "std"), [("inception", 0.5, 0.5), ("kinetics", 114.75 / 255, 57.375 / 255)])

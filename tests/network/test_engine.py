@@ -1,6 +1,7 @@
 """The engine around the network: devices, batches, short memory."""
 
 import logging
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -31,13 +32,30 @@ def batch(count: int) -> torch.Tensor:
     return snippets
 
 
-def test_short_gpu_memory_halves_the_batch_and_loses_nothing(engine, monkeypatch, caplog):
+SHORT = [  # what torch, cuDNN and cuBLAS have been seen to say
+    torch.cuda.OutOfMemoryError(
+        "CUDA out of memory. Tried to allocate 2.00 GiB. GPU 0 has a total capacity of 4.75 GiB"
+    ),
+    RuntimeError("CUDA error: out of memory\nCUDA kernel errors might be asynchronously reported"),
+    RuntimeError("GET was unable to find an engine to execute this computation"),
+    RuntimeError("FIND was unable to find an engine to execute this computation"),
+    RuntimeError("cuDNN error: CUDNN_STATUS_INTERNAL_ERROR\nYou can try to repro this exception"),
+    RuntimeError("cuDNN error: CUDNN_STATUS_INTERNAL_ERROR_DEVICE_ALLOCATION_FAILED"),
+    RuntimeError(
+        "cuDNN error: CUDNN_STATUS_NOT_SUPPORTED. This error may appear if you passed in a non-contiguous input."
+    ),
+    RuntimeError("CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling `cublasCreate(handle)`"),
+]
+
+
+@pytest.mark.parametrize("short", SHORT)
+def test_short_gpu_memory_halves_the_batch_and_loses_nothing(engine, monkeypatch, caplog, short):
     sizes = []
 
     def forward(snippets):
         sizes.append(len(snippets))
         if len(snippets) > 3:
-            raise torch.cuda.OutOfMemoryError
+            raise short
         return numbered(snippets)
 
     monkeypatch.setattr(engine, "_forward", forward)
@@ -49,14 +67,78 @@ def test_short_gpu_memory_halves_the_batch_and_loses_nothing(engine, monkeypatch
     assert "going on with batches of 3 snippets" in caplog.text
 
 
-def test_memory_for_less_than_a_snippet_is_told(engine, monkeypatch):
+@pytest.mark.parametrize("short", SHORT)
+def test_memory_for_less_than_a_snippet_is_told(engine, monkeypatch, short):
     def forward(snippets):
-        raise torch.cuda.OutOfMemoryError
+        raise short
 
     monkeypatch.setattr(engine, "_forward", forward)
     monkeypatch.setattr(engine, "batch_size", 4)
-    with pytest.raises(UserError, match="does not hold one snippet; ask for a larger slice"):
+    with pytest.raises(UserError, match="does not hold one snippet") as told:
         engine.launch(batch(4))
+    assert str(short).splitlines()[0] in str(told.value)
+    assert "\n" not in str(told.value)
+
+
+def test_other_errors_are_no_shortness_of_memory(engine, monkeypatch):
+    def forward(snippets):
+        raise RuntimeError("CUDA error: an illegal memory access was encountered")
+
+    monkeypatch.setattr(engine, "_forward", forward)
+    monkeypatch.setattr(engine, "batch_size", 4)
+    with pytest.raises(RuntimeError, match="illegal memory access"):
+        engine.launch(batch(4))
+    assert engine.batch_size == 4
+
+
+def test_memory_that_ends_while_copying_halves_the_batch_too(engine, monkeypatch):
+    sizes = []
+    padded = engine._padded
+
+    def copied(part):
+        sizes.append(len(part))
+        if len(part) > 2:
+            raise torch.cuda.OutOfMemoryError
+        return padded(part)
+
+    monkeypatch.setattr(engine, "_padded", copied)
+    monkeypatch.setattr(engine, "_forward", numbered)
+    monkeypatch.setattr(engine, "batch_size", 5)
+    assert engine.launch(batch(5)).collect()[:, 0, 0].tolist() == list(range(5))
+    assert sizes == [5, 2, 2, 1]
+
+
+def test_on_a_gpu_all_passes_have_one_shape(engine, monkeypatch):
+    shapes = set()
+
+    def forward(snippets):
+        shapes.add(snippets.shape)
+        assert not snippets[-1].any()
+        return numbered(snippets)
+
+    monkeypatch.setattr(engine, "_forward", forward)
+    monkeypatch.setattr(engine, "batch_size", 4)
+    monkeypatch.setattr(engine, "one_shape", True)
+    for count in (1, 3):
+        assert engine.launch(batch(count)).collect()[:, 0, 0].tolist() == list(range(count))
+    assert shapes == {(4, 8, *FRAME_SHAPE)}
+
+
+def test_waiting_for_a_gpu_leaves_the_cpu_to_others(engine, monkeypatch):
+    """Stand-ins for CUDA: streams that do nothing, an event that notes how it was made, memory that is not pinned."""
+    made = []
+    stream = SimpleNamespace(wait_stream=lambda other: None, record_event=lambda event: event)
+    empty = torch.empty
+    monkeypatch.setattr(engine, "_copies", stream)
+    monkeypatch.setattr(engine, "_to_device", lambda part: part)
+    monkeypatch.setattr(engine, "_forward", numbered)
+    monkeypatch.setattr(torch, "empty", lambda *shape, pin_memory, **options: empty(*shape, **options))
+    monkeypatch.setattr(torch.cuda, "current_stream", lambda device: stream)
+    monkeypatch.setattr(
+        torch.cuda, "Event", lambda **options: made.append(options) or SimpleNamespace(synchronize=lambda: None)
+    )
+    assert engine.launch(batch(1)).collect()[:, 0, 0].tolist() == [0]
+    assert made == [{"blocking": True}]
 
 
 def test_a_snippets_features_do_not_depend_on_its_batch(engine):
@@ -80,8 +162,14 @@ def test_devices(monkeypatch, asked, gpu, given):
     assert choose_device(asked).type == given
 
 
-def test_an_absent_gpu_is_told(monkeypatch):
+def test_an_absent_gpu_is_told_with_torchs_reason(monkeypatch):
+    def init():
+        raise RuntimeError("The NVIDIA driver on your system is too old (found version 12040).\nPlease update")
+
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
-    with pytest.raises(UserError, match="device: cuda is set, but torch sees no GPU"):
+    monkeypatch.setattr(torch.cuda, "init", init)
+    with pytest.raises(
+        UserError, match=r"^device: cuda is set, but torch sees no GPU here \(The NVIDIA .* 12040\).\);"
+    ):
         choose_device("cuda")
     assert device_name(torch.device("cpu")) == "cpu"

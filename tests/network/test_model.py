@@ -3,11 +3,12 @@
 import numpy as np
 import pytest
 import torch
+import torch.nn.functional as F
 
 from i3d.decoding.resize import resize
-from i3d.network.crops import CROPS
 from i3d.network.engine import Engine
-from i3d.network.model import build_model, empty_model, expected_shapes
+from i3d.network.model import NonLocal, build_model, empty_model, expected_shapes, halve
+from i3d.network.specs import MODELS, PRECISIONS, SAMPLE_MODES
 from tests.support import reference_inputs
 from tests.support.paths import ROOT
 
@@ -28,7 +29,7 @@ def weights() -> dict[str, dict[str, torch.Tensor]]:
         name: {
             key: torch.from_numpy(value) for key, value in reference_inputs.state_dict(expected_shapes(name)).items()
         }
-        for name in ("i3d_r50", "i3d_r50_nl")
+        for name in MODELS
     }
 
 
@@ -52,19 +53,19 @@ def test_fp32_features_equal_the_originals(clip, weights, file, model, normaliza
     assert relative_error(features, np.load(GOLDEN / f"{file}.npy")) < 1e-5
 
 
-@pytest.mark.parametrize(("precision", "limit"), [("tf32", 2e-3), ("bf16", 1e-2), ("fp16", 2e-3)])
-def test_other_precisions_stay_close(clip, weights, precision, limit):
+@pytest.mark.parametrize("precision", set(PRECISIONS) - {"fp32"})
+def test_other_precisions_stay_close(clip, weights, precision):
     features = run(clip[:1], weights["i3d_r50"], "i3d_r50", "inception", "center_crop", precision)
     golden = np.load(GOLDEN / "synthetic_center_crop.npy")[:1]
     assert features.dtype == np.float32
-    assert relative_error(features, golden) < limit
+    assert relative_error(features, golden) < PRECISIONS[precision].tolerance
 
 
 def run(clip, weights, model, normalization, sample_mode, precision) -> np.ndarray:
     network = build_model(model, dict(weights))
     options = {"normalization": normalization, "sample_mode": sample_mode, "precision": precision, "batch_size": 2}
     features = Engine(network, torch.device("cpu"), **options).launch(clip).collect()
-    assert features.shape == (len(clip), CROPS[sample_mode], 2048)
+    assert features.shape == (len(clip), SAMPLE_MODES[sample_mode].crops, 2048)
     return features
 
 
@@ -78,6 +79,29 @@ def test_state_dict_names_are_the_published_ports():
         f"layer{s}.{b}.conv1.weight"
         for s, b in [(1, 0), (1, 1), (1, 2), (2, 0), (2, 2), (3, 0), (3, 2), (3, 4), (4, 1)]
     ]
+
+
+@pytest.mark.parametrize("axis", [2, 3, 4])
+def test_halving_is_max_pooling_bit_for_bit(axis):
+    values = torch.rand((2, 5, 7, 6, 9), generator=torch.Generator().manual_seed(0)) - 0.5
+    values[0, 0, 0, 0] = torch.tensor([torch.nan, 0.0, -0.0, torch.inf, -torch.inf, 1, 2, 3, 4])
+    window = [2 if place == axis else 1 for place in (2, 3, 4)]
+    for images in (values, values.to(memory_format=torch.channels_last_3d), values.bfloat16()):
+        pooled = F.max_pool3d(images, window, window)
+        assert torch.equal(halve(images, axis).nan_to_num(7), pooled.nan_to_num(7))
+
+
+def test_attention_does_not_overflow_half_precision():
+    torch.manual_seed(0)
+    block = NonLocal(512).eval().requires_grad_(False)
+    for projection in (block.theta, block.phi):
+        projection.weight.copy_(torch.eye(256, 512).view_as(projection.weight))
+        projection.bias.zero_()
+    images = torch.full((1, 512, 2, 4, 4), 20.0)  # a product of 256 x 20 x 20, which fp16 cannot hold
+    images[..., 0] = 1
+    found, expected = block.half()(images.half()).float(), block.float()(images)
+    assert found.isfinite().all()
+    torch.testing.assert_close(found, expected, rtol=1e-2, atol=1e-2)
 
 
 def test_an_empty_model_takes_no_memory():

@@ -11,7 +11,7 @@ import pytest
 from PIL import Image
 
 from i3d.frame_stream import FRAME_SHAPE
-from i3d.network.crops import FIVE_CROPS
+from i3d.network.specs import FIVE_CROPS
 from i3d.report import contact_sheets as contact
 from i3d.report import figures, pages
 from i3d.report import statistics as insight

@@ -17,9 +17,10 @@ SHORT, LONG = 33, 208  # frames: 2 and 13 snippets
 JOB_FIELDS = ("JobID", "State", "Account", "Timelimit", "AllocTRES", "WorkDir", "JobName")
 
 # The profile as a user has it, but for: this machine's two cores, which two threads of a job must not exceed, SLURM
-# asked sooner how the jobs are, and a network that means nothing and takes a tenth of the time.
+# asked sooner how the jobs are, no GPU, and a network that means nothing and takes a tenth of the time.
 ON_THIS_MACHINE = ["--set-threads", "decode=1", "extract=1", "--slurm-init-seconds-before-status-checks", "2"]
-TRIAL = ["weights=random", "sample_mode=center_crop", "batch_size=1", "videos=videos", "features=features"]
+TRIAL = ["weights=random", "sample_mode=center_crop", "batch_size=1", "device=cpu"]
+TRIAL += ["videos=videos", "features=features"]
 
 
 @pytest.fixture(scope="session", autouse=True)

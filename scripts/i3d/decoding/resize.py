@@ -3,7 +3,7 @@
 import numpy as np
 from PIL import Image
 
-from i3d.frame_stream import HEIGHT, WIDTH
+from i3d.network.specs import HEIGHT, WIDTH
 
 
 def resize(frame: np.ndarray) -> np.ndarray:

@@ -3,24 +3,14 @@
 The order of crops is the original extraction code's, and the features' second axis.
 """
 
+from collections.abc import Sequence
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from i3d.frame_stream import HEIGHT, WIDTH
 from i3d.network.model import I3DResNet50
-
-CROP = 224  # pixels, the network's input height and width
-_TOP, _MIDDLE, _BOTTOM = 0, (HEIGHT - CROP) // 2, HEIGHT - CROP  # 0, 16, 32
-_LEFT, _CENTRE, _RIGHT = 0, (WIDTH - CROP) // 2, WIDTH - CROP  # 0, 58, 116
-
-# (top, left) of the five crops: top left, top right, centre, bottom left, bottom right.
-FIVE_CROPS = ((_TOP, _LEFT), (_TOP, _RIGHT), (_MIDDLE, _CENTRE), (_BOTTOM, _LEFT), (_BOTTOM, _RIGHT))
-CENTRE_CROP = (_MIDDLE, _CENTRE)
-CROPS = {"oversample": 2 * len(FIVE_CROPS), "center_crop": 1}  # sample mode -> crops per snippet
-
-# normalization -> (subtract, divide): x*2/255-1 is (x-127.5)/127.5; kinetics is the weights' own mean and deviation.
-NORMALIZATIONS = {"inception": (127.5, 127.5), "kinetics": (114.75, 57.375)}
+from i3d.network.specs import CROP, NORMALIZATIONS, SAMPLE_MODES
 
 _STEM_USED = 111  # of a crop's 112 rows and columns after conv1, those that pooling (3 wide, stride 2) looks at
 _POOLED = 55  # rows and columns of a crop after pooling
@@ -29,8 +19,8 @@ _EDGE = 8  # first rows or columns of a crop, from which the first 3 after conv1
 
 def normalise(frames: Tensor, normalization: str) -> Tensor:
     """Scale float frames with values 0..255, in place."""
-    subtract, divide = NORMALIZATIONS[normalization]
-    return frames.sub_(subtract).div_(divide)
+    spec = NORMALIZATIONS[normalization]
+    return frames.sub_(spec.subtract).div_(spec.divide)
 
 
 def stem_of_crops(model: I3DResNet50, frames: Tensor, sample_mode: str) -> Tensor:
@@ -38,16 +28,24 @@ def stem_of_crops(model: I3DResNet50, frames: Tensor, sample_mode: str) -> Tenso
 
     (B, 3, T, 256, 340) to (B * crops, 64, T/4, 55, 55), channels last; equal to `model.stem` of each crop alone.
     """
+    mode = SAMPLE_MODES[sample_mode]
     frames = frames.contiguous(memory_format=torch.channels_last_3d)
-    if sample_mode == "center_crop":
-        return model.stem(_window(frames, *CENTRE_CROP, CROP))
-    mirrored = frames.flip(-1).contiguous(memory_format=torch.channels_last_3d)
-    stems = [stem for side in (frames, mirrored) for stem in _five_stems(model, side)]
-    return torch.stack(stems, 1).flatten(0, 1).contiguous(memory_format=torch.channels_last_3d)
+    if not mode.shares_stem:
+        ((top, left),) = mode.places
+        return model.stem(_window(frames, top, left, CROP))
+    sides = [frames]
+    if mode.mirrored:
+        sides.append(frames.flip(-1).contiguous(memory_format=torch.channels_last_3d))
+    shape = (len(frames) * mode.crops, model.conv1.out_channels, (frames.shape[2] + 1) // 4, _POOLED, _POOLED)
+    stems = torch.empty(shape, dtype=frames.dtype, device=frames.device, memory_format=torch.channels_last_3d)
+    of_crops = stems.unflatten(0, (len(frames), len(sides), len(mode.places)))
+    for number, side in enumerate(sides):
+        _write_stems(model, side, mode.places, of_crops[:, number])
+    return stems
 
 
-def _five_stems(model: I3DResNet50, frames: Tensor) -> list[Tensor]:
-    """The stems of the five crops, each (B, 64, T/4, 55, 55), from one convolution of the whole frame.
+def _write_stems(model: I3DResNet50, frames: Tensor, places: Sequence[tuple[int, int]], stems: Tensor) -> None:
+    """Write the stems of the crops at `places` to `stems`, (B, places, 64, T/4, 55, 55), by one convolution.
 
     conv1 is 29 % of the network's work and the crops overlap: the whole frame costs a third of five crops. Crop
     offsets are even, so a crop's rows and columns are the frame's, but for its first two: there conv1 sees zeros
@@ -55,20 +53,18 @@ def _five_stems(model: I3DResNet50, frames: Tensor) -> list[Tensor]:
     """
     whole = model.conv1(frames)  # (B, 64, T/2, 128, 170)
     pooled = model.pool(whole)  # (B, 64, T/4, 63, 84)
-    stems = []
-    for top, left in FIVE_CROPS:
+    for place, (top, left) in enumerate(places):
+        stem = stems[:, place]
         row, column = top // 2, left // 2
         if row % 2 == column % 2 == 0:
-            stem = _window(pooled, row // 2, column // 2, _POOLED).clone(memory_format=torch.channels_last_3d)
+            stem.copy_(_window(pooled, row // 2, column // 2, _POOLED))
         else:  # pooling this crop pairs other columns than pooling the frame
-            stem = model.pool(_window(whole, row, column, _STEM_USED))
+            stem.copy_(model.pool(_window(whole, row, column, _STEM_USED)))
         crop = _window(frames, top, left, CROP)
         if left > 0:
             stem[..., :, :1] = _edge(model, crop[..., :, :_EDGE])
         if top > 0:
             stem[..., :1, :] = _edge(model, crop[..., :_EDGE, :])
-        stems.append(stem)
-    return stems
 
 
 def _edge(model: I3DResNet50, strip: Tensor) -> Tensor:

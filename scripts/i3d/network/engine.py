@@ -7,7 +7,6 @@ overlaps the computation of the one before.
 import ctypes
 import logging
 import platform
-from contextlib import suppress
 from dataclasses import dataclass
 
 import numpy as np
@@ -16,15 +15,27 @@ from torch import Tensor
 
 from i3d.errors import UserError
 from i3d.frame_stream import FRAME_SHAPE
-from i3d.network.crops import CROPS, normalise, stem_of_crops
-from i3d.network.fused_cpu import fuse
-from i3d.network.model import FEATURE_DIM, I3DResNet50
+from i3d.network import fused_cpu, fused_cuda
+from i3d.network.crops import normalise, stem_of_crops
+from i3d.network.model import I3DResNet50
+from i3d.network.specs import PRECISIONS, SAMPLE_MODES
 
 log = logging.getLogger(__name__)
 
-DTYPES = {"fp32": torch.float32, "tf32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
+DTYPES: dict[str, torch.dtype] = {name: getattr(torch, spec.dtype) for name, spec in PRECISIONS.items()}
 M_TRIM_THRESHOLD, M_MMAP_MAX = -1, -4  # from glibc's malloc.h
 CPU_BATCH = 1  # snippets per pass on a CPU, which gains nothing from more
+# What CUDA's libraries say, beside torch's OutOfMemoryError, when memory is short: cuDNN finds no kernel whose
+# workspace fits, or fails within one (pytorch issues 108645, 81620).
+SHORT_OF_MEMORY = (
+    "out of memory",
+    "unable to find an engine",
+    "CUDNN_STATUS_INTERNAL_ERROR",
+    "CUDNN_STATUS_ALLOC_FAILED",
+    "CUDNN_STATUS_NOT_SUPPORTED",
+    "CUBLAS_STATUS_ALLOC_FAILED",
+    "CUBLAS_STATUS_NOT_INITIALIZED",
+)
 
 
 def choose_device(name: str) -> torch.device:
@@ -32,7 +43,8 @@ def choose_device(name: str) -> torch.device:
     available = torch.cuda.is_available()
     if name == "cuda" and not available:
         raise UserError(
-            "device: cuda is set, but torch sees no GPU here; set device: auto, or ask for a GPU in the profile"
+            f"device: cuda is set, but torch sees no GPU here ({_why_no_gpu()}); ask for a GPU in the profile, or set "
+            "'device: cpu'"
         )
     return torch.device("cuda" if available and name != "cpu" else "cpu")
 
@@ -40,6 +52,15 @@ def choose_device(name: str) -> torch.device:
 def device_name(device: torch.device) -> str:
     """What the tables call the device."""
     return torch.cuda.get_device_name(device) if device.type == "cuda" else "cpu"
+
+
+def _why_no_gpu() -> str:
+    """What torch says when it is made to use a GPU that it does not see: no driver, one too old, no device."""
+    try:
+        torch.cuda.init()
+    except (RuntimeError, AssertionError) as error:
+        return str(error).splitlines()[0]
+    return "no device"
 
 
 def keep_freed_memory() -> None:
@@ -86,20 +107,23 @@ class Engine:
         batch_size: int,
     ) -> None:
         torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = precision == "tf32"
-        torch.backends.cudnn.benchmark = True  # all batches but the last have one shape
+        torch.backends.cudnn.benchmark = True  # all passes have one shape
         if device.type == "cpu":
             keep_freed_memory()
         self.device = device
         self.dtype = DTYPES[precision]
         self.normalization = normalization
         self.sample_mode = sample_mode
-        self.crops = CROPS[sample_mode]
+        self.crops = SAMPLE_MODES[sample_mode].crops
         self.batch_size = batch_size if device.type == "cuda" else min(batch_size, CPU_BATCH)
         self.crops_per_pass = 5 if device.type == "cpu" else self.batch_size * self.crops
         self.model = model.to(device, self.dtype)
         self.model.to(memory_format=torch.channels_last_3d)  # type: ignore[call-overload]
         if device.type == "cpu":
-            fuse(self.model, self.dtype)
+            fused_cpu.fuse(self.model, self.dtype, PRECISIONS[precision].tolerance)
+        else:
+            fused_cuda.fuse(self.model, PRECISIONS[precision].tolerance)
+        self.one_shape = device.type == "cuda"  # pad a batch that is not full: cuDNN tunes itself anew for each shape
         self._copies = torch.cuda.Stream(device) if device.type == "cuda" else None
 
     def buffer(self, snippets: int, clip_length: int) -> Tensor:
@@ -110,40 +134,73 @@ class Engine:
 
     @torch.inference_mode()
     def launch(self, snippets: Tensor) -> Pending:
-        """Start on a batch, uint8 (B, T, 256, 340, 3); leave it untouched until `collect` returns."""
+        """Start on a batch, uint8 (B, T, 256, 340, 3); leave it untouched until `collect` returns.
+
+        Raises UserError when the GPU's memory does not suffice for one snippet.
+        """
+        features = self._features(snippets)
         if self._copies is None:
-            return Pending(self._features(snippets), None)
-        with torch.cuda.stream(self._copies):
-            on_device = snippets.to(self.device, non_blocking=True)
-        compute = torch.cuda.current_stream(self.device)
-        compute.wait_stream(self._copies)
-        on_device.record_stream(compute)
-        features = self._features(on_device)
+            return Pending(features, None)
         on_host = torch.empty(features.shape, dtype=features.dtype, pin_memory=True)
         on_host.copy_(features, non_blocking=True)
-        return Pending(on_host, compute.record_event())
+        ready = torch.cuda.Event(blocking=True)  # waiting for it leaves the CPU to others
+        return Pending(on_host, torch.cuda.current_stream(self.device).record_event(ready))
 
     def _features(self, snippets: Tensor) -> Tensor:
         parts = []
         start = 0
         while start < len(snippets):
-            with suppress(torch.cuda.OutOfMemoryError):
-                parts.append(self._forward(snippets[start : start + self.batch_size]))
-                start += self.batch_size
+            part = snippets[start : start + self.batch_size]
+            try:
+                parts.append(self._forward(self._to_device(part))[: len(part)])
+            except RuntimeError as error:
+                if not is_short_of_memory(error):
+                    raise
+                reason = str(error)
+            else:
+                start += len(part)
                 continue
-            self._halve_batch()  # here, where no exception holds the tensors of the pass that failed any more
+            self._halve_batch(reason)  # here, where no exception holds the tensors of the pass that failed any more
         return torch.cat(parts)
 
-    def _halve_batch(self) -> None:
+    def _to_device(self, part: Tensor) -> Tensor:
+        """At most `batch_size` snippets on the device, where computing them may begin."""
+        if self._copies is None:
+            return self._padded(part)
+        with torch.cuda.stream(self._copies):
+            on_device = self._padded(part)
+        compute = torch.cuda.current_stream(self.device)
+        compute.wait_stream(self._copies)
+        on_device.record_stream(compute)
+        return on_device
+
+    def _padded(self, part: Tensor) -> Tensor:
+        """A copy on the device, filled up with black snippets to `batch_size`; `part` itself without `one_shape`."""
+        if not self.one_shape:
+            return part
+        padded = torch.empty((self.batch_size, *part.shape[1:]), dtype=part.dtype, device=self.device)
+        padded[: len(part)].copy_(part, non_blocking=True)
+        padded[len(part) :].zero_()
+        return padded
+
+    def _halve_batch(self, reason: str) -> None:
         if self.batch_size == 1:
-            raise UserError("the GPU's memory does not hold one snippet; ask for a larger slice or another precision")
+            raise UserError(
+                f"the GPU's memory does not hold one snippet ({reason.splitlines()[0]}); ask for a larger slice or set "
+                "another precision"
+            )
         self.batch_size //= 2
         torch.cuda.empty_cache()
         log.warning("the GPU's memory is short: going on with batches of %d snippets", self.batch_size)
 
     def _forward(self, snippets: Tensor) -> Tensor:
-        """uint8 (B, T, 256, 340, 3) to float32 (B, crops, 2048)."""
+        """uint8 (B, T, 256, 340, 3) to float32 (B, crops, dim)."""
         frames = normalise(snippets.permute(0, 4, 1, 2, 3).float(), self.normalization).to(self.dtype)
         stems = stem_of_crops(self.model, frames, self.sample_mode)
         features = torch.cat([self.model.trunk(part) for part in stems.split(self.crops_per_pass)])
-        return features.float().view(len(snippets), self.crops, FEATURE_DIM)
+        return features.float().view(len(snippets), self.crops, -1)
+
+
+def is_short_of_memory(error: RuntimeError) -> bool:
+    """Whether the GPU's memory is, or may well be, why a computation failed."""
+    return isinstance(error, torch.cuda.OutOfMemoryError) or any(text in str(error) for text in SHORT_OF_MEMORY)

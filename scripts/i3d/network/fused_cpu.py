@@ -5,15 +5,23 @@ rectification happen while a convolution's result is still in the cache. The ope
 models.
 """
 
+import logging
+
 import torch
 from torch import Tensor, nn
 
-from i3d.network.model import Bottleneck, I3DResNet50
+from i3d.network.model import Bottleneck, I3DResNet50, fold_batch_norm
+
+log = logging.getLogger(__name__)
 
 
-def fuse(model: I3DResNet50, dtype: torch.dtype) -> None:
-    """Replace the blocks of a model with folded batch norms, in place; leave them where oneDNN cannot do that."""
-    if supported(dtype):
+def fuse(model: I3DResNet50, dtype: torch.dtype, tolerance: float) -> None:
+    """Replace the blocks of a model with folded batch norms, in place.
+
+    They are left as they are where oneDNN lacks the type, and where its results are not within `tolerance` (relative
+    L2 distance) of theirs.
+    """
+    if supported(dtype) and agrees(dtype, tolerance):
         for stage in (model.layer1, model.layer2, model.layer3, model.layer4):
             for index, block in enumerate(stage):
                 stage[index] = FusedBottleneck(block)  # type: ignore[arg-type]
@@ -27,6 +35,28 @@ def supported(dtype: torch.dtype) -> bool:
         return torch.ops.mkldnn._is_mkldnn_bf16_supported()
     if dtype == torch.float16:
         return torch.ops.mkldnn._is_mkldnn_fp16_supported()
+    return True
+
+
+@torch.inference_mode()
+def agrees(dtype: torch.dtype, tolerance: float) -> bool:
+    """Whether a small fused block gives what the plain one does: the operations are no public part of torch."""
+    generator = torch.Generator().manual_seed(0)
+    plain = fold_batch_norm(Bottleneck(16, 8, stride=2, temporal=True, downsample=True).eval())
+    for parameter in plain.parameters():
+        parameter.copy_(torch.rand(parameter.shape, generator=generator) - 0.5)
+    plain.to(dtype).to(memory_format=torch.channels_last_3d)  # type: ignore[call-overload]
+    images = torch.rand((1, 16, 4, 6, 6), generator=generator).to(dtype, memory_format=torch.channels_last_3d)
+    try:
+        found, expected = FusedBottleneck(plain)(images).float(), plain(images).float()
+    except (AttributeError, RuntimeError, TypeError) as failure:
+        reason = str(failure).splitlines()[0]
+        log.warning("torch %s has other fused convolutions (%s): going on without, slower", torch.__version__, reason)
+        return False
+    error = float((found - expected).norm() / expected.norm())
+    if not error < tolerance:  # NaN is not, either
+        log.warning("torch %s's fused convolutions are off by %.0e: going on without, slower", torch.__version__, error)
+        return False
     return True
 
 

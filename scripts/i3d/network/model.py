@@ -7,9 +7,14 @@ PyTorch port of the Caffe2 weights, so its files load unchanged.
 Shapes below: B clips, T frames, H x W pixels; an input clip is (B, 3, 16, 224, 224).
 """
 
+import math
+from typing import TypeVar
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+
+from i3d.network.specs import MODELS
 
 FEATURE_DIM = 2048  # channels of the last stage
 
@@ -17,7 +22,8 @@ FEATURE_DIM = 2048  # channels of the last stage
 TEMPORAL_KERNELS = {1: (1, 1, 1), 2: (1, 0, 1, 0), 3: (1, 0, 1, 0, 1, 0), 4: (0, 1, 0)}
 NONLOCAL_BLOCKS = {2: (1, 3), 3: (1, 3, 5)}  # stage -> blocks followed by a non-local block
 EXPANSION = 4  # a block's output channels over its width
-MODELS = ("i3d_r50", "i3d_r50_nl")
+
+Model = TypeVar("Model", bound=nn.Module)
 
 
 class Bottleneck(nn.Module):
@@ -64,11 +70,14 @@ class NonLocal(nn.Module):
         self.bn = nn.BatchNorm3d(channels)
 
     def forward(self, x: Tensor) -> Tensor:
-        pooled = F.max_pool3d(x, (1, 2, 2), (1, 2, 2))
+        pooled = halve(halve(x, 4), 3)
         query = self.theta(x).flatten(2)  # (B, C, N), N = T*H*W
         key = self.phi(pooled).flatten(2)  # (B, C, M), M = N/4
         value = self.g(pooled).flatten(2)  # (B, C, M)
-        weight = torch.softmax(query.transpose(1, 2) @ key * self.inner**-0.5, dim=-1)  # (B, N, M)
+        # Most of the scale goes before the product, which overflows fp16 otherwise; a power of two rounds nothing.
+        before = 2.0 ** -math.ceil(math.log2(self.inner) / 2)
+        similarity = (query * before).transpose(1, 2) @ key * (self.inner**-0.5 / before)
+        weight = torch.softmax(similarity, dim=-1)  # (B, N, M)
         attended = (value @ weight.transpose(1, 2)).unflatten(2, x.shape[2:])  # (B, C, T, H, W)
         return x + self.bn(self.out(attended))
 
@@ -79,7 +88,7 @@ class I3DResNet50(nn.Module):
     `fc`, the Kinetics-400 classifier, is there so that published weights load whole; features do not use it.
     """
 
-    def __init__(self, nonlocal_blocks: bool = False) -> None:
+    def __init__(self, nonlocal_blocks: bool) -> None:
         super().__init__()
         self.conv1 = nn.Conv3d(3, 64, (5, 7, 7), stride=2, padding=(2, 3, 3), bias=False)
         self.bn1 = nn.BatchNorm3d(64)
@@ -106,11 +115,21 @@ class I3DResNet50(nn.Module):
     def trunk(self, x: Tensor) -> Tensor:
         """The four stages, (B, 64, 4, 55, 55) to (B, 2048)."""
         x = self.layer1(x)  # (B, 256, 4, 55, 55)
-        x = F.max_pool3d(x, (2, 1, 1), stride=(2, 1, 1))  # (B, 256, 2, 55, 55)
+        x = halve(x, 2)  # (B, 256, 2, 55, 55)
         x = self.layer2(x)  # (B, 512, 2, 28, 28)
         x = self.layer3(x)  # (B, 1024, 2, 14, 14)
         x = self.layer4(x)  # (B, 2048, 2, 7, 7)
         return x.mean((2, 3, 4))  # (B, 2048)
+
+
+def halve(x: Tensor, axis: int) -> Tensor:
+    """Max pooling by two along one axis, a last odd place dropped.
+
+    The same as `F.max_pool3d`, which also writes the places of all maxima, in eight bytes each.
+    """
+    even, odd = (slice(start, x.shape[axis] // 2 * 2, 2) for start in (0, 1))
+    before = (slice(None),) * axis
+    return torch.maximum(x[*before, even], x[*before, odd])
 
 
 def _stage(stage: int, channels: int, nonlocal_blocks: bool) -> nn.Sequential:
@@ -128,9 +147,9 @@ def _stage(stage: int, channels: int, nonlocal_blocks: bool) -> nn.Sequential:
 
 
 def empty_model(name: str) -> I3DResNet50:
-    """A model of this name (one of MODELS) on the meta device: shapes without memory or initialisation."""
+    """A model of this name (one of specs.MODELS) on the meta device: shapes without memory or initialisation."""
     with torch.device("meta"):
-        return I3DResNet50(nonlocal_blocks=name == "i3d_r50_nl")
+        return I3DResNet50(MODELS[name].nonlocal_blocks)
 
 
 def expected_shapes(name: str) -> dict[str, tuple[int, ...]]:
@@ -149,14 +168,17 @@ def build_model(name: str, state_dict: dict[str, Tensor]) -> I3DResNet50:
     return fold_batch_norm(model.eval().requires_grad_(False))
 
 
-def fold_batch_norm(model: I3DResNet50) -> I3DResNet50:
+def fold_batch_norm(model: Model) -> Model:
     """Fold each batch norm into the convolution before it, in place; in inference both are linear.
 
-    gamma * (conv(x) - mean) / sqrt(var + eps) + beta is a convolution with scaled weights and a bias.
+    gamma * (conv(x) - mean) / sqrt(var + eps) + beta is a convolution with scaled weights and a bias. `model` is the
+    network or a part of it.
     """
-    pairs: list[tuple[nn.Module, str, str]] = [(model, "conv1", "bn1")]
+    pairs: list[tuple[nn.Module, str, str]] = []
     for module in model.modules():
-        if isinstance(module, Bottleneck):
+        if isinstance(module, I3DResNet50):
+            pairs.append((module, "conv1", "bn1"))
+        elif isinstance(module, Bottleneck):
             pairs += [(module, f"conv{i}", f"bn{i}") for i in (1, 2, 3)]
             if module.downsample is not None:
                 pairs.append((module.downsample, "0", "1"))

@@ -5,6 +5,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 from i3d.errors import UserError
+from i3d.network.specs import HEIGHT, MODELS, SAMPLE_MODES, WIDTH
 from i3d.planning.gpu_slices import MULTIPROCESSORS, snippets_per_second
 from i3d.planning.plan import ASSUMED_FRAMES, Plan
 from i3d.quantities import count, duration, size
@@ -14,9 +15,8 @@ from i3d.results.names import category_of, label_of, split_of
 from i3d.snippets import SnippetRule
 
 NAMED = 5  # skipped or failed videos that the text names
-# As in model.py and stream.py, which would bring torch and numpy to the Snakefile.
-CROP_BYTES = 2048 * 4
-FRAME_BYTES = 256 * 340 * 3
+FLOAT_BYTES = 4  # of a feature's values
+FRAME_BYTES = HEIGHT * WIDTH * 3  # as in frame_stream.py, which would bring NumPy to the Snakefile
 
 
 def status_text(plan: Plan, full_list: str, named: int = NAMED) -> str:
@@ -140,8 +140,9 @@ def _gpu_time(plan: Plan, frames: Sequence[int]) -> str:
 
 
 def _to_write(plan: Plan, frames: Sequence[int]) -> str:
-    crops = 10 if plan.settings["sample_mode"] == "oversample" else 1
-    features = sum(_snippets(plan, length) for length in frames) * crops * CROP_BYTES
+    crops = SAMPLE_MODES[plan.settings["sample_mode"]].crops
+    snippet_bytes = crops * MODELS[plan.settings["model"]].dim * FLOAT_BYTES
+    features = sum(_snippets(plan, length) for length in frames) * snippet_bytes
     on_its_way = max(bundle.frames for bundle in plan.bundles) * FRAME_BYTES
     unknown = sum(plan.videos[video].probe.frames is None for video in plan.pending)
     guess = f"; {count(unknown, 'video')} of unknown length taken for {ASSUMED_FRAMES} frames" if unknown else ""

@@ -1,0 +1,121 @@
+"""The choice between fused and separate steps; on a GPU the rest is in test_gpu.py. Here cuDNN has a stand-in."""
+
+import logging
+
+import pytest
+import torch
+import torch.nn.functional as F
+
+from i3d.network import fused_cuda
+from i3d.network.fused_cuda import FusedBottleneck, RectifiedConv, fuse
+from i3d.network.model import build_model, expected_shapes
+from i3d.network.specs import MODELS
+from i3d.network.weights import random_state_dict
+
+FASTER, SLOWER = 0.5, 2.0  # milliseconds of a fused call; the separate steps take one
+
+
+def conv_relu(x, weight, bias, stride, padding, dilation, groups):
+    return F.relu(F.conv3d(x, weight, bias, stride, padding, dilation, groups))
+
+
+def conv_add_relu(x, weight, z, alpha, bias, stride, padding, dilation, groups):
+    return F.relu(F.conv3d(x, weight, bias, stride, padding, dilation, groups) + alpha * z)
+
+
+@pytest.fixture
+def cudnn(monkeypatch):
+    """Puts functions in cuDNN's place, and says how long a fused call takes; gives back the calls that were made."""
+
+    def put(relu=conv_relu, add_relu=conv_add_relu, milliseconds=FASTER):
+        calls = []
+
+        def noted(name, function):
+            return lambda *arguments: calls.append(name) or function(*arguments)
+
+        monkeypatch.setattr(torch, "cudnn_convolution_relu", noted("relu", relu))
+        monkeypatch.setattr(torch, "cudnn_convolution_add_relu", noted("add_relu", add_relu))
+        times = iter([1.0, milliseconds] * 100)  # apart, then fused
+        monkeypatch.setattr(fused_cuda, "milliseconds", lambda run: run() is not None and next(times))
+        return calls
+
+    return put
+
+
+@pytest.fixture
+def layer() -> RectifiedConv:
+    torch.manual_seed(0)
+    return RectifiedConv(torch.nn.Conv3d(8, 8, 3, padding=1), tolerance=1e-5, choices={}).requires_grad_(False)
+
+
+IMAGES = torch.rand((2, 8, 2, 6, 6), generator=torch.Generator().manual_seed(0)) - 0.5
+
+
+def expected(layer: RectifiedConv, shortcut: torch.Tensor | None) -> torch.Tensor:
+    return F.relu(layer.conv(IMAGES) + (0 if shortcut is None else shortcut))
+
+
+@pytest.mark.parametrize("shortcut", [None, IMAGES])
+@pytest.mark.parametrize(("milliseconds", "in_one_pass"), [(FASTER, True), (SLOWER, False)])
+def test_the_faster_way_is_taken(cudnn, layer, shortcut, milliseconds, in_one_pass):
+    calls = cudnn(milliseconds=milliseconds)
+    assert torch.equal(layer(IMAGES, shortcut), expected(layer, shortcut))
+    assert layer.in_one_pass is in_one_pass
+    calls.clear()
+    assert torch.equal(layer(IMAGES, shortcut), expected(layer, shortcut))
+    assert calls == ([] if not in_one_pass else ["relu"] if shortcut is None else ["add_relu"])
+
+
+def without_bias(x, weight, bias, *geometry):
+    return conv_relu(x, weight, None, *geometry)
+
+
+def nans(x, weight, bias, *geometry):
+    return conv_relu(x, weight, bias, *geometry) * torch.nan
+
+
+def failing(*arguments):
+    raise RuntimeError("cuDNN error: CUDNN_STATUS_BAD_PARAM\nmore")
+
+
+@pytest.mark.parametrize(
+    ("operation", "said"),
+    [
+        (without_bias, "is off by"),
+        (nans, "is off by nan"),
+        (failing, "does not run (cuDNN error: CUDNN_STATUS_BAD_PARAM)"),
+    ],
+)
+def test_a_fused_operation_that_is_wrong_is_left_out(cudnn, layer, caplog, operation, said):
+    cudnn(relu=operation)
+    with caplog.at_level(logging.INFO):
+        assert torch.equal(layer(IMAGES), expected(layer, None))
+    assert layer.in_one_pass is False
+    assert said in caplog.text
+
+
+def test_a_torch_without_the_operation_does_without(cudnn, layer, monkeypatch):
+    cudnn()
+    monkeypatch.delattr(torch, "cudnn_convolution_relu")
+    assert torch.equal(layer(IMAGES), expected(layer, None))
+
+
+@pytest.mark.parametrize("name", MODELS)
+@torch.inference_mode()
+def test_a_network_of_fused_layers_is_the_plain_one_and_tries_each_kind_once(cudnn, name):
+    plain, fast = (build_model(name, random_state_dict(expected_shapes(name))) for _ in range(2))
+    calls = cudnn()
+    fuse(fast, 1e-5)
+    assert all(isinstance(block, FusedBottleneck) for block in fast.layer4)
+    stems = torch.rand((1, 64, 4, 16, 16), generator=torch.Generator().manual_seed(0))
+    before = stems.clone()
+    features = fast.trunk(stems)
+    assert fused_cuda.relative_error(features, plain.trunk(stems)) < 1e-6
+    assert torch.equal(stems, before), "the input is left alone"
+    tried = len(calls)
+    assert fast.trunk(stems).equal(features)
+    used = len(calls) - tried
+    assert used == 3 * 16, "every convolution of a block but the shortcut's"
+    kinds = len(fast.layer1[0].conv1.choices)
+    assert kinds < used
+    assert tried == used + 2 * kinds, "each kind once for its numbers and once for its time"

@@ -1,0 +1,71 @@
+"""The names that settings have, and what they stand for."""
+
+import subprocess
+import sys
+
+import pytest
+import torch
+from torch.utils.flop_counter import FlopCounterMode
+
+from i3d.config import load_schema
+from i3d.network.crops import stem_of_crops
+from i3d.network.model import I3DResNet50, empty_model, fold_batch_norm
+from i3d.network.specs import CROP, HEIGHT, MODELS, NORMALIZATIONS, PRECISIONS, SAMPLE_MODES, WIDTH
+from i3d.planning.gpu_slices import PEAK_TFLOPS
+
+
+@pytest.mark.parametrize(
+    ("key", "names"),
+    [
+        ("model", MODELS),
+        ("sample_mode", SAMPLE_MODES),
+        ("normalization", NORMALIZATIONS),
+        ("precision", PRECISIONS),
+    ],
+)
+def test_the_schema_admits_just_these_names(key, names):
+    assert load_schema()["properties"][key]["enum"] == list(names)
+
+
+def test_every_precision_has_a_peak():
+    assert PEAK_TFLOPS.keys() == PRECISIONS.keys()
+
+
+def test_the_sizes_of_types_are_torchs():
+    for spec in PRECISIONS.values():
+        assert spec.bytes == getattr(torch, spec.dtype).itemsize
+
+
+def test_crops_lie_within_the_frame():
+    assert {name: mode.crops for name, mode in SAMPLE_MODES.items()} == {"oversample": 10, "center_crop": 1}
+    for mode in SAMPLE_MODES.values():
+        assert all(0 <= top <= HEIGHT - CROP and 0 <= left <= WIDTH - CROP for top, left in mode.places)
+
+
+def folded(name: str) -> I3DResNet50:
+    model = fold_batch_norm(empty_model(name).eval().requires_grad_(False))
+    model.fc = torch.nn.Identity()
+    return model
+
+
+@pytest.mark.parametrize("sample_mode", SAMPLE_MODES)
+@pytest.mark.parametrize("name", MODELS)
+@torch.inference_mode()
+def test_work_and_dimension_are_the_networks(name, sample_mode):
+    model = folded(name)
+    frames = torch.zeros((1, 3, 16, HEIGHT, WIDTH), device="meta")
+    with FlopCounterMode(display=False) as counter:
+        features = model.trunk(stem_of_crops(model, frames, sample_mode))
+    assert features.shape == (SAMPLE_MODES[sample_mode].crops, MODELS[name].dim)
+    assert MODELS[name].snippet_tflop(sample_mode, 16) == pytest.approx(counter.get_total_flops() / 1e12, rel=5e-3)
+    assert MODELS[name].snippet_tflop(sample_mode, 32) == 2 * MODELS[name].snippet_tflop(sample_mode, 16)
+
+
+def test_planning_needs_neither_torch_nor_numpy_for_them():
+    code = """if True:
+        import sys
+        import i3d.network.specs, i3d.planning.gpu_slices
+        sys.exit(bool({"torch", "numpy"} & set(sys.modules)))
+    """
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
