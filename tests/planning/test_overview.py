@@ -8,7 +8,7 @@ import pytest
 
 from i3d.frame_stream import FRAME_BYTES
 from i3d.network.model import FEATURE_DIM
-from i3d.planning import gpu_slices as slices
+from i3d.planning import cost
 from i3d.planning import overview as status
 from i3d.planning.plan import make_plan
 from i3d.planning.probe import Probe
@@ -49,9 +49,9 @@ def test_a_fresh_tree(config):
 def test_gpu_time_is_computed_from_snippets(config):
     said = lines(config)["GPU time"]
     assert said.endswith("(computed for fp32, not measured)")
-    assert said.startswith("a100_1g.5gb 2 min, a100_2g.10gb ")
-    # 321 snippets at 0.4 x 19.5 TFLOP/s / 0.33 TFLOP
-    assert f"a100 {321 / (0.4 * 19.5 / 0.33):.0f} s" in said
+    assert said.startswith("a100_1g.5gb 69 s, a100_2g.10gb ")
+    seconds = cost.assumed("a100", make_plan(config).settings).network_seconds(321)
+    assert f"a100 {seconds:.0f} s" in said
 
 
 def test_a_tree_in_progress_and_a_finished_one(config):
@@ -106,17 +106,6 @@ def test_videos_of_unknown_length_are_told(config, monkeypatch):
 def test_constants_are_those_of_the_heavy_modules():
     assert status.CROP_BYTES == FEATURE_DIM * 4
     assert status.FRAME_BYTES == FRAME_BYTES
-
-
-def test_slices_share_an_a100():
-    settings = {"precision": "bf16", "sample_mode": "oversample", "clip_length": 16}
-    whole = slices.snippets_per_second("a100", settings)
-    assert whole == pytest.approx(0.4 * 312 / 0.33)
-    assert slices.snippets_per_second("a100_3g.20gb", settings) == pytest.approx(whole * 42 / 108)
-    assert slices.snippets_per_second("a100", settings | {"sample_mode": "center_crop"}) == pytest.approx(10 * whole)
-    assert slices.snippets_per_second("a100", settings | {"precision": "tf32", "clip_length": 32}) == pytest.approx(
-        whole / 4
-    )
 
 
 def run(*arguments):

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Sequence
 
 from i3d.planning.catalog import Known
-from i3d.planning.gpu_slices import MULTIPROCESSORS, snippets_per_second
+from i3d.planning.cost import SLICES, assumed
 from i3d.planning.plan import ASSUMED_FRAMES, Plan
 from i3d.quantities import count, duration, size
 from i3d.records.outcomes import FAILED, Record, fits_video, read_outcomes, staged
@@ -85,7 +85,7 @@ def _bundle_frames(plan: Plan) -> list[int]:
 
 def _gpu_time(plan: Plan, frames: Sequence[int]) -> str:
     total = sum(_snippets(plan, length) for length in frames)
-    times = (f"{name} {duration(total / snippets_per_second(name, plan.settings))}" for name in MULTIPROCESSORS)
+    times = (f"{name} {duration(assumed(name, plan.settings).network_seconds(total))}" for name in SLICES)
     return f"{', '.join(times)} (computed for {plan.settings['precision']}, not measured)"
 
 
