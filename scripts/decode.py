@@ -18,6 +18,7 @@ from i3d.decoding.decoder import Settings, decode_videos
 from i3d.errors import UserError, run_main
 from i3d.frame_stream import StreamWriter
 from i3d.records.outcomes import staged
+from i3d.snippets import ORIGINAL_RULE, SnippetRule
 
 
 def main() -> None:
@@ -26,10 +27,14 @@ def main() -> None:
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, _stop)
-    videos = _bundle_videos(arguments.bundle, arguments.staging) if arguments.bundle else _hand_videos(arguments.videos)
+    if arguments.bundle:
+        videos, rule = _bundle_videos(arguments.bundle, arguments.staging)
+    else:
+        videos, rule = _hand_videos(arguments.videos), SnippetRule(arguments.clip_length, arguments.frequency)
     settings = Settings(
         decoder=arguments.decoder,
         fps=arguments.fps,
+        rule=rule,
         threads=arguments.threads,
         stall_seconds=arguments.stall_seconds,
         memory_mb=arguments.memory_mb,
@@ -53,12 +58,20 @@ def _parse() -> argparse.Namespace:
     parser.add_argument("--staging", type=Path, help="staging tree: videos whose features lie there are left out")
     parser.add_argument("--decoder", choices=["decord", "pyav"], default="decord", help="decoder to try first")
     parser.add_argument("--fps", type=float, help="resample to this constant rate by timestamps")
+    parser.add_argument(
+        "--clip-length", type=int, default=ORIGINAL_RULE.clip_length, help="frames per snippet, of videos by hand"
+    )
+    parser.add_argument(
+        "--frequency", type=int, default=ORIGINAL_RULE.frequency, help="frames between the starts of two snippets"
+    )
     parser.add_argument("--threads", type=int, default=1, help="videos to decode at once (default: 1)")
     parser.add_argument("--stall-seconds", type=float, default=60, help="give a try up after this long without a frame")
     parser.add_argument("--memory-mb", type=int, default=1024, help="memory that one worker may use (default: 1024)")
     arguments = parser.parse_args()
     if bool(arguments.bundle) == bool(arguments.videos):
         parser.error("give either --bundle or videos")
+    if arguments.clip_length < 1 or arguments.frequency < 1:
+        parser.error("--clip-length and --frequency must be positive")
     if arguments.threads < 1 or (arguments.fps is not None and not 0 < arguments.fps < float("inf")):
         parser.error("--threads and --fps must be positive")
     return arguments
@@ -68,17 +81,18 @@ def _hand_videos(paths: list[Path]) -> list[tuple[int, str, Path]]:
     return [(place, _shown(str(path)), path) for place, path in enumerate(paths)]
 
 
-def _bundle_videos(bundle: Path, staging: Path | None) -> list[tuple[int, str, Path]]:
-    """The bundle's videos that are still to do, each with its place in the bundle."""
+def _bundle_videos(bundle: Path, staging: Path | None) -> tuple[list[tuple[int, str, Path]], SnippetRule]:
+    """The bundle's videos that are still to do, each with its place in the bundle, and the rule for their snippets."""
     try:
         content = json.loads(bundle.read_text())
+        rule = SnippetRule(content["settings"]["clip_length"], content["settings"]["frequency"])
         entries: list[dict[str, Any]] = content["videos"]
         todo = [(place, _shown(entry["video"]), Path(entry["path"]), entry) for place, entry in enumerate(entries)]
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise UserError(f"{bundle}: not a readable bundle file ({error}); run snakemake again to write it") from None
     if staging is None:
-        return [(place, name, path) for place, name, path, _ in todo]
-    return [item[:3] for item in todo if not staged(staging, item[3], content["fingerprint"])]
+        return [(place, name, path) for place, name, path, _ in todo], rule
+    return [item[:3] for item in todo if not staged(staging, item[3], content["fingerprint"])], rule
 
 
 def _shown(name: str) -> str:

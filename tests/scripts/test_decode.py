@@ -22,13 +22,21 @@ from tests.support.processes import gone
 PROGRAM = [sys.executable, str(SCRIPTS / "decode.py")]
 
 
+SETTINGS = {"clip_length": 16, "frequency": 16}
+
+
 def run(*arguments, **options):
     return subprocess.run([*PROGRAM, *map(str, arguments)], capture_output=True, text=True, timeout=120, **options)
 
 
-def messages(path):
+def messages(path, video=None):
+    """The messages, of one video or of all; frames by their number."""
     with path.open("rb") as file:
-        return [m if isinstance(m, Begin | End) else len(m.frames) for m in read_stream(file)]
+        return [
+            message if isinstance(message, Begin | End) else len(message.frames)
+            for message in read_stream(file)
+            if video in (None, message.video)
+        ]
 
 
 @pytest.fixture
@@ -46,7 +54,7 @@ def bundle(clips, undecodable, tmp_path):
         for video, path in paths.items()
     ]
     file = tmp_path / "bundle.json"
-    file.write_text(json.dumps({"settings": {}, "fingerprint": "f", "videos": videos}))
+    file.write_text(json.dumps({"settings": SETTINGS, "fingerprint": "f", "videos": videos}))
     return file
 
 
@@ -71,13 +79,26 @@ def test_what_is_staged_is_left_out(bundle, tmp_path, monkeypatch):
         return {"status": "ok"} if entry["video"] == "a/x.mp4" else None
 
     monkeypatch.setattr(decode, "staged", staged)
-    todo = decode._bundle_videos(bundle, tmp_path)
+    todo, _ = decode._bundle_videos(bundle, tmp_path)
     assert [(place, name) for place, name, _ in todo] == [(1, "'a/bad\\n.mp4'"), (2, "b/y.ts")]
     assert asked[0] == (tmp_path, "a/x.npy", "f")
 
 
+def test_frames_that_no_snippet_takes_stay_out_of_the_stream(bundle, clips, tmp_path):
+    content = json.loads(bundle.read_text()) | {"settings": {"clip_length": 8, "frequency": 10}}
+    bundle.write_text(json.dumps(content))
+    assert run("--bundle", bundle, "--output", tmp_path / "bundle.frames").returncode == 0
+    by_hand = ("--clip-length", 8, "--frequency", 10, "--output", tmp_path / "hand.frames")
+    assert run(clips["plain.mp4"], *by_hand).returncode == 0
+    for stream, video in [("bundle.frames", 2), ("bundle.frames", 0), ("hand.frames", 0)]:
+        found = messages(tmp_path / stream, video)
+        assert found[0].info["left_out"] == [8, 10]
+        assert sum(found[1:-1]) == 20  # 0 to 7, 10 to 17, 20 to 23
+        assert found[-1].result["frames_decoded"] == 24
+
+
 def test_nothing_to_do_is_an_empty_stream(tmp_path):
-    (tmp_path / "b.json").write_text(json.dumps({"settings": {}, "fingerprint": "f", "videos": []}))
+    (tmp_path / "b.json").write_text(json.dumps({"settings": SETTINGS, "fingerprint": "f", "videos": []}))
     assert run("--bundle", tmp_path / "b.json", "--output", tmp_path / "out.frames").returncode == 0
     assert messages(tmp_path / "out.frames") == []
 

@@ -21,6 +21,7 @@ from i3d.network.engine import Engine, Pending
 from i3d.network.feature_file import FeatureWriter, NotFiniteError
 from i3d.network.model import FEATURE_DIM
 from i3d.records.outcomes import FAILED, OK, SKIPPED, Record, Staged, changed, stage, too_short, unreadable, writing
+from i3d.snippets import SnippetRule
 
 BUFFERS = 3  # batches in memory: one being filled, one waiting, one on the device
 RESTARTED = "restarted"  # the status of a try that a new BEGIN ended
@@ -29,15 +30,15 @@ RESTARTED = "restarted"  # the status of a try that a new BEGIN ended
 class Cutter:
     """Cuts one video's frames, which arrive in blocks, into snippets.
 
-    Snippet i is frames i*frequency to i*frequency + clip_length - 1; frames after the last whole snippet are dropped.
+    Of the video, snippet i is frames i*frequency to i*frequency + clip_length - 1; frames between two snippets do not
+    arrive, and those after the last whole snippet are dropped.
     """
 
     def __init__(self, clip_length: int, frequency: int) -> None:
         self.clip_length = clip_length
-        self.frequency = frequency
+        self._shared = max(0, clip_length - frequency)  # frames that a snippet has in common with the next
         self._frames = np.empty((clip_length, *FRAME_SHAPE), np.uint8)
         self._held = 0  # frames of the next snippet that are here
-        self._skip = 0  # frames to drop before it, when frequency > clip_length
 
     def cut(self, block: np.ndarray) -> Iterator[np.ndarray]:
         """Yield the snippets, uint8 (clip_length, 256, 340, 3), that `block`, uint8 (n, 256, 340, 3), completes.
@@ -45,17 +46,13 @@ class Cutter:
         A snippet is valid until the next one is asked for.
         """
         while len(block):
-            dropped = min(self._skip, len(block))
-            self._skip -= dropped
-            block = block[dropped:]
             taken = min(self.clip_length - self._held, len(block))
             self._frames[self._held : self._held + taken] = block[:taken]
             self._held += taken
             block = block[taken:]
             if self._held == self.clip_length:
                 yield self._frames
-                self._skip = max(0, self.frequency - self.clip_length)
-                self._held = max(0, self.clip_length - self.frequency)
+                self._held = self._shared
                 self._frames[: self._held] = self._frames[self.clip_length - self._held :].copy()
 
 
@@ -120,8 +117,7 @@ class Extraction:
         self.engine = engine
         self.entries = entries
         self.staging = staging
-        self.clip_length: int = settings["clip_length"]
-        self.frequency: int = settings["frequency"]
+        self.rule = SnippetRule(settings["clip_length"], settings["frequency"])
         self.provenance = provenance
         self.snippets_done = snippets_done
         self._batches: queue.Queue[Batch | BaseException | None] = queue.Queue()
@@ -133,7 +129,7 @@ class Extraction:
         Raises StreamError if the stream is cut off; the videos that had ended by then are staged first.
         """
         for _ in range(BUFFERS):
-            self._buffers.put(self.engine.buffer(self.engine.batch_size, self.clip_length))
+            self._buffers.put(self.engine.buffer(self.engine.batch_size, self.rule.clip_length))
         threading.Thread(target=self._read, args=(stream,), name="stream-reader", daemon=True).start()
         flying: tuple[Batch, Pending | None] | None = None
         while True:
@@ -170,10 +166,12 @@ class Extraction:
                     self._check_count(before, entry, message.result)
                     batch.endings.append(Ending(before, entry, message.result))
                 else:
+                    self._check_rule(entry, message.info)
                     if before is not None:
                         batch.endings.append(Ending(before, entry, {"status": RESTARTED}))
                     writer = FeatureWriter(self.staging / entry["feature"], self.engine.crops, FEATURE_DIM)
-                    videos[message.video] = Video(entry, message.info, Cutter(self.clip_length, self.frequency), writer)
+                    cutter = Cutter(self.rule.clip_length, self.rule.frequency)
+                    videos[message.video] = Video(entry, message.info, cutter, writer)
                 if not batch.owners:  # nothing to wait for
                     self._batches.put(batch)
                     batch = Batch(self._buffers.get())
@@ -182,12 +180,17 @@ class Extraction:
         except BaseException as error:
             self._batches.put(error)
 
-    def _check_count(self, video: Video | None, entry: dict[str, Any], result: dict[str, Any]) -> None:
-        came = video.frames if video else 0
-        if result["status"] == OK and came != result["frames_decoded"]:
+    def _check_rule(self, entry: dict[str, Any], info: dict[str, Any]) -> None:
+        if info.get("left_out") != self.rule.left_out:
             raise StreamError(
-                f"damaged stream: {came} frames of {entry['video']} came, {result['frames_decoded']} were decoded"
+                f"the frames of {entry['video']} were decoded for another clip length or frequency than "
+                f"{self.rule.clip_length} and {self.rule.frequency}"
             )
+
+    def _check_count(self, video: Video | None, entry: dict[str, Any], result: dict[str, Any]) -> None:
+        came, due = video.frames if video else 0, self.rule.used(result["frames_decoded"])
+        if result["status"] == OK and came != due:
+            raise StreamError(f"damaged stream: {came} of {due} frames of {entry['video']} came")
 
     def _entry(self, index: int) -> dict[str, Any]:
         if index >= len(self.entries):
@@ -223,7 +226,7 @@ class Extraction:
         video, entry, result = ending.video, ending.entry, ending.result
         info = video.info if video else {}
         frames = result["frames_decoded"]
-        status, reason = judge(result, self.clip_length)
+        status, reason = judge(result, self.rule.clip_length)
         if status == OK and video is not None and video.broken:
             status, reason = FAILED, video.broken
         if "path" in entry and (news := changed(entry)):
