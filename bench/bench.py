@@ -35,7 +35,7 @@ from i3d.network.model import build_model, expected_shapes
 from i3d.network.specs import FIVE_CROPS, SAMPLE_MODES
 from i3d.network.weights import random_state_dict
 from i3d.planning.bundles import make_bundle
-from i3d.planning.gpu_slices import MULTIPROCESSORS, snippets_per_second
+from i3d.planning.cost import SLICES, assumed
 from make_demo_videos import write_clip
 
 ROOT = Path(__file__).parents[1]
@@ -304,10 +304,11 @@ class Bench:
 
 
 def hours_per_hour() -> Iterator[Row]:
-    """Rows of the planning table: what scripts/i3d/planning/gpu_slices.py expects of each slice, ten crops."""
-    for name in MULTIPROCESSORS:
+    """Rows of the planning table: what scripts/i3d/planning/cost.py expects of each slice, ten crops."""
+    for name in SLICES:
         rates = [
-            snippets_per_second(name, SETTINGS | {"precision": precision}) for precision in ("fp32", "tf32", "bf16")
+            assumed(name, SETTINGS | {"precision": precision}).snippets_per_second
+            for precision in ("fp32", "tf32", "bf16")
         ]
         fp32, tf32, half = (f"{rate * SETTINGS['frequency'] / PLANNED_FPS:,.0f}" for rate in rates)
         yield name, fp32, tf32, half

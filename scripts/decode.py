@@ -17,6 +17,7 @@ from i3d.errors import UserError, run_main
 from i3d.frame_stream import StreamWriter
 from i3d.planning.bundles import read_bundle
 from i3d.records.journal import finished
+from i3d.snippets import ORIGINAL_RULE, SnippetRule
 
 
 def main() -> None:
@@ -25,10 +26,14 @@ def main() -> None:
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, _stop)
-    videos = _bundle_videos(arguments) if arguments.bundle else _hand_videos(arguments.videos)
+    if arguments.bundle:
+        videos, rule = _bundle_videos(arguments)
+    else:
+        videos, rule = _hand_videos(arguments.videos), SnippetRule(arguments.clip_length, arguments.frequency)
     settings = Settings(
         decoder=arguments.decoder,
         fps=arguments.fps,
+        rule=rule,
         threads=arguments.threads,
         stall_seconds=arguments.stall_seconds,
         memory_mb=arguments.memory_mb,
@@ -55,12 +60,20 @@ def _parse() -> argparse.Namespace:
     )
     parser.add_argument("--decoder", choices=["decord", "pyav"], default="decord", help="decoder to try first")
     parser.add_argument("--fps", type=float, help="resample to this constant rate by timestamps")
+    parser.add_argument(
+        "--clip-length", type=int, default=ORIGINAL_RULE.clip_length, help="frames per snippet, of videos by hand"
+    )
+    parser.add_argument(
+        "--frequency", type=int, default=ORIGINAL_RULE.frequency, help="frames between the starts of two snippets"
+    )
     parser.add_argument("--threads", type=int, default=1, help="videos to decode at once (default: 1)")
     parser.add_argument("--stall-seconds", type=float, default=60, help="give a try up after this long without a frame")
     parser.add_argument("--memory-mb", type=int, default=1024, help="memory that one worker may use (default: 1024)")
     arguments = parser.parse_args()
     if bool(arguments.bundle) == bool(arguments.videos):
         parser.error("give either --bundle or videos")
+    if arguments.clip_length < 1 or arguments.frequency < 1:
+        parser.error("--clip-length and --frequency must be positive")
     if arguments.threads < 1 or (arguments.fps is not None and not 0 < arguments.fps < float("inf")):
         parser.error("--threads and --fps must be positive")
     return arguments
@@ -70,15 +83,16 @@ def _hand_videos(paths: list[Path]) -> list[tuple[int, str, Path]]:
     return [(place, _shown(str(path)), path) for place, path in enumerate(paths)]
 
 
-def _bundle_videos(arguments: argparse.Namespace) -> list[tuple[int, str, Path]]:
-    """The bundle's videos that are still to do, each with its place in the bundle."""
+def _bundle_videos(arguments: argparse.Namespace) -> tuple[list[tuple[int, str, Path]], SnippetRule]:
+    """The bundle's videos that are still to do, each with its place in the bundle, and the rule for their snippets."""
     bundle = read_bundle(arguments.bundle)
     done = finished(arguments.journal, arguments.staging, bundle.fingerprint) if arguments.journal else {}
-    return [
+    videos = [
         (place, _shown(entry.video), Path(entry.path))
         for place, entry in enumerate(bundle.videos)
         if entry.video not in done
     ]
+    return videos, SnippetRule(bundle.settings["clip_length"], bundle.settings["frequency"])
 
 
 def _shown(name: str) -> str:

@@ -29,8 +29,21 @@ class SnippetRule:
 
     def is_used(self, frame: int) -> bool:
         """Whether any snippet of a video that is long enough takes this frame; false in the gaps between snippets."""
-        return self.frequency <= self.clip_length or frame % self.frequency < self.clip_length
+        return self.left_out is None or frame % self.frequency < self.clip_length
+
+    @property
+    def left_out(self) -> list[int] | None:
+        """What tells which frames no snippet takes: clip length and frequency, or None where each frame is taken."""
+        return [self.clip_length, self.frequency] if self.frequency > self.clip_length else None
+
+    def used(self, frames: int) -> int:
+        """How many of the first `frames` frames are used."""
+        periods, rest = divmod(frames, self.frequency)
+        return frames if self.left_out is None else periods * self.clip_length + min(rest, self.clip_length)
 
     def why_too_short(self, frames: int) -> str:
         """The reason to skip a video of so many frames."""
         return f"too short: {frames} frames, a snippet needs more than {self.clip_length}"
+
+
+ORIGINAL_RULE = SnippetRule(clip_length=16, frequency=16)

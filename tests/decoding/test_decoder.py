@@ -7,8 +7,10 @@ import os
 import numpy as np
 import pytest
 
+from i3d.decoding import decoder as decoder_module
 from i3d.decoding import decord_reader
 from i3d.decoding.decord_reader import DecordError
+from i3d.snippets import SnippetRule
 from tests.support.clips import KINDS, ffmpeg, h264_clip, pattern, true_frames
 from tests.support.paths import SHARED
 from tests.support.recorder import decode
@@ -140,3 +142,24 @@ def test_a_name_that_is_not_utf8_is_read_by_pyav(clips, tmp_path):
 def test_metadata_that_is_not_utf8_does_no_harm(tmp_path):
     ffmpeg(*pattern(), "-metadata", b"title=\xff\xfe".decode(errors="surrogateescape"), tmp_path / "x.mkv")
     assert decode(tmp_path / "x.mkv")[1]["frames_decoded"] == 24
+
+
+@DECODERS
+def test_frames_that_no_snippet_takes_are_counted_but_not_put_out(clips, decoder):
+    every, _ = decode(clips["plain.mp4"], decoder)
+    recorder, result = decode(clips["plain.mp4"], decoder, rule=SnippetRule(clip_length=3, frequency=10))
+    assert result["frames_decoded"] == len(every.frames) == 24
+    assert np.array_equal(recorder.frames, [every.frames[place] for place in (0, 1, 2, 10, 11, 12, 20, 21, 22)])
+
+
+def test_frames_that_no_snippet_takes_are_not_even_converted(clips, monkeypatch):
+    converted = []
+
+    class Counting(decoder_module.Picture):
+        def __call__(self, frame):
+            converted.append(frame.pts)
+            return super().__call__(frame)
+
+    monkeypatch.setattr(decoder_module, "Picture", Counting)
+    decode(clips["plain.mp4"], "pyav", rule=SnippetRule(clip_length=3, frequency=10))
+    assert len(converted) == 9

@@ -19,7 +19,8 @@ from i3d.decoding.pictures import Picture
 from i3d.decoding.resize import resize
 from i3d.decoding.video_file import Video
 from i3d.decoding.workers import SHARED_HEADER_BYTES, Crew, Worker
-from i3d.frame_stream import FRAME_SHAPE, Begin, End, StreamWriter, read_stream
+from i3d.frame_stream import Begin, End, StreamWriter, read_stream
+from i3d.snippets import SnippetRule
 from tests.support.paths import SCRIPTS, SUPPORT
 from tests.support.processes import gone
 
@@ -86,9 +87,9 @@ def test_a_block_is_handed_over_when_its_last_frame_is_done(monkeypatch):
         def receive(self):
             return {"free": self.held.pop(0)}
 
-    def slow(frame):
+    def slow(frame, out):
         time.sleep(0.02 * (frame[0, 0, 0] % BLOCK_FRAMES == 0))
-        return np.broadcast_to(frame, FRAME_SHAPE)
+        out[:] = frame
 
     monkeypatch.setattr(decoding, "resize", slow)
     outlet = decoding.Outlet(Parent())
@@ -96,6 +97,25 @@ def test_a_block_is_handed_over_when_its_last_frame_is_done(monkeypatch):
         outlet.put(np.full((1, 1, 3), number, np.uint8))
     outlet.flush()
     assert Parent.received == list(range(6 * BLOCK_FRAMES + 3))
+
+
+def test_without_llvm_pillow_resizes_and_the_log_says_so_once(clips, expected, monkeypatch, caplog):
+    monkeypatch.setenv("PYTHONPATH", str(SUPPORT))
+    paths = [clips["plain.mp4"], clips["upper.MP4"], clips["plain.mkv"]]
+    _, frames, ends = decode(paths, Settings(threads=2), "without_llvm")
+    assert all(np.array_equal(np.stack(frames[place]), expected) for place in range(3))
+    assert [ends[place]["status"] for place in range(3)] == ["ok"] * 3
+    warnings = [record.getMessage() for record in caplog.records if record.levelname == "WARNING"]
+    assert warnings == ["frames are resized by Pillow, several times slower than need be: llvmlite is not installed"]
+
+
+def test_only_frames_that_snippets_use_are_delivered(clips, expected):
+    rule = SnippetRule(clip_length=3, frequency=10)
+    begins, frames, ends = decode([clips["plain.mp4"], clips["cut.ts"]], Settings(rule=rule))
+    assert np.array_equal(np.stack(frames[0]), expected[[0, 1, 2, 10, 11, 12, 20, 21, 22]])
+    for place in (0, 1):
+        assert begins[place][0]["left_out"] == [3, 10]
+        assert len(frames[place]) == rule.used(ends[place]["frames_decoded"]) < ends[place]["frames_decoded"]
 
 
 @pytest.mark.parametrize(

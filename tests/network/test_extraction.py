@@ -53,7 +53,7 @@ def entry(name: str, path: str = "", digest: str = "") -> BundleEntry:
     return BundleEntry(video=f"test/{name}.mp4", path=path, feature=f"test/{name}.npy", digest=digest, frames=1)
 
 
-def extract(tmp_path, build, names=("a", "b"), engine=None, close=True):
+def extract(tmp_path, build, names=("a", "b"), engine=None, rule=RULE, close=True):
     file = io.BytesIO()
     writer = StreamWriter(file)
     build(writer)
@@ -62,7 +62,7 @@ def extract(tmp_path, build, names=("a", "b"), engine=None, close=True):
     file.seek(0)
     engine = engine or MeanEngine()
     records = {}
-    run = Extraction(engine, [entry(name) for name in names], tmp_path, RULE, PROVENANCE, tmp_path / "b.jsonl")
+    run = Extraction(engine, [entry(name) for name in names], tmp_path, rule, PROVENANCE, tmp_path / "b.jsonl")
     try:
         for record in run.run(file):
             records[record.video] = record
@@ -82,7 +82,9 @@ def test_snippets_are_the_definitions(clip_length, frequency, blocks):
     cutter = Cutter(clip_length, frequency)
     cutter._frames = np.empty((clip_length, 1), np.uint16)  # one number per frame, to keep the test quick
     total = sum(blocks)
-    frames = np.arange(total, dtype=np.uint16)[:, None]
+    rule = SnippetRule(clip_length, frequency)
+    used = [frame for frame in range(total) if rule.is_used(frame)]
+    frames = np.array(used, np.uint16)[:, None]
     seen = []
     start = 0
     for count in blocks:
@@ -222,8 +224,37 @@ def test_a_stream_that_lost_frames_is_refused(tmp_path):
 
     records, error = extract(tmp_path, build)
     assert not records
-    assert "31 frames of test/a.mp4 came, 32 were decoded" in str(error)
+    assert "31 of 32 frames of test/a.mp4 came" in str(error)
     assert not (tmp_path / "test/a.npy").exists()
+
+
+GAPS = SnippetRule(16, 40)
+
+
+def test_frames_between_snippets_need_not_come(tmp_path):
+    """Features are those of all frames, cut by the definition."""
+    frames = numbered(0, 150)
+    rule = GAPS
+
+    def build(writer):
+        writer.begin(0, {"left_out": rule.left_out})
+        writer.frames(0, frames[[frame for frame in range(150) if rule.is_used(frame)]])
+        writer.end(0, {"status": "ok", "frames_decoded": 150, "reason": None})
+
+    records, _ = extract(tmp_path, build, names=("a",), rule=GAPS)
+    expected = [frames[list(rule.frames_of(snippet))].mean() for snippet in range(rule.snippets(150))]
+    assert np.allclose(np.load(tmp_path / "test/a.npy")[:, 0, 0], expected)
+    assert len(expected) == 4
+    assert (records["test/a.mp4"].frames_decoded, records["test/a.mp4"].snippets) == (150, 4)
+
+
+@pytest.mark.parametrize(
+    ("left_out", "rule"), [(None, GAPS), ([16, 32], GAPS), ([16, 40], RULE), ([16, 40], SnippetRule(16, 32))]
+)
+def test_frames_decoded_for_other_snippets_are_refused(tmp_path, left_out, rule):
+    records, error = extract(tmp_path, lambda w: w.begin(0, {"left_out": left_out}), rule=rule)
+    assert not records
+    assert "the frames of test/a.mp4 were decoded for another clip length or frequency" in str(error)
 
 
 def test_a_video_replaced_since_the_plan_fails_and_gives_no_feature(tmp_path):

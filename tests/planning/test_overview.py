@@ -7,8 +7,7 @@ from pathlib import Path
 import pytest
 
 from i3d.frame_stream import FRAME_BYTES
-from i3d.network.specs import MODELS
-from i3d.planning import gpu_slices as slices
+from i3d.planning import cost
 from i3d.planning import overview as status
 from i3d.planning.plan import make_plan
 from i3d.planning.probe import Probe
@@ -49,9 +48,9 @@ def test_a_fresh_tree(config):
 def test_gpu_time_is_computed_from_snippets(config):
     said = lines(config)["GPU time"]
     assert said.endswith("(computed for fp32, not measured)")
-    assert said.startswith("a100_1g.5gb 86 s, a100_2g.10gb 43 s, ")
-    # 321 ten-crop snippets at 0.4 x 19.5 TFLOP/s
-    assert f"a100 {321 / (0.4 * 19.5 / MODELS['i3d_r50'].snippet_tflop('oversample', 16)):.0f} s" in said
+    assert said.startswith("a100_1g.5gb 69 s, a100_2g.10gb ")
+    seconds = cost.assumed("a100", make_plan(config).settings).network_seconds(321)
+    assert f"a100 {seconds:.0f} s" in said
 
 
 def test_a_tree_in_progress_and_a_finished_one(config):
@@ -126,19 +125,6 @@ def test_videos_of_unknown_length_are_told(config, monkeypatch):
 
 def test_a_frame_is_as_large_as_in_the_stream():
     assert status.FRAME_BYTES == FRAME_BYTES
-
-
-def test_slices_share_an_a100():
-    settings = {"model": "i3d_r50", "precision": "bf16", "sample_mode": "oversample", "clip_length": 16}
-    whole = slices.snippets_per_second("a100", settings)
-    assert whole == pytest.approx(0.4 * 312 / 0.270)
-    assert slices.snippets_per_second("a100_3g.20gb", settings) == pytest.approx(whole * 42 / 108)
-    assert slices.snippets_per_second("a100", settings | {"sample_mode": "center_crop"}) == pytest.approx(
-        0.4 * 312 / 0.0328
-    )
-    assert slices.snippets_per_second("a100", settings | {"precision": "tf32", "clip_length": 32}) == pytest.approx(
-        whole / 4
-    )
 
 
 def run(*arguments):

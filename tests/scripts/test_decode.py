@@ -1,5 +1,6 @@
 """The program itself: its output, its exit statuses, and what it leaves behind when it is stopped."""
 
+import json
 import os
 import re
 import signal
@@ -23,13 +24,21 @@ from tests.support.records import record, record_of_feature
 PROGRAM = [sys.executable, str(SCRIPTS / "decode.py")]
 
 
+SETTINGS = {"clip_length": 16, "frequency": 16}
+
+
 def run(*arguments, **options):
     return subprocess.run([*PROGRAM, *map(str, arguments)], capture_output=True, text=True, timeout=120, **options)
 
 
-def messages(path):
+def messages(path, video=None):
+    """The messages, of one video or of all; frames by their number."""
     with path.open("rb") as file:
-        return [m if isinstance(m, Begin | End) else len(m.frames) for m in read_stream(file)]
+        return [
+            message if isinstance(message, Begin | End) else len(message.frames)
+            for message in read_stream(file)
+            if video in (None, message.video)
+        ]
 
 
 @pytest.fixture
@@ -44,7 +53,7 @@ def bundle(clips, undecodable, tmp_path):
 
 
 def write(folder: Path, entries: list[BundleEntry]) -> Path:
-    write_bundle(make_bundle({}, "f", entries), folder / "bundle.json")
+    write_bundle(make_bundle(SETTINGS, "f", entries), folder / "bundle.json")
     return folder / "bundle.json"
 
 
@@ -66,6 +75,19 @@ def test_what_an_earlier_attempt_finished_is_left_out(bundle, tmp_path):
     options = ["--staging", tmp_path, "--journal", tmp_path / "b.jsonl"]
     run("--bundle", bundle, "--output", tmp_path / "out.frames", *options)
     assert [m.video for m in messages(tmp_path / "out.frames") if isinstance(m, End)] == [1, 2]
+
+
+def test_frames_that_no_snippet_takes_stay_out_of_the_stream(bundle, clips, tmp_path):
+    content = json.loads(bundle.read_text()) | {"settings": {"clip_length": 8, "frequency": 10}}
+    bundle.write_text(json.dumps(content))
+    assert run("--bundle", bundle, "--output", tmp_path / "bundle.frames").returncode == 0
+    by_hand = ("--clip-length", 8, "--frequency", 10, "--output", tmp_path / "hand.frames")
+    assert run(clips["plain.mp4"], *by_hand).returncode == 0
+    for stream, video in [("bundle.frames", 2), ("bundle.frames", 0), ("hand.frames", 0)]:
+        found = messages(tmp_path / stream, video)
+        assert found[0].info["left_out"] == [8, 10]
+        assert sum(found[1:-1]) == 20  # 0 to 7, 10 to 17, 20 to 23
+        assert found[-1].result["frames_decoded"] == 24
 
 
 def test_nothing_to_do_is_an_empty_stream(tmp_path):

@@ -1,6 +1,9 @@
 """Decoding without worker processes: what a worker would send, kept."""
 
+from dataclasses import asdict
+
 from i3d.decoding.decoder import VideoDecoder
+from i3d.snippets import ORIGINAL_RULE
 
 
 class Recorder:
@@ -28,8 +31,8 @@ class Recorder:
         self.frames.append(frame)
 
 
-def decode(path, decoder="decord", fps=None, memory_mb=1024):
+def decode(path, decoder="decord", fps=None, memory_mb=1024, rule=ORIGINAL_RULE):
     """The recorder and the END message's result of decoding one video."""
     recorder = Recorder(memory_mb)
-    job = {"path": str(path), "reason": None if decoder == "decord" else "asked for", "fps": fps}
+    job = {"path": str(path), "reason": None if decoder == "decord" else "asked for", "fps": fps} | asdict(rule)
     return recorder, VideoDecoder(recorder, recorder, job).run()

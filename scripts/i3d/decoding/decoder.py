@@ -13,10 +13,11 @@ import mmap
 import sys
 import time
 from collections import deque
-from collections.abc import Iterable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict, dataclass, field
 from fractions import Fraction
+from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -26,10 +27,11 @@ from i3d.decoding import decord_reader
 from i3d.decoding.damage import Faults, damage, shortfall
 from i3d.decoding.pictures import Picture
 from i3d.decoding.resampling import resample
-from i3d.decoding.resize import resize
+from i3d.decoding.resize import resize, why_pillow
 from i3d.decoding.video_file import NOTHING_DECODED, UnreadableError, Video
 from i3d.decoding.workers import SHARED_HEADER_BYTES, Channel, Crew, Worker
 from i3d.frame_stream import FRAME_BYTES, FRAME_SHAPE, StreamWriter
+from i3d.snippets import ORIGINAL_RULE, SnippetRule
 
 BLOCKS, BLOCK_FRAMES = 4, 16  # 16.7 MB per worker
 BLOCKS_BYTES = BLOCKS * BLOCK_FRAMES * FRAME_BYTES
@@ -46,6 +48,7 @@ class Settings:
 
     decoder: str = "decord"  # or "pyav"
     fps: float | None = None  # constant rate to resample to
+    rule: SnippetRule = ORIGINAL_RULE  # frames that it does not use are decoded, but go no further
     threads: int = 1
     stall_seconds: float = 60.0
     memory_mb: int = 1024  # per worker
@@ -84,6 +87,7 @@ class _Run:
         self._waiting = waiting
         self._writer = writer
         self._settings = settings
+        self._slow = False  # whether a worker has said that it resizes with Pillow
         self._crew: Crew[Try] = Crew(
             lambda: Worker(
                 module,
@@ -108,17 +112,22 @@ class _Run:
         while self._waiting and len(crew.busy) < threads:
             attempt = self._waiting.popleft()
             attempt.began = time.monotonic()
-            crew.give(attempt, {"path": str(attempt.path), "reason": attempt.reason, "fps": self._settings.fps})
+            job = {"path": str(attempt.path), "reason": attempt.reason, "fps": self._settings.fps}
+            crew.give(attempt, {**job, **asdict(self._settings.rule)})
         for worker in crew.busy:
             worker.allow_threads(threads // len(crew.busy))
 
     def _handle(self, worker: Worker, attempt: Try, message: dict[str, Any]) -> None:
         match message:
+            case {"pillow": reason}:
+                if not self._slow:
+                    log.warning("frames are resized by Pillow, several times slower than need be: %s", reason)
+                self._slow = True
             case {"decoder": decoder}:
                 attempt.decoder = decoder
             case {"begin": info}:
                 attempt.begun, attempt.frames = True, 0
-                self._writer.begin(attempt.video, info)
+                self._writer.begin(attempt.video, {**info, "left_out": self._settings.rule.left_out})
             case {"block": block, "frames": count}:
                 self._writer.frames(attempt.video, shared_blocks(worker.shared)[block, :count])
                 attempt.frames += count
@@ -139,7 +148,8 @@ class _Run:
     def _end(self, attempt: Try, result: dict[str, Any]) -> None:
         if not attempt.begun:
             nothing = dict.fromkeys(("frames_declared", "fps", "width", "height"))
-            self._writer.begin(attempt.video, {**nothing, "decoder": attempt.decoder, "decoder_reason": attempt.reason})
+            known = {"decoder": attempt.decoder, "decoder_reason": attempt.reason}
+            self._writer.begin(attempt.video, {**nothing, **known, "left_out": self._settings.rule.left_out})
         self._writer.end(attempt.video, result)
         remarks = "; ".join(filter(None, (result["reason"], result["damaged"])))
         log.info(
@@ -167,7 +177,7 @@ class Outlet:
         self._blocks = shared_blocks(channel.shared)
         self._free = deque(range(BLOCKS))
         self._block, self._count = -1, 0
-        self._pending: deque[tuple[Future[None], dict[str, int] | None]] = deque()
+        self._pending: deque[tuple[Callable[[], object], dict[str, int] | None]] = deque()
         self._pool = ThreadPoolExecutor()
         self.blocked_seconds = 0.0
 
@@ -178,8 +188,10 @@ class Outlet:
         slot = self._blocks[self._block, self._count]
         self._count += 1
         full = self._message() if self._count == BLOCK_FRAMES else None
-        self._pending.append((self._pool.submit(_resize_into, frame, slot), full))
-        while len(self._pending) > self._channel.threads:
+        helpers = self._channel.threads - 1  # this thread counts
+        work = self._pool.submit(resize, frame, slot).result if helpers else partial(resize, frame, slot)
+        self._pending.append((work, full))
+        while len(self._pending) > helpers:
             self._finish_one()
 
     def flush(self) -> None:
@@ -199,8 +211,8 @@ class Outlet:
         return message
 
     def _finish_one(self) -> None:
-        future, full = self._pending.popleft()
-        future.result()
+        work, full = self._pending.popleft()
+        work()
         if full:
             self._channel.send(full)
 
@@ -214,10 +226,6 @@ class Outlet:
         return self._free.popleft()
 
 
-def _resize_into(frame: np.ndarray, slot: np.ndarray) -> None:
-    slot[:] = resize(frame)
-
-
 class VideoDecoder:
     """The worker's work on one video: chooses the reader, sends BEGIN and frames, and says how it ended."""
 
@@ -226,6 +234,7 @@ class VideoDecoder:
         self._outlet = outlet
         self._path = Path(job["path"])
         self._fps = Fraction(str(job["fps"])) if job["fps"] else None
+        self._rule = SnippetRule(job["clip_length"], job["frequency"])
         self._reason: str | None = job["reason"]
         self._frames = 0
 
@@ -270,7 +279,7 @@ class VideoDecoder:
     def _decode_with_decord(self, video: Video, declared: int | None) -> str | None:
         self._channel.send({"decoder": "decord"})
         with decord_reader.decoder_complaints() as complaints:
-            self._send("decord", decord_reader.decord_frames(self._path), video.rate, declared)
+            self._send("decord", decord_reader.decord_frames(self._path), np.asarray, video.rate, declared)
         return damage(
             f"the decoder reported {len(complaints)} errors" if complaints else None,
             shortfall(self._frames, declared),
@@ -282,7 +291,7 @@ class VideoDecoder:
         frames = self._ticking(video.decode(faults))
         if self._fps:
             frames = resample(video.timed(frames), self._fps)
-        self._send("pyav", map(Picture(), frames), video.rate, declared)
+        self._send("pyav", frames, Picture(), video.rate, declared)
         if not self._frames:
             raise UnreadableError(NOTHING_DECODED)
         return faults.words(declared)
@@ -292,22 +301,31 @@ class VideoDecoder:
             self._channel.progress()
             yield frame
 
-    def _send(self, decoder: str, pictures: Iterable[np.ndarray], rate: Fraction | None, declared: int | None) -> None:
+    def _send(
+        self,
+        decoder: str,
+        frames: Iterable[T],
+        picture: Callable[[T], np.ndarray],
+        rate: Fraction | None,
+        declared: int | None,
+    ) -> None:
+        """Put out, as RGB by `picture`, the frames that snippets use; count all."""
         self._outlet.flush()
         self._frames = 0
-        for picture in self._ticking(pictures):
-            if not self._frames:
-                height, width = picture.shape[:2]
-                info = {
-                    "frames_declared": declared,
-                    "fps": float(rate) if rate else None,
-                    "width": width,
-                    "height": height,
-                    "decoder": decoder,
-                    "decoder_reason": self._reason,
-                }
-                self._channel.send({"begin": info})
-            self._outlet.put(picture)
+        for frame in self._ticking(frames):
+            if self._rule.is_used(self._frames):  # as the first one is
+                rgb = picture(frame)
+                if not self._frames:
+                    info = {
+                        "frames_declared": declared,
+                        "fps": float(rate) if rate else None,
+                        "width": rgb.shape[1],
+                        "height": rgb.shape[0],
+                        "decoder": decoder,
+                        "decoder_reason": self._reason,
+                    }
+                    self._channel.send({"begin": info})
+                self._outlet.put(rgb)
             self._frames += 1
 
 
@@ -315,6 +333,8 @@ def main() -> None:
     """Serve the parent until it is gone."""
     channel = Channel(sys.argv[1:])
     outlet = Outlet(channel)
+    if reason := why_pillow():
+        channel.send({"pillow": reason})
     while True:
         message = channel.receive()
         if "free" in message:

@@ -34,15 +34,15 @@ RESTARTED = "restarted"  # the status of a try that a new BEGIN ended
 class Cutter:
     """Cuts one video's frames, which arrive in blocks, into snippets.
 
-    Snippet i is frames i*frequency to i*frequency + clip_length - 1; frames after the last whole snippet are dropped.
+    Of the video, snippet i is frames i*frequency to i*frequency + clip_length - 1; frames between two snippets do not
+    arrive, and those after the last whole snippet are dropped.
     """
 
     def __init__(self, clip_length: int, frequency: int) -> None:
         self.clip_length = clip_length
-        self.frequency = frequency
+        self._shared = max(0, clip_length - frequency)  # frames that a snippet has in common with the next
         self._frames = np.empty((clip_length, *FRAME_SHAPE), np.uint8)
         self._held = 0  # frames of the next snippet that are here
-        self._skip = 0  # frames to drop before it, when frequency > clip_length
 
     def cut(self, block: np.ndarray) -> Iterator[np.ndarray]:
         """Yield the snippets, uint8 (clip_length, 256, 340, 3), that `block`, uint8 (n, 256, 340, 3), completes.
@@ -50,17 +50,13 @@ class Cutter:
         A snippet is valid until the next one is asked for.
         """
         while len(block):
-            dropped = min(self._skip, len(block))
-            self._skip -= dropped
-            block = block[dropped:]
             taken = min(self.clip_length - self._held, len(block))
             self._frames[self._held : self._held + taken] = block[:taken]
             self._held += taken
             block = block[taken:]
             if self._held == self.clip_length:
                 yield self._frames
-                self._skip = max(0, self.frequency - self.clip_length)
-                self._held = max(0, self.clip_length - self.frequency)
+                self._held = self._shared
                 self._frames[: self._held] = self._frames[self.clip_length - self._held :].copy()
 
 
@@ -179,6 +175,7 @@ class Extraction:
                     self._check_count(before, entry, message.result)
                     batch.endings.append(Ending(before, entry, message.result))
                 else:
+                    self._check_rule(entry, message.info)
                     if before is not None:
                         batch.endings.append(Ending(before, entry, {"status": RESTARTED}))
                     writer = FeatureWriter(self.staging / entry.feature, self.engine.crops, FEATURE_DIM)
@@ -193,12 +190,17 @@ class Extraction:
         except BaseException as error:
             self._batches.put(error)
 
-    def _check_count(self, video: Video | None, entry: BundleEntry, result: dict[str, Any]) -> None:
-        came = video.frames if video else 0
-        if result["status"] == OK and came != result["frames_decoded"]:
+    def _check_rule(self, entry: BundleEntry, info: dict[str, Any]) -> None:
+        if info.get("left_out") != self.rule.left_out:
             raise StreamError(
-                f"damaged stream: {came} frames of {entry.video} came, {result['frames_decoded']} were decoded"
+                f"the frames of {entry.video} were decoded for another clip length or frequency than "
+                f"{self.rule.clip_length} and {self.rule.frequency}"
             )
+
+    def _check_count(self, video: Video | None, entry: BundleEntry, result: dict[str, Any]) -> None:
+        came, due = video.frames if video else 0, self.rule.used(result["frames_decoded"])
+        if result["status"] == OK and came != due:
+            raise StreamError(f"damaged stream: {came} of {due} frames of {entry.video} came")
 
     def _entry(self, index: int) -> BundleEntry:
         if index >= len(self.entries):

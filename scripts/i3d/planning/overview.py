@@ -6,7 +6,7 @@ from pathlib import Path
 
 from i3d.errors import UserError
 from i3d.network.specs import HEIGHT, MODELS, SAMPLE_MODES, WIDTH
-from i3d.planning.gpu_slices import MULTIPROCESSORS, snippets_per_second
+from i3d.planning.cost import SLICES, assumed
 from i3d.planning.plan import ASSUMED_FRAMES, Plan
 from i3d.quantities import count, duration, size
 from i3d.records.record import FAILED, OK, SETTINGS_COLUMNS
@@ -135,7 +135,7 @@ def _hours(plan: Plan, videos: Iterable[str]) -> str:
 
 def _gpu_time(plan: Plan, frames: Sequence[int]) -> str:
     total = sum(_snippets(plan, length) for length in frames)
-    times = (f"{name} {duration(total / snippets_per_second(name, plan.settings))}" for name in MULTIPROCESSORS)
+    times = (f"{name} {duration(assumed(name, plan.settings).network_seconds(total))}" for name in SLICES)
     return f"{', '.join(times)} (computed for {plan.settings['precision']}, not measured)"
 
 

@@ -1,0 +1,61 @@
+import pytest
+
+from i3d.planning import cost
+from i3d.planning.cost import Speeds, VideoWork
+
+SETTINGS = {"precision": "bf16", "sample_mode": "oversample", "clip_length": 16}
+EXAMPLE = Speeds(10.0, "invented", frame_seconds=0.001, pixel_seconds={"": 2e-9, "h264": 1e-9})
+
+
+def test_decoding_costs_by_frames_pixels_and_codec():
+    assert EXAMPLE.decode_seconds(1_000_000, 100, "h264") == pytest.approx(100 * 0.002)
+    assert EXAMPLE.decode_seconds(1_000_000, 100, "vp9") == pytest.approx(100 * 0.003)
+    assert EXAMPLE.decode_seconds(1_000_000, 100) == pytest.approx(100 * 0.003)
+    assert EXAMPLE.decode_seconds(1_000_000, 0) == 0
+
+
+def test_two_videos_of_equal_length_differ_by_their_size():
+    speeds = cost.assumed("a100_4g.20gb", SETTINGS)
+    small, large = (speeds.decode_seconds(pixels, 1000, "h264") for pixels in (320 * 240, 1920 * 1080))
+    assert 5 < large / small < 20
+
+
+def test_a_bundle_takes_as_long_as_its_slower_stage():
+    video = VideoWork(frames=1600, pixels=1_000_000, snippets=100, codec="h264")  # 3.2 s to decode, 10 s to compute
+    assert EXAMPLE.bundle_seconds([video], decode_threads=1) == pytest.approx(10)
+    slow = Speeds(1000.0, "invented", EXAMPLE.frame_seconds, EXAMPLE.pixel_seconds)
+    assert slow.bundle_seconds([video] * 10, decode_threads=5) == pytest.approx(10 * 3.2 / 5)
+    assert slow.bundle_seconds([], decode_threads=5) == 0
+
+
+def test_a_single_video_is_not_decoded_faster_by_more_threads():
+    fast = Speeds(1000.0, "invented", EXAMPLE.frame_seconds, EXAMPLE.pixel_seconds)
+    video = VideoWork(frames=1600, pixels=1_000_000, snippets=100, codec="h264")
+    assert fast.bundle_seconds([video], decode_threads=5) == pytest.approx(3.2)
+
+
+@pytest.mark.parametrize(("precision", "frames"), [("fp32", 304), ("tf32", 837), ("bf16", 1638)])
+def test_assumed_speeds_are_the_roofline_of_half_an_a100(precision, frames):
+    """The sum over all operations, computed apart from this module, in frames of source a second."""
+    speeds = cost.assumed("a100_4g.20gb", SETTINGS | {"precision": precision})
+    assert speeds.source == "assumed"
+    assert 16 * speeds.snippets_per_second == pytest.approx(frames, rel=0.05)
+
+
+def test_a_slice_of_equal_bandwidth_is_little_slower():
+    three, four = (cost.assumed(name, SETTINGS).snippets_per_second for name in ("a100_3g.20gb", "a100_4g.20gb"))
+    assert 0.85 < three / four < 0.95
+
+
+def test_one_crop_and_longer_clips():
+    whole = cost.assumed("a100", SETTINGS).snippets_per_second
+    assert cost.assumed("a100", SETTINGS | {"clip_length": 32}).snippets_per_second == pytest.approx(whole / 2)
+    assert 8 < cost.assumed("a100", SETTINGS | {"sample_mode": "center_crop"}).snippets_per_second / whole < 10
+
+
+@pytest.mark.parametrize(
+    ("cpus", "memory", "rgu"),
+    [(4, 40, 2.3), (6, 40, 2.3), (7, 40, 7 / 3), (6, 93, 3.0)],  # up to six CPUs it is the slice that is charged
+)
+def test_a_job_is_charged_for_its_largest_share(cpus, memory, rgu):
+    assert cost.charged_rgu("a100_4g.20gb", cpus, memory) == pytest.approx(rgu)
