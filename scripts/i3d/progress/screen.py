@@ -93,7 +93,8 @@ def picture(state: RunState, room: int) -> "Table":
     """The bars: one for the run, one for each bundle at work, for at most `room` bundles."""
     from rich.table import Column, Table
 
-    grid = Table.grid(Column(no_wrap=True), Column(ratio=1, min_width=10), *[Column(no_wrap=True)] * 5, padding=(0, 1))
+    words = [Column(no_wrap=True) for _ in range(6)]
+    grid = Table.grid(words[0], Column(ratio=1, min_width=8), *words[1:], padding=(0, 1))
     grid.expand = True
     shown = sorted(state.running, key=lambda progress: (progress.stage == DECODE, progress.bundle))[:room]
     grid.add_row(
@@ -121,7 +122,6 @@ def picture(state: RunState, room: int) -> "Table":
 
 
 def _bundle_row(progress: BundleProgress) -> tuple[Any, ...]:
-    place = f"job {progress.job}" if progress.job else ""
     silent = silence(progress)
     if silent:
         last = f"silent for {duration(silent)}"
@@ -130,9 +130,9 @@ def _bundle_row(progress: BundleProgress) -> tuple[Any, ...]:
     else:
         last = _left(progress.seconds_left)
     return (
-        progress.bundle[:8],
+        f"{progress.bundle[:8]} job {progress.job}" if progress.job else progress.bundle[:8],
         _bar(progress.frames_done, progress.frames if progress.started else None),
-        f"{progress.stage} {place}".strip(),
+        progress.stage,
         f"{progress.videos_done:,}/{progress.videos:,} videos",
         f"{progress.snippets:,} snippets" if progress.stage != DECODE else "",
         f"{progress.rate:,.0f} frames/s" if progress.rate else "",
