@@ -115,8 +115,7 @@ class LogHandler(LogHandlerBase):
             self._show(None)
             self._print("\n" + text)
         elif event == LogEvent.JOB_INFO:
-            if not is_shown_by_bundles(record.rule_name):  # type: ignore[attr-defined]
-                self._print(f"{record.rule_name}: {', '.join(record.output)}")  # type: ignore[attr-defined]
+            self._tell_job(record)
         elif event == LogEvent.JOB_ERROR:
             self._tell_error(record)
         elif event in SILENT_EVENTS or text.startswith(SILENT_MESSAGES):
@@ -127,6 +126,12 @@ class LogHandler(LogHandlerBase):
             self._print("Stopped on your request; what is finished is kept.")
         elif text:
             self._print(text)
+
+    def _tell_job(self, record: Any) -> None:
+        """A job that begins, unless bundles show it or it makes nothing."""
+        if not is_shown_by_bundles(record.rule_name) and record.output:
+            more = f" and {len(record.output) - 1} more" if len(record.output) > 1 else ""
+            self._print(f"{record.rule_name}: {record.output[0]}{more}")
 
     def _tell_error(self, record: Any) -> None:
         """A failed job, once: a job that fails for good is logged again at the end of the run."""

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, TextIO
 
 from i3d.progress.bundle import DECODE, BundleProgress
 from i3d.progress.run import RunProgress, RunState, silence
-from i3d.quantities import duration
+from i3d.quantities import count, duration
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -102,7 +102,7 @@ def picture(state: RunState, room: int) -> "Table":
         _bar(state.frames_done, state.frames),
         "",
         f"{state.videos_done:,}/{state.videos:,} videos",
-        f"{state.snippets:,} snippets",
+        count(state.snippets, "snippet"),
         f"{state.rate:,.0f} frames/s" if state.rate else "",
         _left(state.seconds_left),
     )
@@ -127,6 +127,8 @@ def _bundle_row(progress: BundleProgress) -> tuple[Any, ...]:
         last = f"silent for {duration(silent)}"
     elif progress.started is None:
         last = "getting ready"
+    elif progress.ended:
+        last = "all decoded"
     else:
         last = _left(progress.seconds_left)
     return (
@@ -134,7 +136,7 @@ def _bundle_row(progress: BundleProgress) -> tuple[Any, ...]:
         _bar(progress.frames_done, progress.frames if progress.started else None),
         progress.stage,
         f"{progress.videos_done:,}/{progress.videos:,} videos",
-        f"{progress.snippets:,} snippets" if progress.stage != DECODE else "",
+        count(progress.snippets, "snippet") if progress.stage != DECODE else "",
         f"{progress.rate:,.0f} frames/s" if progress.rate else "",
         last,
     )
