@@ -1,39 +1,50 @@
-# make env    the environment, in .venv          make demo   the whole workflow on small made-up videos
-# make test   unit tests, checks, small runs     make help   all targets
+# make demo   environment, small made-up videos, the whole workflow on the CPU, a report to look at
+# make test   checks, unit tests, small runs         make help   all targets
 SHELL := bash
 PYTHON ?= python3
 BIN := .venv/bin
+USERS_PATH := $(PATH)
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 export OMP_WAIT_POLICY := PASSIVE
 
-.PHONY: help env demo report status test unit check workflow test-faults test-slurm bench precision clean
+# What status, report and watch look at: CONFIG="videos=... features=...", or what the last run was given.
+LAST := $(if $(CONFIG),,$(wildcard logs/last_config.yaml))
+SETTINGS = $(if $(CONFIG),--config $(CONFIG)) $(if $(LAST),--configfile $(LAST))
+
+.PHONY: help env demo report status watch test unit check workflow test-faults test-slurm bench precision clean distclean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
 
-env: .venv/.complete ## create or update the environment in .venv
-
-.venv/.complete: envs/requirements.txt envs/requirements-dev.txt pyproject.toml
-	$(PYTHON) -m venv .venv
-	$(BIN)/python -m pip install --quiet uv
-	VIRTUAL_ENV=$(CURDIR)/.venv $(BIN)/uv pip install --quiet -r envs/requirements.txt -r envs/requirements-dev.txt
-	VIRTUAL_ENV=$(CURDIR)/.venv $(BIN)/uv pip install --quiet --no-deps -e .
-	touch $@
+env: ## create or update .venv; PYTHON=python3.12 for another Python, TORCH=cpu for 0.5 GB instead of 3.2
+	@type -P $(PYTHON) >/dev/null || PATH="$(USERS_PATH)" type -P $(PYTHON) >/dev/null || \
+		{ echo "error: there is no program $(PYTHON); the workflow needs Python 3.11, 3.12 or 3.13" >&2; exit 1; }
+	@PATH="$(USERS_PATH)" $(PYTHON) envs/make_env.py --torch "$(TORCH)" $(if $(filter-out file,$(origin PYTHON)),--chosen)
 
 DEMO := videos=demo/videos features=demo/features weights=random
 
-demo: env ## make small videos, run the whole workflow on the CPU, say where the results are
+demo: env ## make small videos, run the whole workflow on the CPU, draw the report
 	python scripts/make_demo_videos.py demo/videos
-	snakemake --cores all --quiet rules --config $(DEMO)
-	@echo; echo "features:"; find demo/features -name '*.npy' -not -path '*/.i3d/*' | sort
-	@echo "tables:   demo/features/metadata.csv  demo/features/feature_config.txt"
+	snakemake --cores all --config $(DEMO)
+	@echo
+	snakemake --cores all --config $(DEMO) -- report
+	snakemake --config $(DEMO) --report demo/report.html -- report 2>demo/report.log || { cat demo/report.log; exit 1; }
+	@echo
+	@echo "features:  $$(find demo/features -name '*.npy' -not -path '*/.i3d/*' | wc -l) files under demo/features"
+	@echo "tables:    demo/features/metadata.csv, demo/features/feature_config.txt"
+	@echo "look at:   demo/report.html in a browser$$(find demo/features/.i3d/report -name '*.png' 2>/dev/null | sort | head -n 1 | sed 's/^/, or at the picture /')"
+	@echo "next:      put videos under dataset/videos, then: source $(BIN)/activate"
+	@echo "           snakemake --cores 1 weights && snakemake -n && snakemake --cores all"
 
-report: env ## figures, near copies and contact sheets of finished features, as report.html; CONFIG as for status
-	snakemake --cores all --quiet rules $(if $(CONFIG),--config $(CONFIG)) -- report
-	snakemake $(if $(CONFIG),--config $(CONFIG)) --report report.html -- report
+report: env ## figures, near copies and contact sheets of the last run's features, as report.html; CONFIG as for status
+	snakemake --cores all $(SETTINGS) -- report
+	snakemake $(SETTINGS) --report report.html -- report
 
-status: env ## what is done, what is to do, what it will take; CONFIG="videos=... features=..." as for --config
-	@python scripts/status.py --config $(CONFIG)
+status: env ## what is done, what is to do, what it takes, for the last run's trees or CONFIG="videos=... features=..."
+	@python scripts/status.py $(if $(CONFIG),--config $(CONFIG)) --configfile config/config.yaml $(LAST)
+
+watch: env ## follow the run that is at work, from another terminal; CONFIG as for status
+	@python scripts/watch.py $(if $(CONFIG),--config $(CONFIG)) --configfile config/config.yaml $(LAST)
 
 test: env check unit workflow ## all quick checks and tests
 
@@ -72,3 +83,6 @@ precision: env ## measure the error of each precision; writes the table in READM
 
 clean: ## remove the demo and all caches
 	rm -rf demo .pytest_cache .ruff_cache .mypy_cache .hypothesis
+
+distclean: clean ## remove the environments too; videos, features, weights and logs stay
+	rm -rf .venv .venv-newest

@@ -33,7 +33,7 @@ rule aggregate:
             --plan {input.plan:q} \
             --videos {params.videos:q} \
             --features {params.features:q} {params.options} \
-            2>{log:q}
+            >{log:q} 2>&1
         """
 
 

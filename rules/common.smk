@@ -14,12 +14,15 @@ from signal import SIGTERM
 from snakemake.logging import logger
 
 from i3d.cluster import launch_check, snakemake_internals
+from i3d.command_line import remember
 from i3d.config import complete
 from i3d.errors import UserError, errors_in_logs, told_in_one_line
 from i3d.planning import time_limits
 from i3d.planning.bundles import read_bundle
 from i3d.planning.overview import failure_text, status_text
 from i3d.network.specs import MODELS, SAMPLE_MODES
+from i3d.progress import run as progress
+from i3d.progress.ending import ending_text
 from i3d.records.tree_lock import take_lock
 from i3d.planning.plan import Plan, make_plan
 from i3d.records.work_folder import WorkFolder
@@ -36,6 +39,7 @@ WORK = WorkFolder.beside(FEATURES)
 EXTRACTION_RULES = ("decode", "extract", "feature")
 IS_MODULE = snakemake_internals.is_module(workflow)
 STARTED = time.time()
+LAST_CONFIG = Path("logs/last_config.yaml")  # what this run was given, for `make status`, `make report`, `make watch`
 
 
 pathvars:
@@ -167,18 +171,24 @@ def begin_run() -> None:
         if plan.cache_info().currsize:
             plan().write()
             plan().record_moves()
+            remember(snakemake_internals.given_config(workflow), LAST_CONFIG)
+            progress.begin_run(WORK.progress, plan().bundles)
+            logger.info("`make watch` shows this run in another terminal", extra={"i3d_progress": str(WORK.progress)})
 
 
 def end_run() -> None:
-    """After a run that succeeded: write the tables if it was asked for features alone."""
-    if plan.cache_info().currsize and plan().due and not tables_are_current(FEATURES, plan().tree):
-        write_tables()
+    """After a run that succeeded: write the tables if it was asked for features alone, and say how it ended."""
+    if plan.cache_info().currsize:
+        if plan().due and not tables_are_current(FEATURES, plan().tree):
+            write_tables()
+        logger.info(ending_text(FEATURES, STARTED), extra={"i3d_ending": True})
 
 
 def end_failed_run() -> None:
     """After a run with failures: no rule runs any more, so write the tables here, and have the last word."""
     if plan.cache_info().currsize:
         write_tables()
+        logger.info(ending_text(FEATURES, STARTED), extra={"i3d_ending": True})
     lines = errors_in_logs(Path("logs"), STARTED) + failure_text(FEATURES / METADATA)
     atexit.register(print, *lines, sep="\n", file=sys.stderr)
 
@@ -186,4 +196,5 @@ def end_failed_run() -> None:
 def write_tables() -> None:
     """Do the aggregate rule's work."""
     command = [sys.executable, SCRIPTS / "aggregate.py", "--plan", plan().path, *aggregate_options()]
-    subprocess.run([*command, "--videos", config["videos"], "--features", config["features"]], check=False)
+    command += ["--videos", config["videos"], "--features", config["features"]]
+    subprocess.run(command, check=False, stdout=subprocess.DEVNULL)

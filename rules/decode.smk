@@ -21,6 +21,7 @@ rule decode:
         script=f"{SCRIPTS}/decode.py",
         staging=WORK.staging,
         journal=f"{WORK.journals}/{{bundle}}.jsonl",
+        progress=f"{WORK.progress}/decode/{{bundle}}.json",
         decoder=config["decoder"],
         fps=f"--fps {config['fps']}" if config["fps"] else "",
         stall_seconds=config["stall_seconds"],
@@ -32,6 +33,7 @@ rule decode:
             --output {output.frames:q} \
             --staging {params.staging:q} \
             --journal {params.journal:q} \
+            --progress {params.progress:q} \
             --decoder {params.decoder} {params.fps} \
             --stall-seconds {params.stall_seconds} \
             --memory-mb {params.memory_mb} \

@@ -24,6 +24,7 @@ rule extract:
         weights=config["weights"],
         staging=WORK.staging,
         journal=f"{WORK.journals}/{{bundle}}.jsonl",
+        progress=f"{WORK.progress}/extract/{{bundle}}.json",
         device=config["device"],
         batch_size=config["batch_size"],
     shell:
@@ -35,6 +36,7 @@ rule extract:
             --weights={params.weights:q} \
             --staging {params.staging:q} \
             --journal {params.journal:q} \
+            --progress {params.progress:q} \
             --device {params.device} \
             --batch-size {params.batch_size} \
             --threads {threads} \

@@ -16,6 +16,7 @@ from i3d.decoding.decoder import Settings, decode_videos
 from i3d.errors import UserError, run_main
 from i3d.frame_stream import StreamWriter
 from i3d.planning.bundles import read_bundle
+from i3d.progress.decoding import CountingWriter
 from i3d.records.journal import finished
 from i3d.snippets import ORIGINAL_RULE, SnippetRule
 
@@ -40,7 +41,7 @@ def main() -> None:
     )
     try:
         with arguments.output.open("wb", buffering=0) as file:
-            writer = StreamWriter(file)
+            writer = CountingWriter(file, arguments.progress, len(videos)) if arguments.progress else StreamWriter(file)
             decode_videos(videos, writer, settings)
             writer.close()
     except BrokenPipeError:
@@ -58,6 +59,7 @@ def _parse() -> argparse.Namespace:
     parser.add_argument(
         "--journal", type=Path, help="journal of the bundle: videos that are finished there are left out"
     )
+    parser.add_argument("--progress", type=Path, help="file to keep the progress in, for those who watch the run")
     parser.add_argument("--decoder", choices=["decord", "pyav"], default="decord", help="decoder to try first")
     parser.add_argument("--fps", type=float, help="resample to this constant rate by timestamps")
     parser.add_argument(

@@ -26,7 +26,8 @@ from i3d.network.model import build_model, expected_shapes
 from i3d.network.weights import load_state_dict, random_state_dict
 from i3d.planning.bundles import Bundle, BundleEntry, read_bundle
 from i3d.planning.plan import weights_digest
-from i3d.progress import Progress
+from i3d.progress.bundle import EXTRACT, BundleProgress, ProgressFile
+from i3d.progress.counter import Counter
 from i3d.records.journal import finished
 from i3d.records.record import OK, VideoRecord
 from i3d.snippets import SnippetRule
@@ -88,6 +89,7 @@ def parse_args() -> argparse.Namespace:
     bundle.add_argument("--bundle", type=Path, help="bundle file; holds the settings")
     bundle.add_argument("--staging", type=Path, help="tree to put finished features in")
     bundle.add_argument("--journal", type=Path, help="the bundle's journal, to add a record of each finished video to")
+    bundle.add_argument("--progress", type=Path, help="file to keep the progress in, for those who watch the run")
     single = parser.add_argument_group("one video, by hand")
     single.add_argument("--feature", type=Path, help=".npy file to write")
     for key in NUMERIC_SETTINGS:
@@ -107,7 +109,14 @@ def extract(args: argparse.Namespace, bundle: Bundle, stream: BinaryIO, skip: se
     if not left:
         for _ in read_stream(stream):
             pass
+        if args.progress:
+            ProgressFile(args.progress).write(BundleProgress(bundle.name, EXTRACT, 0, 0, ended=True), now=True)
         return
+    planned = {entry.video: entry.frames for entry in left}  # no count for a video given by hand
+    progress = BundleProgress(bundle.name, EXTRACT, len(left), sum(planned.values()) or None)
+    progress_file = ProgressFile(args.progress) if args.progress else None
+    if progress_file:
+        progress_file.write(progress, now=True)
     settings = bundle.settings
     device = choose_device(args.device)
     check_precision(device.type, settings["precision"], torch.backends.cudnn.version(), passed=None)
@@ -133,13 +142,12 @@ def extract(args: argparse.Namespace, bundle: Bundle, stream: BinaryIO, skip: se
         "versions": " ".join(f"{name}={number}" for name, number in versions.items()),
     }
     log.info("model on %s, %s, batches of %d snippets", provenance["device"], settings["precision"], engine.batch_size)
-    planned = {entry.video: entry.frames for entry in left}  # no count for a video given by hand
     rule = SnippetRule(settings["clip_length"], settings["frequency"])
-    with Progress(len(left), sum(planned.values()) or None, log, frequency=rule.frequency) as progress:
+    with Counter(progress, log, frequency=rule.frequency, file=progress_file) as counter:
         journal = args.journal if args.bundle else None
-        extraction = Extraction(engine, bundle.videos, args.staging, rule, provenance, journal, progress.snippets_done)
+        extraction = Extraction(engine, bundle.videos, args.staging, rule, provenance, journal, counter.snippets_done)
         for record in extraction.run(stream):
-            progress.video_done(planned.get(record.video, 0), record.snippets or 0)
+            counter.video_done(planned.get(record.video, 0), record.snippets or 0)
             yield record
 
 

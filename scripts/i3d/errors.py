@@ -4,6 +4,7 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from signal import SIGINT
 
 PREFIX = "error: "
 
@@ -22,9 +23,13 @@ def told_in_one_line() -> Iterator[None]:
 
 
 def run_main(main: Callable[[], None]) -> None:
-    """Run a command-line program whose user errors are told in one line."""
-    with told_in_one_line():
-        main()
+    """Run a command-line program whose user errors, and whose end by Ctrl-C, are told in one line."""
+    try:
+        with told_in_one_line():
+            main()
+    except KeyboardInterrupt:
+        print("stopped by Ctrl-C", file=sys.stderr)
+        sys.exit(128 + SIGINT)
 
 
 def errors_in_logs(folder: Path, since: float) -> list[str]:

@@ -61,6 +61,11 @@ def check_options(arguments: Collection[str] = tuple(sys.argv)) -> None:
             raise UserError(f"{argument.partition('=')[0]} is not supported: {reason}")
 
 
+def given_config(workflow: Any) -> dict[str, Any]:
+    """The settings that `--configfile` and `--config` gave, without those of the Snakefile's own configuration file."""
+    return dict(workflow.config_settings.overwrite_config)
+
+
 def keeps_temporary_files(workflow: Any) -> bool:
     """Whether --notemp was given."""
     return workflow.storage_settings.notemp

@@ -1,0 +1,57 @@
+"""Settings as programs take them beside Snakemake, and as a run leaves them for the next program."""
+
+import argparse
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from i3d.config import complete
+from i3d.errors import UserError
+from i3d.files import write_atomically
+
+CONFIG = Path("config/config.yaml")
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Give a program `--configfile` and `--config`, as Snakemake has them."""
+    parser.add_argument("--configfile", type=Path, nargs="+", default=[CONFIG], help="YAML, later wins")
+    parser.add_argument("--config", nargs="*", default=[], metavar="KEY=VALUE", help="settings, as for snakemake")
+
+
+def configuration(args: argparse.Namespace) -> dict[str, Any]:
+    """The complete configuration from what `add_arguments` took. Raises UserError for what is none."""
+    config: dict[str, Any] = {}
+    for path in args.configfile:
+        config |= read_config(path)
+    return complete(config | dict(map(read_setting, args.config)))
+
+
+def read_config(path: Path) -> dict[str, Any]:
+    """The settings in a YAML file. Raises UserError if it is missing or no YAML of keys and values."""
+    try:
+        content = yaml.safe_load(path.read_text())
+    except OSError as error:
+        raise UserError(
+            f"{path}: cannot be read ({error.strerror}); call this from the workflow's folder, or use --configfile"
+        ) from None
+    except yaml.YAMLError as error:
+        raise UserError(
+            f"{path}: cannot be read as YAML ({error}); correct it, or give another with --configfile"
+        ) from None
+    if not isinstance(content or {}, dict):
+        raise UserError(f"{path}: must hold keys and values, like 'videos: dataset/videos'")
+    return content or {}
+
+
+def read_setting(text: str) -> tuple[str, Any]:
+    """`key=value`, the value in YAML. Raises UserError if there is no `=`."""
+    key, equals, value = text.partition("=")
+    if not equals:
+        raise UserError(f"--config {text}: write KEY=VALUE, like videos=dataset/videos")
+    return key, yaml.safe_load(value)
+
+
+def remember(given: dict[str, Any], path: Path) -> None:
+    """Keep the settings that a run was given on its command line, for `make status` and `make report` after it."""
+    write_atomically(path, yaml.safe_dump(given))

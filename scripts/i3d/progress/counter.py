@@ -1,0 +1,115 @@
+"""Counts what a bundle's extraction has done, for the log, the progress file or a bar where somebody watches."""
+
+import logging
+import sys
+import time
+from contextlib import ExitStack
+from types import TracebackType
+from typing import Self, TextIO
+
+from rich.console import Console
+from rich.logging import RichHandler
+from rich.progress import BarColumn, Progress, TaskID, TextColumn
+
+from i3d.progress.bundle import BundleProgress, ProgressFile
+from i3d.quantities import duration
+
+EVERY_SECONDS = 30.0  # between two lines in a log
+
+
+class Counter:
+    """Counts videos and snippets as they get done and says how fast it goes and what is left.
+
+    On a terminal it draws a bar, which other lines of the log pass above; into anything else it draws none and writes
+    a line through `log` every half minute. Use it as a context manager; call it from one thread.
+    """
+
+    def __init__(
+        self,
+        progress: BundleProgress,
+        log: logging.Logger,
+        *,
+        frequency: int = 16,
+        file: ProgressFile | None = None,
+        stream: TextIO | None = None,
+        every: float = EVERY_SECONDS,
+    ) -> None:
+        """`progress` holds what there is to do, `frequency` is the number of frames from snippet to snippet."""
+        self.progress = progress
+        self._log = log
+        self._frequency = frequency
+        self._file = file
+        self._stream = stream or sys.stderr
+        self._every = every
+        self._stack = ExitStack()
+        self._bar: tuple[Progress, TaskID] | None = None
+        self._spoke = time.monotonic()
+
+    def __enter__(self) -> Self:
+        self.progress.started = time.time()  # loading the model does not count
+        self._spoke = time.monotonic()
+        if self._stream.isatty():
+            self._draw_bar()
+        self._note(now=True)
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._stack.close()
+        self.progress.ended = kind is None
+        self._note(now=True)
+        self._log.info(self.line())
+
+    def snippets_done(self, count: int) -> None:
+        """`count` more snippets have their features."""
+        self.progress.snippets += count
+        self.progress.frames_done += count * self._frequency
+        self._speak()
+
+    def video_done(self, planned_frames: int, snippets: int) -> None:
+        """A video has ended with so many snippets; what was planned for it gives way to the truth."""
+        self.progress.videos_done += 1
+        if self.progress.frames is not None:
+            self.progress.frames += snippets * self._frequency - planned_frames
+        self._speak()
+
+    def line(self) -> str:
+        """How far it has come, in words."""
+        progress = self.progress
+        text = (
+            f"{progress.videos_done} of {progress.videos} videos, {progress.snippets:,} snippets, "
+            f"{progress.rate:,.0f} frames/s"
+        )
+        left = progress.seconds_left
+        if left is None or progress.started is None:
+            return text
+        if progress.videos_done < progress.videos:
+            return f"{text}, {duration(left)} left"
+        return f"{text}, {duration(progress.updated - progress.started)} in all"
+
+    def _speak(self) -> None:
+        self._note()
+        if self._bar is None and time.monotonic() - self._spoke >= self._every:
+            self._spoke = time.monotonic()
+            self._log.info(self.line())
+
+    def _note(self, *, now: bool = False) -> None:
+        self.progress.updated = time.time()
+        if self._file is not None:
+            self._file.write(self.progress, now=now)
+        if self._bar is not None:
+            bar, task = self._bar
+            bar.update(task, completed=self.progress.frames_done, total=self.progress.frames, text=self.line())
+
+    def _draw_bar(self) -> None:
+        """Draw a bar from now on, and let the log's lines pass above it."""
+        console = Console(file=self._stream)
+        bar = Progress(BarColumn(), TextColumn("{task.fields[text]}"), console=console, transient=True)
+        self._stack.enter_context(bar)
+        self._bar = bar, bar.add_task("", total=self.progress.frames, text=self.line())
+        handler = RichHandler(console=console, show_level=False, show_path=False, log_time_format="%H:%M:%S")
+        root = logging.getLogger()
+        handlers = root.handlers
+        root.handlers = [handler]
+        self._stack.callback(setattr, root, "handlers", handlers)

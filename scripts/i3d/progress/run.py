@@ -1,0 +1,201 @@
+"""How far a whole run is, read from the small files in the work folder's `progress/`.
+
+The main process writes `run.json` as the run begins; the stages of each bundle add theirs (`i3d.progress.bundle`), and
+the end of the run removes them all. A screen, `make watch` in another terminal and a run on a cluster read the same
+files, so that nobody asks a login node or a batch system for anything.
+"""
+
+import os
+import shutil
+import socket
+import time
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import msgspec
+
+from i3d.planning.bundles import Bundle
+
+from i3d.progress.bundle import DECODE, EXTRACT, BundleProgress, read_progress
+from i3d.quantities import count, duration
+
+FILES_PER_SECOND = 20  # that are read at most, on the average: the files may lie on a cluster's file system
+SILENT_SECONDS = 120.0  # after which a bundle that says nothing new is said to be silent
+
+
+class Size(msgspec.Struct, frozen=True):
+    """What a bundle holds: videos, and the frames that are expected of them."""
+
+    videos: int
+    frames: int
+
+
+class RunOutline(msgspec.Struct):
+    """What a run has to do, and which process does it. `started` is in seconds since the epoch."""
+
+    started: float
+    host: str
+    process: int
+    bundles: dict[str, Size]
+
+
+def begin_run(folder: Path, bundles: Iterable[Bundle]) -> None:
+    """Note in `folder` that this process begins a run of these bundles, and drop what an earlier run left there.
+
+    A run without this note works as well, but shows nothing.
+    """
+    sizes = {bundle.name: Size(len(bundle.videos), bundle.frames) for bundle in bundles}
+    shutil.rmtree(folder, ignore_errors=True)
+    try:
+        folder.mkdir(parents=True)
+        outline = RunOutline(time.time(), socket.gethostname(), os.getpid(), sizes)
+        part = folder / "run.json.part"
+        part.write_bytes(msgspec.json.encode(outline))
+        part.replace(folder / "run.json")
+    except OSError:
+        return
+
+
+@dataclass(frozen=True)
+class RunState:
+    """How far a run is at one moment."""
+
+    seconds: float  # since it began
+    bundles: int
+    bundles_done: int
+    videos: int
+    videos_done: int
+    frames: int  # expected
+    frames_done: int  # whose features are computed
+    snippets: int
+    rate: float  # frames per second of all bundles together; 0: not known yet
+    running: list[BundleProgress] = field(default_factory=list)
+
+    @property
+    def waiting(self) -> int:
+        """Bundles of which nothing has been heard yet."""
+        return self.bundles - self.bundles_done - len(self.running)
+
+    @property
+    def seconds_left(self) -> float | None:
+        """Seconds that the rest takes at this rate, None while that cannot be told."""
+        return max(0, self.frames - self.frames_done) / self.rate if self.rate else None
+
+    def line(self) -> str:
+        """How far the run is, in one line of words."""
+        parts = [f"{self.videos_done:,} of {count(self.videos, 'video')}"]
+        if self.snippets:
+            parts += [count(self.snippets, "snippet"), f"{self.rate:,.0f} frames/s"]
+        if self.seconds_left is not None and self.videos_done < self.videos:
+            parts.append(f"{duration(self.seconds_left)} left")
+        text = ", ".join(parts)
+        if self.bundles_done == self.bundles:
+            return text
+        decoding = sum(progress.stage == DECODE for progress in self.running)
+        stages = [f"{number} {word}" for number, word in ((len(self.running) - decoding, "extracting"),) if number]
+        stages += [f"{number} {word}" for number, word in ((decoding, "decoding"), (self.waiting, "waiting")) if number]
+        return f"{text}; bundles: " + ", ".join([f"{self.bundles_done:,} of {self.bundles:,} done", *stages])
+
+
+class RunProgress:
+    """Reads how far the run is whose files lie in `folder`. Use it from one thread."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._outline: RunOutline | None = None
+        self._ended: dict[str, BundleProgress] = {}
+        self._rate = 0.0
+        self._next_read = 0.0
+        self._state: RunState | None = None
+
+    @property
+    def outline(self) -> RunOutline | None:
+        """What the run has to do; None if no run has begun here."""
+        if self._outline is None:
+            try:
+                self._outline = msgspec.json.decode((self._folder / "run.json").read_bytes(), type=RunOutline)
+            except (OSError, msgspec.MsgspecError):
+                return None
+        return self._outline
+
+    @property
+    def over(self) -> bool:
+        """Whether the run has ended: its files are gone, are another run's, or its process here no longer lives."""
+        outline = self.outline
+        if outline is None or RunProgress(self._folder).outline != outline:
+            return True
+        return outline.host == socket.gethostname() and not Path("/proc", str(outline.process)).exists()
+
+    def read(self) -> RunState | None:
+        """How far the run is; None if none has begun. Many bundles are read less often than once a call."""
+        outline = self.outline
+        if outline is None:
+            return None
+        if self._state is None or time.monotonic() >= self._next_read:
+            running = [*self._running(outline)]
+            self._next_read = time.monotonic() + len(running) / FILES_PER_SECOND
+            self._state = self._sum(outline, running)
+        return self._state
+
+    def _running(self, outline: RunOutline) -> Iterable[BundleProgress]:
+        """The stages under way; extract, once it has begun, speaks for its bundle."""
+        spoken_for = set()
+        for stage in (EXTRACT, DECODE):
+            for name in self._names(stage):
+                if name in self._ended or name in spoken_for or name not in outline.bundles:
+                    continue
+                progress = read_progress(self._folder / stage / f"{name}.json")
+                if progress is None:
+                    continue
+                spoken_for.add(name)
+                if progress.frames is None:
+                    progress.frames = outline.bundles[name].frames
+                if progress.ended and stage == EXTRACT:
+                    self._ended[name] = progress
+                else:
+                    yield progress
+
+    def _names(self, stage: str) -> list[str]:
+        try:
+            return sorted(path.stem for path in (self._folder / stage).iterdir() if path.suffix == ".json")
+        except OSError:
+            return []
+
+    def _sum(self, outline: RunOutline, running: list[BundleProgress]) -> RunState:
+        extracting = [progress for progress in running if progress.stage == EXTRACT]
+        heard = [*self._ended.values(), *extracting]
+        sizes = outline.bundles
+        frames = sum(size.frames for size in sizes.values())
+        frames_done = videos_done = 0
+        for progress in heard:
+            size = sizes[progress.bundle]
+            earlier = size.videos - progress.videos  # done by an earlier attempt
+            videos_done += earlier + progress.videos_done
+            frames_done += progress.frames_done
+            if progress.frames is not None:
+                frames += progress.frames - size.frames
+        self._rate = sum(progress.rate for progress in extracting) or self._rate or _mean_rate(self._ended.values())
+        return RunState(
+            seconds=time.time() - outline.started,
+            bundles=len(sizes),
+            bundles_done=len(self._ended),
+            videos=sum(size.videos for size in sizes.values()),
+            videos_done=videos_done,
+            frames=frames,
+            frames_done=frames_done,
+            snippets=sum(progress.snippets for progress in heard),
+            rate=self._rate,
+            running=running,
+        )
+
+
+def _mean_rate(ended: Iterable[BundleProgress]) -> float:
+    rates = [progress.rate for progress in ended]
+    return sum(rates) / len(rates) if rates else 0.0
+
+
+def silence(progress: BundleProgress) -> float:
+    """Seconds since a bundle has said anything, 0 while that is nothing unusual."""
+    seconds = time.time() - progress.updated
+    return seconds if seconds > SILENT_SECONDS else 0.0

@@ -1,0 +1,190 @@
+"""Snakemake's messages as a person wants to read them: `snakemake --logger i3d`, which profiles/default asks for.
+
+A run is shown by its bundles (`i3d.progress`), and the thousands of jobs behind it are not told one by one; warnings
+and errors are, each error once, with the end of the job's log. Snakemake's own file under `.snakemake/log` still has
+everything. A dry run, and anything with `--verbose`, is told in Snakemake's words.
+
+Snakemake finds this package by its name. It calls `emit` in a thread of its own.
+"""
+
+import logging
+import os
+import sys
+from pathlib import Path
+from typing import Any
+
+from snakemake.logging import ColorizingTextHandler, DefaultFilter, DefaultFormatter
+from snakemake_interface_logger_plugins.base import LogHandlerBase
+from snakemake_interface_logger_plugins.common import LogEvent
+
+from i3d.progress.run import RunProgress
+from i3d.progress.screen import LineScreen, open_screen
+
+PROGRESS, ENDING = "i3d_progress", "i3d_ending"  # attributes of the messages that rules/common.smk logs
+SHOWN_BY_BUNDLES = ("decode", "extract", "feature", "aggregate", "all")  # rules that are not told one by one
+ERRORS_TOLD = 20  # jobs of one rule whose errors are told; the table has all
+LOG_LINES = 10  # of a failed job's log
+SILENT_EVENTS = {
+    LogEvent.SHELLCMD,
+    LogEvent.JOB_STARTED,
+    LogEvent.JOB_FINISHED,
+    LogEvent.GROUP_INFO,
+    LogEvent.GROUP_ERROR,  # its jobs' errors follow
+    LogEvent.RESOURCES_INFO,
+    LogEvent.RUN_INFO,
+    LogEvent.PROGRESS,
+}
+SILENT_MESSAGES = (  # how Snakemake's and its executor's remarks begin that tell users nothing
+    "host: ",
+    "Assuming unrestricted shared filesystem",
+    "Building DAG of jobs",
+    "Using shell: ",
+    "Provided ",
+    "Conda environments: ignored",
+    "Singularity containers: ignored",
+    "Group jobs: inactive",
+    "Select jobs to execute",
+    "Removing temporary output",
+    "Job rate limit reached",
+    "SLURM run ID: ",
+    "Cleaning up SLURM log files",
+    "Exiting because a job execution failed",
+    "Shutting down, this might take some time",
+    "Complete log(s): ",
+    "WorkflowError:\nAt least one job did not complete successfully",
+)
+STOPPING = "Terminating processes on user request"
+
+
+class LogHandler(LogHandlerBase):
+    """Writes to the terminal in place of Snakemake's own handler."""
+
+    def __post_init__(self) -> None:
+        settings = self.common_settings
+        self._stream = sys.stdout if settings.stdout else sys.stderr
+        self._filter = DefaultFilter(settings.quiet, settings.debug_dag, settings.dryrun, settings.printshellcmds)
+        self._formatter = DefaultFormatter(settings.quiet, settings.show_failed_logs)
+        self._plain = ColorizingTextHandler(settings.nocolor, self._stream, self._formatter, self._filter)
+        self._in_full = settings.dryrun or settings.verbose or settings.debug_dag or settings.printshellcmds
+        self._screen: LineScreen | None = None
+        self._failed: dict[str, set[int]] = {}  # rule -> jobs whose errors were told
+        self._stopping = False
+
+    @property
+    def writes_to_stream(self) -> bool:
+        return True
+
+    @property
+    def writes_to_file(self) -> bool:
+        return False
+
+    @property
+    def has_filter(self) -> bool:
+        return True
+
+    @property
+    def has_formatter(self) -> bool:
+        return True
+
+    @property
+    def needs_rulegraph(self) -> bool:
+        return False
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Tell it, show it, or pass over it."""
+        try:
+            if self._in_full:
+                self._plain.handle(record)
+            elif self._filter.filter(record):
+                self._tell(record)
+        except Exception:
+            self.handleError(record)
+
+    def close(self) -> None:
+        """Take the bars off the terminal."""
+        self._show(None)
+        super().close()
+
+    def _tell(self, record: logging.LogRecord) -> None:
+        event = getattr(record, "event", None)
+        text = str(record.msg or "")
+        if hasattr(record, PROGRESS):
+            self._print(text)
+            self._show(Path(getattr(record, PROGRESS)))
+        elif hasattr(record, ENDING):
+            self._show(None)
+            self._print("\n" + text)
+        elif event == LogEvent.JOB_INFO:
+            self._tell_job(record)
+        elif event == LogEvent.JOB_ERROR:
+            self._tell_error(record)
+        elif event in SILENT_EVENTS or text.startswith(SILENT_MESSAGES):
+            pass
+        elif text.startswith(STOPPING):
+            self._stopping = True
+            self._show(None)
+            self._print("Stopped on your request; what is finished is kept.")
+        elif text:
+            self._print(text)
+
+    def _tell_job(self, record: Any) -> None:
+        """A job that begins, unless bundles show it or it makes nothing."""
+        if not is_shown_by_bundles(record.rule_name) and record.output:
+            more = f" and {len(record.output) - 1} more" if len(record.output) > 1 else ""
+            self._print(f"{record.rule_name}: {record.output[0]}{more}")
+
+    def _tell_error(self, record: Any) -> None:
+        """A failed job, once: a job that fails for good is logged again at the end of the run."""
+        told = self._failed.setdefault(record.rule_name, set())
+        if self._stopping or record.jobid in told:
+            return
+        told.add(record.jobid)
+        if len(told) > ERRORS_TOLD:
+            if len(told) == ERRORS_TOLD + 1:
+                self._print(f"{record.rule_name}: more jobs failed, see the table for all")
+            return
+        self._print("\n".join(error_lines(record)))
+
+    def _show(self, folder: Path | None) -> None:
+        """Show the run whose progress lies in `folder`, or none."""
+        if self._screen is not None:
+            self._screen.stop()
+            self._screen = None
+        if folder is not None:
+            self._screen = open_screen(RunProgress(folder), self._stream)
+            self._screen.start()
+
+    def _print(self, text: str) -> None:
+        if self._screen is not None:
+            self._screen.print(text)
+        else:
+            print(text, file=self._stream, flush=True)
+
+
+def is_shown_by_bundles(rule: str) -> bool:
+    """Whether a rule's jobs are told by the progress of bundles; a workflow that takes this one may prefix names."""
+    return rule.endswith(SHOWN_BY_BUNDLES)
+
+
+def error_lines(record: Any) -> list[str]:
+    """What failed, the ends of its logs, and where they are."""
+    if record.rule_name.endswith("feature"):  # its log holds the video and the reason in one line
+        return _ends(record.log) or [f"{', '.join(record.output)}: not made"]
+    lines = [f"error in {record.rule_name} ({', '.join(record.output)}):"]
+    lines += [f"    {line}" for line in _ends(record.log)]
+    lines += [f"    {name}: {value}" for name, value in record.aux.items()]
+    return lines + ([f"    all of it: {', '.join(record.log)}"] if record.log else [])
+
+
+def _ends(logs: list[str]) -> list[str]:
+    """The last lines of logs, as far as there are any."""
+    lines = []
+    for log in logs:
+        try:
+            with open(log, "rb") as file:  # noqa: PTH123 (a name as Snakemake shows it)
+                file.seek(max(0, os.fstat(file.fileno()).st_size - 100 * LOG_LINES))
+                text = file.read().decode(errors="replace")
+        except OSError:
+            continue
+        lines += [line for line in text.splitlines() if line.strip()][-LOG_LINES:]
+    return lines
