@@ -17,7 +17,9 @@ CTRL_C = b"\x03"
 class Terminal:
     """Runs a command on a new terminal of `rows` by `columns` characters."""
 
-    def __init__(self, command: list[str], folder: Path, rows: int = 30, columns: int = 120, **environment: str) -> None:
+    def __init__(
+        self, command: list[str], folder: Path, rows: int = 30, columns: int = 120, **environment: str
+    ) -> None:
         ours, theirs = pty.openpty()
         fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", rows, columns, 0, 0))
         self._ours = ours

@@ -16,7 +16,6 @@ from pathlib import Path
 import msgspec
 
 from i3d.planning.bundles import Bundle
-
 from i3d.progress.bundle import DECODE, EXTRACT, BundleProgress, read_progress
 from i3d.quantities import count, duration
 
