@@ -94,10 +94,13 @@ def frames_flag(path):
 
 
 def due_files(wildcards) -> list[str]:
-    """All that is to be made; the plan, which exists, when nothing is. All there is, when the graph is to be shown."""
-    if not snakemake_internals.executes(workflow):
-        return [*all_features(), str(FEATURES / METADATA), str(FEATURES / SUMMARY)]
-    return [str(path) for path in plan().targets() or [plan().path]]
+    """The tables, which wait for every feature that is to be made; the plan, which exists, when nothing is due.
+
+    Features are not named here: aggregate removes the stand-ins for those that turned out not to be.
+    """
+    if plan().is_due or not snakemake_internals.executes(workflow):
+        return [str(FEATURES / METADATA), str(FEATURES / SUMMARY)]
+    return [str(plan().path)]
 
 
 def due_features(wildcards) -> list[str]:

@@ -40,7 +40,6 @@ def run(tmp_path):
         made="now",
         settings={"model": "i3d_r50"},
         fingerprint="f",
-        tree="t",
         pending={f"{name}.mp4": bundle for bundle, names in bundles.items() for name in names},
         waiting=[],
         features={f"{name}.mp4": f"{name}.npy" for names in bundles.values() for name in names},

@@ -90,7 +90,8 @@ def _copies(plan: Plan) -> Iterator[str]:
             places[known.digest].append(video)
     for videos in places.values():
         if len({(split_of(video), label_of(category_of(video))) for video in videos}) > 1:
-            yield f"the same video lies in several splits or labels: {', '.join(videos)}"
+            more = f" and {len(videos) - NAMED:,} more" if len(videos) > NAMED else ""
+            yield f"the same video lies in several splits or labels: {', '.join(videos[:NAMED])}{more}"
 
 
 def _mixtures(plan: Plan) -> Iterator[str]:

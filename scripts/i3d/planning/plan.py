@@ -10,7 +10,7 @@ A video is
 
 import os
 from collections import defaultdict
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import cached_property
@@ -30,7 +30,6 @@ from i3d.planning.tree import find_videos
 from i3d.records import journal
 from i3d.records.record import OK, ORPHANED, SKIPPED, VideoRecord
 from i3d.records.work_folder import WorkFolder
-from i3d.results.names import METADATA, SUMMARY
 from i3d.results.run_summary import tables_are_current
 from i3d.snippets import SnippetRule
 
@@ -44,7 +43,6 @@ class PlanFile(msgspec.Struct, kw_only=True):
     made: str  # ISO 8601: no two runs have the same file, so that Snakemake writes the tables for each
     settings: dict[str, Any]
     fingerprint: str
-    tree: str  # Plan.tree
     pending: dict[str, str]  # with the name of the bundle
     waiting: list[str]
     features: dict[str, str]  # of all videos but skipped ones, the feature's path under the features tree
@@ -130,8 +128,7 @@ class Plan:
     @cached_property
     def tree(self) -> str:
         """A name for what the trees hold, under today's settings; the tables are due when it changes."""
-        skipped = {video: record.reason for video, record in self.skipped.items()}
-        return json_digest([self.fingerprint, list(self.videos), skipped, list(self.orphaned)])
+        return tree_name(self.fingerprint, [*self.videos, *self.skipped], self.skipped, self.orphaned)
 
     @cached_property
     def path(self) -> Path:
@@ -145,13 +142,10 @@ class Plan:
         """Videos whose features a run has to make or to move."""
         return sorted([*self.waiting, *self.pending])
 
-    def targets(self) -> list[Path]:
-        """The files a run has to make: due features, and the tables if there is news for them."""
-        features = self.work.features
-        due = [features / self.videos[video].file.feature for video in self.due]
-        if due or not tables_are_current(features, self.tree):
-            due += [features / METADATA, features / SUMMARY]
-        return due
+    @cached_property
+    def is_due(self) -> bool:
+        """Whether a run has anything to do: features, or tables that do not tell what the trees hold."""
+        return bool(self.due) or not tables_are_current(self.work.features, self.tree)
 
     def write(self) -> None:
         """Write the bundle files and the plan file that the jobs read."""
@@ -161,7 +155,6 @@ class Plan:
             made=datetime.now(UTC).isoformat(),
             settings=self.settings,
             fingerprint=self.fingerprint,
-            tree=self.tree,
             pending=self.pending,
             waiting=list(self.waiting),
             features={video: known.file.feature for video, known in self.videos.items() if video not in self.skipped},
@@ -366,6 +359,14 @@ def why_too_short_or_unreadable(probe: Probe, rule: SnippetRule) -> str | None:
     if probe.exact and probe.frames is not None and rule.is_too_short(probe.frames):
         return rule.why_too_short(probe.frames)
     return None
+
+
+def tree_name(
+    fingerprint: str, videos: Iterable[str], skipped: Mapping[str, VideoRecord], orphaned: Iterable[str]
+) -> str:
+    """A name for what the trees hold, as the plan before a run and the tables after it see them."""
+    reasons = {video: record.reason for video, record in skipped.items()}
+    return json_digest([fingerprint, sorted(set(videos)), reasons, sorted(orphaned)])
 
 
 def numeric_settings(config: dict[str, Any]) -> dict[str, Any]:
