@@ -27,14 +27,11 @@ include: "rules/export.smk"
 include: "rules/report.smk"
 
 
-localrules:
-    all,
-
-
 rule all:
     default_target: True
     input:
         due_files,
+    localrule: True
 
 
 onstart:

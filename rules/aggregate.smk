@@ -6,11 +6,6 @@ After a failure no rule runs any more, so the same script is then called from `o
 """
 
 
-localrules:
-    aggregate,
-    orphaned,
-
-
 rule aggregate:
     input:
         plan=plan_file,
@@ -20,6 +15,7 @@ rule aggregate:
         summary=update("<features>/feature_config.txt"),
     log:
         "<logs>/aggregate.log",
+    localrule: True
     conda:
         "../envs/decode.yaml"
     params:
@@ -42,6 +38,7 @@ rule orphaned:
         plan=plan_file,
     log:
         "<logs>/orphaned.log",
+    localrule: True
     conda:
         "../envs/decode.yaml"
     params:

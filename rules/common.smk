@@ -30,7 +30,8 @@ from i3d.results.names import METADATA, SUMMARY
 from i3d.results.run_summary import tables_are_current
 
 with told_in_one_line():
-    config.update(complete(config, snakemake_internals.module_prefix(workflow)))
+    PREFIX = snakemake_internals.module_prefix(workflow)
+    config.update(complete(config, PREFIX))
     snakemake_internals.check_options()
 
 SCRIPTS = Path(workflow.current_basedir.get_path_or_uri(secret_free=False)).parent / "scripts"
@@ -42,9 +43,14 @@ STARTED = time.time()
 LAST_CONFIG = Path("logs/last_config.yaml")  # what this run was given, for `make status`, `make report`, `make watch`
 
 
+def in_rules(path) -> str:
+    """A path as rules write it: Snakemake puts a module's prefix before their relative paths by itself."""
+    return str(path).removeprefix(PREFIX)
+
+
 pathvars:
-    features=config["features"],
-    work=str(WORK.root),
+    features=in_rules(FEATURES),
+    work=in_rules(WORK.root),
 
 
 wildcard_constraints:
@@ -59,7 +65,7 @@ def plan() -> Plan:
         snakemake_internals.add_hooks(workflow, begin_run, end_run, end_failed_run)
     with told_in_one_line():
         made = make_plan(config, again=wanted_again(), only=wanted_alone())
-        if snakemake_internals.executes(workflow) or not made.path.exists():
+        if made.is_due and snakemake_internals.executes(workflow) or not made.path.exists():
             made.write()
     if workflow.is_main_process and snakemake_internals.executes(workflow):
         logger.info(status_text(made, f"all in {made.path}") + "\n")
@@ -99,28 +105,28 @@ def due_files(wildcards) -> list[str]:
     Features are not named here: aggregate removes the stand-ins for those that turned out not to be.
     """
     if plan().is_due or not snakemake_internals.executes(workflow):
-        return [str(FEATURES / METADATA), str(FEATURES / SUMMARY)]
-    return [str(plan().path)]
+        return [in_rules(FEATURES / METADATA), in_rules(FEATURES / SUMMARY)]
+    return [in_rules(plan().path)]
 
 
 def due_features(wildcards) -> list[str]:
     """The features to be made."""
     if not snakemake_internals.executes(workflow):
         return all_features()
-    return [str(FEATURES / plan().videos[video].file.feature) for video in plan().due]
+    return [in_rules(FEATURES / plan().videos[video].file.feature) for video in plan().due]
 
 
 def all_features() -> list[str]:
     """The features that are there and those that are to be made."""
     videos = sorted([*plan().present, *plan().due])
-    return [str(FEATURES / plan().videos[video].file.feature) for video in videos]
+    return [in_rules(FEATURES / plan().videos[video].file.feature) for video in videos]
 
 
 def extraction_of_feature(wildcards) -> list[str]:
     """What tells that the feature's bundle is extracted; nothing for a feature that only has to be moved."""
     with told_in_one_line():
         bundle = plan().bundle_of(wildcards.feature)
-    return [str(WORK.extracted / bundle)] if bundle else []
+    return [in_rules(WORK.extracted / bundle)] if bundle else []
 
 
 def source_of_feature(wildcards) -> str:
@@ -151,7 +157,7 @@ def time_limit(wildcards, attempt) -> str:
 
 def plan_file(wildcards) -> str:
     """The plan, as a file."""
-    return str(plan().path)
+    return in_rules(plan().path)
 
 
 def aggregate_options() -> list[str]:
@@ -171,7 +177,7 @@ def begin_run() -> None:
         if slurm_run := snakemake_internals.slurm_run(workflow):
             launch_check.check(slurm_run, longest=config["longest_job"])
         lock = take_lock(WORK.lock)
-        if plan.cache_info().currsize:
+        if plan.cache_info().currsize and plan().is_due:
             plan().write()
             plan().record_moves()
             remember(snakemake_internals.given_config(workflow), LAST_CONFIG)
@@ -192,7 +198,7 @@ def end_failed_run() -> None:
     if plan.cache_info().currsize:
         write_tables()
         logger.info(ending_text(FEATURES, STARTED), extra={"i3d_ending": True})
-    lines = errors_in_logs(Path("logs"), STARTED) + failure_text(FEATURES / METADATA)
+    lines = errors_in_logs(Path(PREFIX, "logs"), STARTED) + failure_text(FEATURES / METADATA)
     atexit.register(print, *lines, sep="\n", file=sys.stderr)
 
 

@@ -10,41 +10,35 @@ Takes: metadata.csv as the last run left it (rules/finished.smk), and the featur
 
 
 pathvars:
-    lists=config["lists"]["folder"],
-    crops=config["crops"]["folder"],
-
-
-localrules:
-    lists,
-    ground_truth,
-    ur_dmu,
-    vadclip,
-    list_of_split,
-    ur_dmu_of_split,
-    vadclip_of_split,
+    lists=in_rules(config["lists"]["folder"]),
+    crops=in_rules(config["crops"]["folder"]),
 
 
 rule lists:
     input:
         per_split("<lists>/{split}.list"),
+    localrule: True
 
 
 rule ground_truth:
     input:
         f"<lists>/{config['test_split']}.list",
         f"<lists>/{config['test_split']}_gt.npy",
+    localrule: True
 
 
 rule ur_dmu:
     input:
         per_split("<crops>/{split}"),
         per_split("<crops>/{split}.list"),
+    localrule: True
 
 
 rule vadclip:
     input:
         per_split("<crops>/{split}"),
         per_split("<crops>/{split}.csv"),
+    localrule: True
 
 
 rule list_of_split:
@@ -55,6 +49,7 @@ rule list_of_split:
         "<logs>/lists/{split}.log",
     wildcard_constraints:
         split="[^/]+",
+    localrule: True
     conda:
         "../envs/decode.yaml"
     params:
@@ -137,6 +132,7 @@ rule ur_dmu_of_split:
         "<logs>/ur_dmu/{split}.log",
     wildcard_constraints:
         split="[^/]+",
+    localrule: True
     conda:
         "../envs/decode.yaml"
     params:
@@ -163,6 +159,7 @@ rule vadclip_of_split:
         "<logs>/vadclip/{split}.log",
     wildcard_constraints:
         split="[^/]+",
+    localrule: True
     conda:
         "../envs/decode.yaml"
     params:

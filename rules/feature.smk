@@ -7,10 +7,6 @@ thousand of these.
 """
 
 
-localrules:
-    feature,
-
-
 rule feature:
     input:
         extraction_of_feature,
@@ -19,6 +15,7 @@ rule feature:
     log:
         "<logs>/feature/{feature}",
     retries: 0  # the reason will be the same
+    localrule: True
     conda:
         "../envs/decode.yaml"
     params:

@@ -10,10 +10,6 @@ Takes: metadata.csv as the last run left it (rules/finished.smk), the features, 
 report: "report/workflow.rst"
 
 
-localrules:
-    report,
-
-
 rule figures:
     output:
         figure("counts.svg", "Videos", "Counts per subset"),
@@ -81,3 +77,4 @@ rule report:
     input:
         rules.figures.output,
         rules.contact_sheets.output,
+    localrule: True

@@ -5,15 +5,10 @@ the published Caffe2 file. Its licence is CC BY-NC 4.0: research yes, commerce n
 """
 
 
-localrules:
-    weights,
-    download_weights,
-    convert_weights,
-
-
 rule weights:
     input:
         f"resources/{config['model']}_kinetics.pth",
+    localrule: True
 
 
 rule download_weights:
@@ -23,6 +18,7 @@ rule download_weights:
         "<logs>/weights/{published}.log",
     wildcard_constraints:
         published="|".join(model.published for model in MODELS.values()),
+    localrule: True
     conda:
         "../envs/extract.yaml"
     params:
@@ -48,6 +44,7 @@ rule convert_weights:
         "<logs>/weights/{model}.log",
     wildcard_constraints:
         model="|".join(MODELS),
+    localrule: True
     conda:
         "../envs/extract.yaml"
     params:

@@ -30,7 +30,7 @@ def load_schema() -> dict[str, Any]:
 def complete(config: dict[str, Any], prefix: str = "") -> dict[str, Any]:
     """Return `config` with the defaults of all absent keys, and `~` in paths replaced by the home folder.
 
-    Under a `prefix`, as a Snakemake module may have one, relative paths become absolute ones below it.
+    A `prefix`, as a Snakemake module may have one, goes before relative paths.
     Raises UserError naming the key, what is wrong with it and what to write.
     """
     schema = load_schema()
@@ -64,7 +64,7 @@ def _with_defaults(schema: dict[str, Any], config: dict[str, Any], prefix: str) 
         if value.get("format") == "path" and full[key] is not None:
             full[key] = os.path.expanduser(full[key])  # noqa: PTH111 (a Path would also tidy `./x` and `x/`)
             if prefix and full[key] != RANDOM:
-                full[key] = os.path.abspath(os.path.join(prefix, full[key]))  # noqa: PTH100, PTH118
+                full[key] = os.path.join(prefix, full[key])  # noqa: PTH118 (likewise)
     return full
 
 

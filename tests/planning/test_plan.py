@@ -296,8 +296,12 @@ def test_features_can_be_made_again_or_alone(config):
 
 
 def test_a_folder_in_a_features_place_costs_its_video_alone(config, tmp_path):
+    (tmp_path / "videos/other").mkdir()
+    (tmp_path / "videos/other/c.mp4").write_bytes(b"a c")
     (tmp_path / "features/test/a.npy/full").mkdir(parents=True)
+    (tmp_path / "features/other").write_text("a file where a folder should be")
     plan = make_plan(config)
+    assert "features/other is no folder" in plan.skipped["other/c.mp4"].reason
     assert "a folder in the place of its feature file" in plan.skipped["test/a.mp4"].reason
     assert set(plan.pending) == {"test/b.mp4", "test/long.mp4", "test/n17.mp4"}
 

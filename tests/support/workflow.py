@@ -118,7 +118,9 @@ class Workflow:
 
     def log(self, stage: str) -> str:
         """All that was logged of a stage, in the order of writing."""
-        paths = sorted((self.folder / "logs" / stage).rglob("*.log"), key=lambda path: path.stat().st_mtime_ns)
+        paths = sorted(
+            filter(Path.is_file, (self.folder / "logs" / stage).rglob("*")), key=lambda path: path.stat().st_mtime_ns
+        )
         return "".join(path.read_text() for path in paths)
 
     def processes(self, script: str) -> list[int]:

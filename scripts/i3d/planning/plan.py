@@ -291,6 +291,7 @@ class _Sorter:
         self.waiting: dict[str, Waiting] = {}
         self.pending: list[BundleEntry] = []
         self.last: dict[str, VideoRecord] = {}
+        self._obstacles: dict[Path, str | None] = {}  # by the folder of features that cannot be made
 
     def video(self, item: Known) -> None:
         """Sort one video in."""
@@ -326,13 +327,22 @@ class _Sorter:
 
     def _skipped(self, item: Known, records: Iterable[VideoRecord]) -> VideoRecord | None:
         """The record of a video to skip, by the catalog or by what a run found while decoding; None to take it."""
-        reason = why_too_short_or_unreadable(item.probe, self.rule)
-        if (self.past.work.features / item.file.feature).is_dir():
-            reason = f"there is a folder in the place of its feature file, {item.file.feature}; move it away"
+        reason = why_too_short_or_unreadable(item.probe, self.rule) or self._why_no_place(item.file.feature)
         if reason is not None:
             return skipped_record(item.file.video, item.probe, reason)
         alike = [record for record in records if self._decoded_alike(record, item)]
         return alike[-1] if alike and alike[-1].status == SKIPPED else None
+
+    def _why_no_place(self, feature: str) -> str | None:
+        """Why a feature cannot be put in its place, None if it can."""
+        path = self.past.work.features / feature
+        if path.is_dir():
+            return f"there is a folder in the place of its feature file {path}; move it away"
+        folder = path.parent
+        if folder not in self._obstacles:
+            above = next((each for each in (folder, *folder.parents) if os.path.lexists(each)), folder)
+            self._obstacles[folder] = None if above.is_dir() else f"{above} is no folder, and must be one; move it away"
+        return self._obstacles[folder]
 
     def _decoded_alike(self, record: VideoRecord, item: Known) -> bool:
         return record.digest == item.digest and (record.clip_length, record.resample_fps) == (

@@ -1,0 +1,125 @@
+"""The workflow from any folder: by -s, by -d, as a git submodule, and as a module of another workflow."""
+
+import csv
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from i3d.network.model import expected_shapes
+from i3d.network.weights import random_state_dict
+from tests.support.paths import ROOT
+from tests.support.workflow import write_clip
+
+pytestmark = pytest.mark.workflow
+
+SETTINGS = {"weights": "random", "sample_mode": "center_crop", "clip_length": 8, "frequency": 8}
+YAML = "".join(f"{key}: {value}\n" for key, value in SETTINGS.items())
+OPTIONS = ["--config", *(f"{key}={value}" for key, value in SETTINGS.items())]
+
+
+def snakemake(folder: Path, *arguments: object, ok: bool = True) -> str:
+    command = [sys.executable, "-m", "snakemake", "--cores", "2", "--nocolor", *map(str, arguments)]
+    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=300, check=False)
+    assert (done.returncode == 0) == ok, done.stdout + done.stderr
+    return done.stdout + done.stderr
+
+
+def clip(folder: Path, *names: str) -> None:
+    for name in names:
+        write_clip(folder / name, 17)
+
+
+def check(folder: Path, name: str = "dataset/features/test/normal/a.npy") -> None:
+    """One feature is there, with its row, and the run held the lock."""
+    features = np.load(folder / name)
+    assert (features.shape, features.dtype) == ((2, 1, 2048), np.float32)
+    tree = (folder / name).parents[2]
+    with (tree / "metadata.csv").open(newline="") as file:
+        assert [row["status"] for row in csv.DictReader(file)] == ["ok"]
+    assert "run on" in (tree / ".i3d/lock").read_text()
+
+
+def test_in_a_data_folder_without_a_configuration(tmp_path):
+    clip(tmp_path, "dataset/videos/test/normal/a.mp4")
+    snakemake(tmp_path, "-s", ROOT / "Snakefile", *OPTIONS)
+    check(tmp_path)
+    assert "Nothing to be done" in snakemake(tmp_path, "-s", ROOT / "Snakefile", "-n", *OPTIONS)
+
+
+def test_in_another_directory_with_its_own_configuration(tmp_path):
+    data, elsewhere = tmp_path / "data", tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    clip(data, "clips/test/normal/a.mp4")
+    (data / "config").mkdir()
+    (data / "config/config.yaml").write_text(f"{YAML}videos: clips\nfeatures: out\n")
+    snakemake(elsewhere, "-s", ROOT / "Snakefile", "-d", data)
+    check(data, "out/test/normal/a.npy")
+
+
+def test_as_a_git_submodule(tmp_path):
+    """The copy must be found by git alone, as a user gets it."""
+    files = subprocess.run(["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    for name in filter(None, files.split("\0")):
+        if name.split("/")[0] in ("Snakefile", "rules", "scripts", "config", "envs", "profiles"):
+            (tmp_path / "workflow" / name).parent.mkdir(parents=True, exist_ok=True)
+            (tmp_path / "workflow" / name).write_bytes((ROOT / name).read_bytes())
+    clip(tmp_path, "dataset/videos/test/normal/a.mp4")
+    snakemake(tmp_path, "-s", "workflow/Snakefile", *OPTIONS)
+    check(tmp_path)
+
+
+MODULE = """
+module i3d:
+    snakefile: "{root}/Snakefile"
+    {prefix}
+    config: config["i3d"]
+
+
+use rule * from i3d as i3d_*
+
+
+rule mine:
+    default_target: True
+    input: "{tree}/metadata.csv"
+    output: "mine.txt"
+    shell: "wc -l <{{input}} >{{output}}"
+
+
+onstart:
+    print("my start")
+
+
+onerror:
+    print("my error")
+"""
+
+
+@pytest.mark.parametrize(("prefix", "folder"), [("", "."), ('prefix: "data"', "data")])
+def test_as_a_module(tmp_path, prefix, folder):
+    clip(tmp_path / folder, "videos/test/normal/a.mp4")
+    tree = Path(folder, "features")
+    (tmp_path / "Snakefile").write_text(MODULE.format(root=ROOT, prefix=prefix, tree=tree))
+    settings = YAML.replace("\n", "\n  ") + "videos: videos\n  features: features\n"
+    (tmp_path / "config.yaml").write_text(f"i3d:\n  {settings}")
+    output = snakemake(tmp_path, "--configfile", "config.yaml")
+    check(tmp_path, str(tree / "test/normal/a.npy"))
+    assert "my start" in output, "the hooks of the workflow that uses it run too"
+    assert (tmp_path / "mine.txt").read_text().strip() == "2"
+    assert {path.name for path in (tmp_path / folder / "logs").iterdir()} >= {"decode", "extract"}
+
+    before = (tmp_path / tree / "test/normal/a.npy").read_bytes()
+    weights = random_state_dict(expected_shapes("i3d_r50"))
+    huge = {name: tensor * 1e9 if tensor.dim() == 5 else tensor for name, tensor in weights.items()}  # sums overflow
+    torch.save(huge, tmp_path / folder / "huge.pth")
+    (tmp_path / "config.yaml").write_text(f"i3d:\n  {settings.replace('random', 'huge.pth')}")
+    output = snakemake(tmp_path, "--configfile", "config.yaml", ok=False)
+    assert "my error" in output
+    with (tmp_path / tree / "metadata.csv").open(newline="") as file:
+        (row,) = csv.DictReader(file)
+    assert row["status"] == "failed", "tables are written after failures too"
+    assert output.rstrip().splitlines()[-1] == f"  test/normal/a.mp4: {row['reason']}", "and the reason comes last"
+    assert (tmp_path / tree / "test/normal/a.npy").read_bytes() == before, "the old one stays until then"
