@@ -52,6 +52,8 @@ SILENT_MESSAGES = (  # how Snakemake's and its executor's remarks begin that tel
     "Shutting down, this might take some time",
     "Complete log(s): ",
     "WorkflowError:\nAt least one job did not complete successfully",
+    "RuleException:\nCalledProcessError in file",  # the job's error follows
+    "Job failed, going on with independent jobs",
 )
 STOPPING = "Terminating processes on user request"
 
@@ -119,7 +121,7 @@ class LogHandler(LogHandlerBase):
         elif event == LogEvent.JOB_ERROR:
             self._tell_error(record)
         elif event in SILENT_EVENTS or text.startswith(SILENT_MESSAGES):
-            pass
+            return
         elif text.startswith(STOPPING):
             self._stopping = True
             self._show(None)
