@@ -2,9 +2,11 @@
 
 import io
 import logging
-from types import SimpleNamespace
 
 import pytest
+from snakemake.logging import LoggerManager
+from snakemake.settings.enums import Quietness
+from snakemake.settings.types import OutputSettings
 from snakemake_interface_logger_plugins.common import LogEvent
 from snakemake_interface_logger_plugins.registry import LoggerPluginRegistry
 
@@ -14,10 +16,13 @@ from i3d.progress.screen import LineScreen
 
 
 def handler(**settings) -> plugin.LogHandler:
-    """The handler as Snakemake makes it, writing to `output`."""
-    common = {"quiet": None, "nocolor": True, "printshellcmds": False, "debug_dag": False, "verbose": False}
-    common |= {"show_failed_logs": False, "stdout": False, "dryrun": False}
-    made = plugin.LogHandler(SimpleNamespace(**common | settings), None)
+    """The handler as Snakemake makes it, writing to a string."""
+    ours = LoggerPluginRegistry().get_plugin("i3d").get_settings(None)
+    manager = LoggerManager(
+        logging.Logger("snakemake"), OutputSettings(nocolor=True, log_handler_settings={"i3d": ours}, **settings)
+    )
+    manager.stop()  # its thread; the handler stays
+    (made,) = manager.get_log_handlers()
     made._stream = made._plain.stream = io.StringIO()
     return made
 
@@ -146,8 +151,6 @@ def test_what_asks_for_snakemakes_own_words_gets_them(setting):
 
 
 def test_quiet_is_quiet():
-    from snakemake.settings.enums import Quietness
-
     made = handler(quiet={Quietness.ALL})
     tell(made, "Directory cannot be locked.")
     assert output(made) == ""
