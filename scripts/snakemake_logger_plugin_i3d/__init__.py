@@ -13,7 +13,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from snakemake.logging import ColorizingTextHandler, DefaultFilter, DefaultFormatter
+from snakemake.logging import ColorizingTextHandler
 from snakemake_interface_logger_plugins.base import LogHandlerBase
 from snakemake_interface_logger_plugins.common import LogEvent
 
@@ -45,6 +45,9 @@ SILENT_MESSAGES = (  # how Snakemake's and its executor's remarks begin that tel
     "Group jobs: inactive",
     "Select jobs to execute",
     "Removing temporary output",
+    "Touching output file",
+    "Workflow has started",
+    "Elapsed time",
     "Job rate limit reached",
     "SLURM run ID: ",
     "Cleaning up SLURM log files",
@@ -52,7 +55,10 @@ SILENT_MESSAGES = (  # how Snakemake's and its executor's remarks begin that tel
     "Shutting down, this might take some time",
     "Complete log(s): ",
     "WorkflowError:\nAt least one job did not complete successfully",
+    "RuleException:\nCalledProcessError in file",  # the job's error follows
+    "Job failed, going on with independent jobs",
 )
+SUBMITTED = " has been submitted with SLURM jobid "
 STOPPING = "Terminating processes on user request"
 
 
@@ -62,9 +68,7 @@ class LogHandler(LogHandlerBase):
     def __post_init__(self) -> None:
         settings = self.common_settings
         self._stream = sys.stdout if settings.stdout else sys.stderr
-        self._filter = DefaultFilter(settings.quiet, settings.debug_dag, settings.dryrun, settings.printshellcmds)
-        self._formatter = DefaultFormatter(settings.quiet, settings.show_failed_logs)
-        self._plain = ColorizingTextHandler(settings.nocolor, self._stream, self._formatter, self._filter)
+        self._plain = ColorizingTextHandler(settings.nocolor, self._stream)
         self._in_full = settings.dryrun or settings.verbose or settings.debug_dag or settings.printshellcmds
         self._screen: LineScreen | None = None
         self._failed: dict[str, set[int]] = {}  # rule -> jobs whose errors were told
@@ -80,11 +84,11 @@ class LogHandler(LogHandlerBase):
 
     @property
     def has_filter(self) -> bool:
-        return True
+        return False  # Snakemake gives its own, which follows --quiet
 
     @property
     def has_formatter(self) -> bool:
-        return True
+        return False  # Snakemake gives its own, for what is told in its words
 
     @property
     def needs_rulegraph(self) -> bool:
@@ -94,8 +98,9 @@ class LogHandler(LogHandlerBase):
         """Tell it, show it, or pass over it."""
         try:
             if self._in_full:
+                self._plain.setFormatter(self.formatter)
                 self._plain.handle(record)
-            elif self._filter.filter(record):
+            else:
                 self._tell(record)
         except Exception:
             self.handleError(record)
@@ -118,8 +123,8 @@ class LogHandler(LogHandlerBase):
             self._tell_job(record)
         elif event == LogEvent.JOB_ERROR:
             self._tell_error(record)
-        elif event in SILENT_EVENTS or text.startswith(SILENT_MESSAGES):
-            pass
+        elif event in SILENT_EVENTS or text.startswith(SILENT_MESSAGES) or SUBMITTED in text:
+            return
         elif text.startswith(STOPPING):
             self._stopping = True
             self._show(None)

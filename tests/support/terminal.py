@@ -15,13 +15,13 @@ CTRL_C = b"\x03"
 
 
 class Terminal:
-    """Runs a command on a new terminal of `rows` by `columns` characters."""
+    """Runs a command on a new terminal of 30 lines of so many `columns`."""
 
     def __init__(
         self, command: list[str], folder: Path, rows: int = 30, columns: int = 120, **environment: str
     ) -> None:
         ours, theirs = pty.openpty()
-        fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", rows, columns, 0, 0))
+        fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 30, columns, 0, 0))
         self._ours = ours
         self._raw = bytearray()
         self.process = subprocess.Popen(

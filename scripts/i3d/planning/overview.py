@@ -64,7 +64,18 @@ def failure_text(table: Path, named: int = NAMED) -> list[str]:
     if not failed:
         return []
     text = f"error: {count(len(failed), 'video')} failed, the others are done; run snakemake again to try them again"
-    return [text + _names(failed, named, f"all in {table}")]
+    return [text + _names(_grouped(failed), named, f"all in {table}")]
+
+
+def _grouped(reasons: dict[str, str]) -> dict[str, str]:
+    """Each reason once, with its video or with how many videos have it."""
+    videos: dict[str, list[str]] = defaultdict(list)
+    for video, reason in reasons.items():
+        videos[reason].append(video)
+    return {
+        names[0] if len(names) == 1 else f"{len(names):,} videos, like {names[0]}": reason
+        for reason, names in videos.items()
+    }
 
 
 def failures(plan: Plan) -> dict[str, str]:

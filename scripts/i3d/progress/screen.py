@@ -94,7 +94,7 @@ def picture(state: RunState, room: int) -> "Table":
     from rich.table import Column, Table
 
     words = [Column(no_wrap=True) for _ in range(6)]
-    grid = Table.grid(words[0], Column(ratio=1, min_width=8), *words[1:], padding=(0, 1))
+    grid = Table.grid(words[0], Column(ratio=1, min_width=6), *words[1:], padding=(0, 1))
     grid.expand = True
     shown = sorted(state.running, key=lambda progress: (progress.stage == DECODE, progress.bundle))[:room]
     grid.add_row(

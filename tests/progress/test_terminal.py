@@ -1,0 +1,126 @@
+"""What a person sees of a run: in its terminal, in another one, in a file, after Ctrl-C."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+
+from i3d.network.model import expected_shapes
+from i3d.network.weights import random_state_dict
+from tests.support.paths import ROOT
+from tests.support.terminal import CTRL_C, Terminal
+from tests.support.workflow import CLIPS, TWO_BUNDLES, Workflow, wait_until
+
+pytestmark = pytest.mark.workflow
+
+PATH = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
+
+
+@pytest.fixture
+def workflow(tmp_path) -> Workflow:
+    made = Workflow(tmp_path / "run", bundle_frames=TWO_BUNDLES)
+    (made.folder / "profiles").symlink_to(ROOT / "profiles")
+    return made
+
+
+def command(workflow: Workflow, *arguments: str, **config: object) -> list[str]:
+    settings = [f"{key}={value}" for key, value in (workflow.config | config).items()]
+    return [sys.executable, "-m", "snakemake", "--cores", "2", *arguments, "--config", *settings]
+
+
+def extracting(workflow: Workflow) -> bool:
+    """Whether extract has begun to take frames."""
+    files = (workflow.work / "progress/extract").glob("*.json")
+    return any('"started":1' in path.read_text() for path in files)
+
+
+def test_a_run_moves_in_its_terminal_and_in_another_one(workflow):
+    run = Terminal(command(workflow), workflow.folder, PATH=PATH)
+    assert wait_until((workflow.work / "progress/run.json").exists, lambda: run.going), run.drawn
+    settings = ["--configfile", "config/config.yaml", "logs/last_config.yaml"]
+    watch = Terminal([sys.executable, "scripts/watch.py", *settings], workflow.folder)
+    assert run.end() == 0
+    assert watch.end() == 0
+
+    assert "bundles: 0 of 2 done" in run.drawn and "0/5 videos" in run.drawn
+    for terminal in (run, watch):
+        assert " of 2 done" in terminal.drawn and "/5 videos" in terminal.drawn and "extract" in terminal.drawn
+    assert "The run has ended; features/metadata.csv tells" in watch.last_picture
+    assert "done      5 features in " in run.last_picture
+    assert "videos    5: 5 with features, 0 skipped, 0 failed" in run.last_picture
+    assert "features/metadata.csv has a row" in run.last_picture
+    assert "rule " not in run.drawn and "steps" not in run.drawn
+    assert not (workflow.work / "progress").exists()
+
+    again = subprocess.run(
+        [sys.executable, "scripts/watch.py", *settings],
+        cwd=workflow.folder,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert again.returncode == 1 and again.stderr.startswith("error: features: no run is at work there")
+    status = subprocess.run(
+        [sys.executable, "scripts/status.py", *settings],
+        cwd=workflow.folder,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert "5: 5 present, 0 to extract" in status.stdout
+
+
+def test_ctrl_c_leaves_one_line_and_keeps_what_is_done(workflow):
+    run = Terminal(command(workflow), workflow.folder, PATH=PATH)
+    assert wait_until(lambda: extracting(workflow), lambda: run.going), run.drawn
+    run.press(CTRL_C)
+    assert run.end() == 1
+    told = run.last_picture
+    assert told.strip().startswith("Stopped on your request; what is finished is kept.")
+    assert "Traceback" not in told and "CalledProcessError" not in told and "rule " not in told
+    for stage in ("decode", "extract"):
+        assert "Traceback" not in workflow.log(stage)
+    assert workflow.log("extract").rstrip().endswith("stopped by Ctrl-C")
+    assert "it tries what failed" in told
+
+
+def test_a_file_gets_few_lines_and_errors_come_last(workflow):
+    path = workflow.folder / "overflowing.pth"
+    weights = random_state_dict(expected_shapes("i3d_r50"))
+    torch.save({key: value * 1e9 if value.dim() == 5 else value for key, value in weights.items()}, path)
+    ended = subprocess.run(
+        command(workflow, weights=path.name),
+        cwd=workflow.folder,
+        env=os.environ | {"PATH": PATH},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        check=False,
+    )
+    assert ended.returncode == 1
+    lines = ended.stdout.splitlines()
+    assert "\x1b" not in ended.stdout and "rule feature" not in ended.stdout
+    summary = next(place for place, line in enumerate(lines) if line.startswith("done      0 features"))
+    assert any("5: 0 with features, 0 skipped, 5 failed" in line for line in lines[summary:])
+    last = "\n".join(lines[-2:])
+    assert "error: 5 videos failed" in last and "NaN or Inf in the features" in last
+    assert len(lines) < 40 + 2 * len(CLIPS)
+
+
+def test_a_dry_run_lists_the_missing_features(workflow):
+    done = subprocess.run(
+        command(workflow, "-n"),
+        cwd=workflow.folder,
+        env=os.environ | {"PATH": PATH},
+        stdout=subprocess.PIPE,
+        text=True,
+        check=True,
+    )
+    listed = [line.split()[1] for line in done.stdout.splitlines() if line.startswith("    output: ")]
+    assert {path for path in listed if path.endswith(".npy")} == {
+        f"features/{Path(video).with_suffix('.npy')}" for video in CLIPS
+    }
+    assert not (workflow.folder / "logs/last_config.yaml").exists()
