@@ -1,11 +1,14 @@
-"""Pictures are turned as ffmpeg turns them."""
+"""Pictures are turned as ffmpeg turns them; whatever they hold, they are shown or refused."""
 
 import math
 
+import av
 import numpy as np
 import pytest
+from av.video.format import names as pixel_formats
 
-from i3d.decoding.pictures import turning_filters
+from i3d.decoding.pictures import Picture, turning_filters
+from i3d.decoding.video_file import UnreadableError
 from tests.support.clips import ONE, ffmpeg, h264_clip, pattern, true_frames, turn_track
 from tests.support.recorder import decode
 
@@ -48,3 +51,30 @@ def test_frames_without_a_matrix_stay_turned_as_the_last_one_said(tmp_path):
     plain, mirrored = (decode(tmp_path / name)[0].frames for name in ("plain.h264", "mirrored.h264"))
     assert len(mirrored) == len(plain) == 24
     assert np.array_equal(np.stack(mirrored), np.stack(plain)[:, :, ::-1])
+
+
+def test_every_pixel_format_is_shown_or_refused():
+    refused = []
+    for pixels in sorted(pixel_formats):
+        try:
+            frame = av.VideoFrame(96, 64, pixels)
+        except ValueError:  # lives in a device's memory
+            continue
+        try:
+            assert Picture()(frame).shape == (64, 96, 3)
+        except UnreadableError as error:
+            refused.append(pixels)
+            assert str(error) == f"FFmpeg cannot convert {pixels} pictures to RGB"
+    assert "uyyvyy411" in refused
+    assert len(refused) < 20
+    assert not {"yuv420p", "gray", "pal8", "rgb24", "p010le", "yuva444p16le", "xyz12le"} & set(refused)
+
+
+def test_colour_tags_that_nobody_knows_are_no_reason_to_refuse():
+    frame = av.VideoFrame(96, 64, "yuv420p")
+    for plane, value in zip(frame.planes, (120, 90, 200), strict=True):
+        plane.update(bytes([value]) * plane.buffer_size)
+    untagged = Picture()(frame)
+    for number in (3, 8, 11, 12, 13, 14, 17, 255, 2**31 - 1):
+        frame.colorspace, frame.color_range = number, number
+        assert np.array_equal(Picture()(frame), untagged), number

@@ -316,3 +316,22 @@ def test_the_plan_file_says_all_that_the_end_of_a_run_needs(config):
     plan.path.write_text(plan.path.read_text()[:-4])
     with pytest.raises(UserError, match="not a readable plan file"):
         read_plan(plan.path)
+
+
+def test_features_whose_colours_the_first_release_got_wrong_are_due(config, monkeypatch):
+    asked = []
+
+    def ask_each(module, jobs, **options):
+        for task, message in jobs:
+            asked.append((task, message["decoder"]))
+            yield task, {"otherwise": task == "test/a.mp4"}
+
+    plan = make_plan(config)
+    for video in plan.pending:
+        finish(plan, video, decoder="decord" if video == "test/b.mp4" else "pyav", decoding=0)
+    monkeypatch.setattr("i3d.planning.catalog.ask_each", ask_each)
+    assert pending(config) == ["a"]
+    assert sorted(asked) == [(f"test/{n}.mp4", "decord" if n == "b" else "pyav") for n in ("a", "b", "long", "n17")]
+    assert pending(config) == ["a"] and len(asked) == 4, "it is asked once"
+    finish(make_plan(config), "test/a.mp4", decoder="pyav")
+    assert pending(config) == []

@@ -157,9 +157,7 @@ def test_names_that_nothing_can_hold_are_rows(tree, name, row, reason):
     assert reason in found.refused[row]
 
 
-@pytest.mark.parametrize(
-    "name", ["x" * 251 + ".mp4", "漢" * 83 + ".mp4", "cam_" + "0" * 30 + ".mp4", "-rf.mp4", "$(x).mp4"]
-)
+@pytest.mark.parametrize("stem", ["x" * 251, "漢" * 83, "cam_" + "0" * 30, "-rf", "$(x)"])
 def test_names_that_are_merely_odd_are_taken(tree, stem):
     assert names(find_videos(tree(f"{stem}.mp4"), MP4)) == [f"{stem}.mp4"]
 

@@ -12,6 +12,7 @@ import imageio_ffmpeg
 import numpy as np
 
 FFMPEG = imageio_ffmpeg.get_ffmpeg_exe()  # the wheel's own program; IMAGEIO_FFMPEG_EXE names another
+FFMPEG_MAJOR = int(imageio_ffmpeg.get_ffmpeg_version().split(".")[0])
 
 
 def ffmpeg(*arguments: str | Path) -> None:
@@ -146,14 +147,8 @@ KINDS: dict[str, Kind] = {
     ),
     "dropped.mp4": Kind(_encoded(*X264, "-vf", "select='lt(n,8)+gt(n,17)*not(mod(n,3))'", "-fps_mode", "vfr")),
     "fragments.mp4": Kind(_encoded(*X264, "-movflags", "frag_keyframe+empty_moov")),
-    "mirrored.mp4": Kind(
-        _encoded(*X264, "-g", "1", "-bsf:v", "h264_metadata=display_orientation=insert:flip=horizontal"),
-        not_decord="turn",
-    ),
-    "upside_down.mp4": Kind(
-        _encoded(*X264, "-g", "1", "-bsf:v", "h264_metadata=display_orientation=insert:flip=vertical"),
-        not_decord="turn",
-    ),
+    "mirrored.mp4": Kind(_turned((-ONE, 0, 0, ONE)), not_decord="turn"),
+    "upside_down.mp4": Kind(_turned((ONE, 0, 0, -ONE)), not_decord="turn"),
     "trimmed.mp4": Kind(_remuxed(before=("-ss", "0.5")), not_decord="edit list"),
     "transport.ts": Kind(_encoded(*X264), not_decord="mpegts"),
     "program.mpg": Kind(_encoded("-c:v", "mpeg2video"), not_decord="mpeg"),

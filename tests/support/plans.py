@@ -8,7 +8,7 @@ from i3d.digests import file_sha256
 from i3d.planning import catalog
 from i3d.planning.probe import Probe
 from i3d.records import journal
-from i3d.records.record import VideoRecord
+from i3d.records.record import DECODING, VideoRecord
 
 FRAMES = {"a": 40, "b": 100, "long": 5000, "short": 16, "n17": 17}
 UNREADABLE = "not a video"
@@ -39,7 +39,7 @@ def config(tmp_path, monkeypatch):
     )
 
 
-def extract(plan, video: str, status: str = "ok", reason: str | None = None, finished: str = "2026-01-01") -> None:
+def extract(plan, video: str, status: str = "ok", reason: str | None = None, **more) -> None:
     """Do what the extract job does for one pending video: stage its feature and put it on record."""
     bundle = next(bundle for bundle in plan.bundles if bundle.name == plan.pending[video])
     entry = next(entry for entry in bundle.videos if entry.video == video)
@@ -50,9 +50,9 @@ def extract(plan, video: str, status: str = "ok", reason: str | None = None, fin
         digest=entry.digest,
         fingerprint=plan.fingerprint,
         bundle=bundle.name,
-        finished=finished,
         resample_fps=plan.settings["fps"],
         **{key: value for key, value in plan.settings.items() if key not in ("fps", "weights")},
+        **{"finished": "2026-01-01", "decoding": DECODING, **more},
     )
     if status == "ok":
         staged = plan.work.staging / entry.feature
@@ -72,7 +72,7 @@ def move(plan, video: str) -> None:
     plan.source_of(feature).replace(target)
 
 
-def finish(plan, video: str, status: str = "ok", reason: str | None = None, **more: str) -> None:
+def finish(plan, video: str, status: str = "ok", reason: str | None = None, **more) -> None:
     """Do what all jobs do for one pending video."""
     extract(plan, video, status, reason, **more)
     if status == "ok":

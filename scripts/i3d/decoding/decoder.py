@@ -271,19 +271,21 @@ class VideoDecoder:
         declared = video.declared - hidden if video.declared else None
         if self._reason is None:
             try:
-                return self._decode_with_decord(video, declared)
+                self._decode_with_decord(video, declared)
+                return None
             except decord_reader.DecordError as error:
                 self._reason = f"decord: {error}"
         return self._decode_with_pyav(video, declared)
 
-    def _decode_with_decord(self, video: Video, declared: int | None) -> str | None:
+    def _decode_with_decord(self, video: Video, declared: int | None) -> None:
+        """Raises DecordError where anything is damaged too: how it is concealed differs between FFmpeg's versions."""
         self._channel.send({"decoder": "decord"})
         with decord_reader.decoder_complaints() as complaints:
             self._send("decord", decord_reader.decord_frames(self._path), np.asarray, video.rate, declared)
-        return damage(
-            f"the decoder reported {len(complaints)} errors" if complaints else None,
-            shortfall(self._frames, declared),
-        )
+        if found := damage(
+            f"{len(complaints)} errors reported" if complaints else None, shortfall(self._frames, declared)
+        ):
+            raise decord_reader.DecordError(found)
 
     def _decode_with_pyav(self, video: Video, declared: int | None) -> str | None:
         self._channel.send({"decoder": "pyav"})

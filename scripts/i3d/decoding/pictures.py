@@ -49,9 +49,8 @@ class Picture:
             shown = self._graph.vpull()
         except MemoryError:
             raise
-        except (av.FFmpegError, ValueError) as error:
-            name = frame.format.name
-            raise UnreadableError(f"FFmpeg cannot convert its {name} pictures to RGB: {error.args[-1]}") from None
+        except (av.FFmpegError, ValueError):
+            raise UnreadableError(f"FFmpeg cannot convert {frame.format.name} pictures to RGB") from None
         self._size = self._size or (shown.width, shown.height)
         return shown.to_ndarray()
 

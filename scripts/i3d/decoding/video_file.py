@@ -127,12 +127,17 @@ class Video:
         base = self.stream.time_base or Fraction(1, av.time_base)
         # ffmpeg rounds the file's start to the stream's time base before it subtracts it
         origin = base * nearest(Fraction(self.container.start_time or 0, av.time_base) / base)
-        end = Fraction(0)
+        start, end = None, Fraction(0)
         for frame in frames:
             stamp = frame.pts if frame.pts is not None else frame.dts
-            start = end if stamp is None else stamp * base - origin
+            previous, start = start, end if stamp is None else stamp * base - origin
             rate = self.stream.codec_context.framerate or self.rate  # ffmpeg asks the coded stream first
-            end = start + (frame.duration * base if frame.duration or not rate else 1 / rate)
+            if frame.duration:
+                end = start + frame.duration * base
+            elif previous is not None and start > previous:
+                end = start + (start - previous)  # it lasts as long as the one before; so FFmpeg 7, not 5
+            else:
+                end = start + (1 / rate if rate else 0)
             yield start, end, frame
 
 

@@ -21,7 +21,8 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from itertools import islice
 from multiprocessing.connection import Connection, wait
 from pathlib import Path
 from typing import Any, BinaryIO, Generic, Self, TypeVar
@@ -190,6 +191,28 @@ class Crew(Generic[Task]):
     def _lose(self, worker: Worker, reason: str) -> tuple[Worker, Task, str]:
         worker.kill()
         return worker, self.busy.pop(worker), reason
+
+
+def ask_each(
+    module: str, jobs: Iterable[tuple[Task, dict[str, Any]]], *, processes: int, memory_mb: int, stall_seconds: float
+) -> Iterator[tuple[Task, dict[str, Any] | None]]:
+    """Send each job's message to one of several workers, and yield tasks with their answers as these come.
+
+    None is the answer of a worker that died of it, or worked longer than `stall_seconds`.
+    """
+    waiting = iter(jobs)
+    with Crew[Task](lambda: Worker(module, memory_mb=memory_mb, stall_seconds=stall_seconds)) as crew:
+        while True:
+            for task, message in islice(waiting, processes - len(crew.busy)):
+                crew.give(task, message)
+            if not crew.busy:
+                return
+            for worker, task, event in crew.events():
+                if isinstance(event, str):
+                    yield task, None
+                else:
+                    crew.done(worker)
+                    yield task, event
 
 
 class Channel:

@@ -24,7 +24,7 @@ from i3d.network.feature_file import FeatureWriter, NotFiniteError
 from i3d.network.model import FEATURE_DIM
 from i3d.planning.bundles import BundleEntry
 from i3d.records import journal
-from i3d.records.record import FAILED, OK, SKIPPED, Status, VideoRecord
+from i3d.records.record import DECODING, FAILED, OK, SKIPPED, Status, VideoRecord
 from i3d.snippets import SnippetRule
 
 BUFFERS = 3  # batches in memory: one being filled, one waiting, one on the device
@@ -264,6 +264,7 @@ class Extraction:
             decoder_reason=info.get("decoder_reason"),
             damaged=result.get("damaged"),
             digest=entry.digest,
+            decoding=DECODING,
             started=_iso(video.started) if video else None,
             finished=_iso(datetime.now(UTC)),
             **self.provenance,

@@ -13,13 +13,15 @@ from typing import Any
 
 import msgspec
 
+from i3d.decoding.workers import ask_each
 from i3d.digests import file_sha256, video_digest
 from i3d.errors import UserError
 from i3d.files import write_atomically
-from i3d.planning.probe import Probe, probe_many
+from i3d.planning.probe import MEMORY_MB, TIMEOUT_SECONDS, Probe, probe_many
 from i3d.planning.tree import Video
 
 SAVE_SECONDS = 30  # how much probing an interrupted plan may lose
+COLOURS_MODULE = "i3d.decoding.former_colours"
 UNREAD = ""  # the digest of a video whose content could not be read
 
 Stamp = tuple[int, int, int]  # size in bytes, times of change of content and of the file's record, in nanoseconds
@@ -41,6 +43,7 @@ class VideoEntry(msgspec.Struct, frozen=True):
     digest: str
     probed_for: list[Any]
     probe: Probe
+    recoloured: dict[str, bool] = {}  # by decoder: whether the first release gave it other colours
 
 
 class FeatureEntry(msgspec.Struct, frozen=True):
@@ -108,6 +111,30 @@ class Catalog:
             if time.monotonic() - self._saved > SAVE_SECONDS:
                 self.save()
         return [known[video.video] for video in videos]
+
+    def recoloured(self, suspects: dict[str, tuple[Known, str]]) -> set[str]:
+        """Which videos, given with the decoder that the first release used, it read in other colours."""
+        unknown = []
+        for video, (known, decoder) in suspects.items():
+            entry = self.videos.get(video)
+            if entry is None or decoder not in entry.recoloured:
+                unknown.append((video, {"path": os.fspath(known.file.path.absolute()), "decoder": decoder}))
+        found = {
+            video
+            for video, (_, decoder) in suspects.items()
+            if (entry := self.videos.get(video)) is not None and entry.recoloured.get(decoder)
+        }
+        answers = ask_each(
+            COLOURS_MODULE, unknown, processes=processes(), memory_mb=MEMORY_MB, stall_seconds=TIMEOUT_SECONDS
+        )
+        for video, answer in answers:
+            otherwise = answer is None or answer["otherwise"]
+            if otherwise:
+                found.add(video)
+            if answer is not None and (entry := self.videos.get(video)) is not None:
+                entry.recoloured[suspects[video][1]] = otherwise
+                self._changed = True
+        return found
 
     def sha256_of(self, feature: Path, name: str) -> str:
         """SHA-256 of a feature file, `name` by its path under the features tree."""

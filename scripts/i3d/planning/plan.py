@@ -28,7 +28,7 @@ from i3d.planning.catalog import UNREAD, Catalog, Known, processes
 from i3d.planning.probe import Probe
 from i3d.planning.tree import find_videos
 from i3d.records import journal
-from i3d.records.record import OK, ORPHANED, SKIPPED, VideoRecord
+from i3d.records.record import DECODING, OK, ORPHANED, SKIPPED, VideoRecord
 from i3d.records.work_folder import WorkFolder
 from i3d.results.run_summary import tables_are_current
 from i3d.snippets import SnippetRule
@@ -197,6 +197,7 @@ def make_plan(config: dict[str, Any], *, again: Collection[str] | None = (), onl
     names = {*tree.refused, *(item.file.video for item in known)}
     past = _Past(work, catalog, Path(config["videos"]), names)
     sorted_in = _Sorter(past, settings, fingerprint, again)
+    sorted_in.recoloured = catalog.recoloured(sorted_in.suspects(known))
     for item in known:
         sorted_in.video(item)
     elsewhere = past.elsewhere(sorted_in.rule)
@@ -291,6 +292,7 @@ class _Sorter:
         self.waiting: dict[str, Waiting] = {}
         self.pending: list[BundleEntry] = []
         self.last: dict[str, VideoRecord] = {}
+        self.recoloured: set[str] = set()  # videos whose colours an earlier release got wrong
         self._obstacles: dict[Path, str | None] = {}  # by the folder of features that cannot be made
 
     def video(self, item: Known) -> None:
@@ -317,9 +319,19 @@ class _Sorter:
             BundleEntry(video=video, path=str(item.file.path), feature=feature, digest=item.digest, frames=frames)
         )
 
+    def suspects(self, known: Iterable[Known]) -> dict[str, tuple[Known, str]]:
+        """Videos whose features an earlier release made, with the decoder that it used."""
+        found = {}
+        for item in known:
+            for record in self.past.records.get(item.file.video, ()):
+                if record.decoding < DECODING and record.decoder and self._vouches(record, item):
+                    found[item.file.video] = item, record.decoder
+        return found
+
     def _vouches(self, record: VideoRecord, item: Known) -> bool:
         return (
-            record.status == OK
+            not (record.decoding < DECODING and item.file.video in self.recoloured)
+            and record.status == OK
             and item.digest != UNREAD
             and record.fits(item.digest, self.fingerprint)
             and record.feature_file == item.file.feature

@@ -14,7 +14,7 @@ from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from i3d.decoding.workers import Channel, Crew, Worker
+from i3d.decoding.workers import Channel, ask_each
 
 if TYPE_CHECKING:
     from i3d.decoding.video_file import Video
@@ -84,20 +84,11 @@ def probe_many(
 
     A video on which the prober dies, or works for longer than `timeout_seconds`, gives an empty Probe.
     """
-    waiting = iter(paths)
+    jobs = ((path, {"path": os.fspath(path.absolute()), "clip_length": clip_length, "fps": fps}) for path in paths)
     processes = processes or min(4, os.cpu_count() or 1)
-    with Crew[Path](lambda: Worker(module, memory_mb=MEMORY_MB, stall_seconds=timeout_seconds)) as crew:
-        while True:
-            for path in islice(waiting, processes - len(crew.busy)):
-                crew.give(path, {"path": os.fspath(path.absolute()), "clip_length": clip_length, "fps": fps})
-            if not crew.busy:
-                return
-            for worker, path, event in crew.events():
-                if isinstance(event, str):
-                    yield path, Probe()
-                else:
-                    crew.done(worker)
-                    yield path, Probe(**event)
+    answers = ask_each(module, jobs, processes=processes, memory_mb=MEMORY_MB, stall_seconds=timeout_seconds)
+    for path, answer in answers:
+        yield path, Probe() if answer is None else Probe(**answer)
 
 
 def _estimate(video: "Video", fps: Fraction | None) -> int | None:

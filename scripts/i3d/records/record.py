@@ -14,6 +14,9 @@ FAILED: Status = "failed"  # tried again by the next run
 ORPHANED: Status = "orphaned"  # the feature is there, its video is gone; in tables only, never in a journal
 
 
+DECODING = 1  # raised when a release gives the frames of some videos other numbers than the one before
+
+
 class VideoRecord(msgspec.Struct, kw_only=True, omit_defaults=True):
     """One video, as one run left it. Fields are columns of metadata.csv, in this order, but for the last group."""
 
