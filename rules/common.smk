@@ -129,21 +129,6 @@ def extraction_of_feature(wildcards) -> list[str]:
     return [in_rules(WORK.extracted / bundle)] if bundle else []
 
 
-def source_of_feature(wildcards) -> str:
-    """Where the finished feature waits."""
-    return str(plan().source_of(wildcards.feature))
-
-
-def video_of_feature(wildcards) -> str:
-    """The video that gives the feature."""
-    return plan().video_of(wildcards.feature)
-
-
-def journal_of_feature(wildcards) -> str:
-    """The journal that says what became of the feature's video."""
-    return str(WORK.journal(plan().bundle_of(wildcards.feature) or ""))
-
-
 def time_limit(wildcards, attempt) -> str:
     """The time limit of the bundle's job, for a cluster."""
     bundle = WORK.bundle(wildcards.bundle)
@@ -179,7 +164,7 @@ def begin_run() -> None:
         lock = take_lock(WORK.lock)
         if plan.cache_info().currsize and plan().is_due:
             plan().write()
-            plan().record_moves()
+            plan().stage_moved()
             remember(snakemake_internals.given_config(workflow), LAST_CONFIG)
             progress.begin_run(WORK.progress, plan().bundles)
             logger.info("`make watch` shows this run in another terminal", extra={"i3d_progress": str(WORK.progress)})

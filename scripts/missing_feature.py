@@ -15,19 +15,21 @@ from i3d.records.record import SKIPPED
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--journal", type=Path, required=True, help="journal of the video's bundle")
-    parser.add_argument("--video", required=True, help="path under the videos tree")
-    parser.add_argument("--feature", type=Path, required=True, help="the file that is missing")
+    parser.add_argument("--journals", type=Path, required=True, help="folder of the bundles' journals")
+    parser.add_argument("--extracted", type=Path, required=True, help="mark of the video's bundle, named after it")
+    parser.add_argument("--feature", required=True, help="path of the feature under the features tree")
+    parser.add_argument("--output", type=Path, required=True, help="the file that is missing")
     args = parser.parse_args()
-    records = [record for record in read(args.journal) if record.video == args.video]
-    if not records:
-        raise UserError(f"{args.video}: its bundle left nothing for it; run snakemake again")
-    last = records[-1]
+    records = read(args.journals / f"{args.extracted.name}.jsonl")
+    of_video = [record for record in records if str(Path(record.video).with_suffix(".npy")) == args.feature]
+    if not of_video:
+        raise UserError(f"{args.feature}: its bundle left nothing for it; run snakemake again")
+    last = of_video[-1]
     text = f"{last.video}: {last.status}: {last.reason}"
     if last.status != SKIPPED:
         raise UserError(text)
     print(text, file=sys.stderr)
-    args.feature.touch()
+    args.output.touch()
 
 
 if __name__ == "__main__":

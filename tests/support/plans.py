@@ -69,7 +69,7 @@ def move(plan, video: str) -> None:
     feature = plan.videos[video].file.feature
     target = plan.work.features / feature
     target.parent.mkdir(parents=True, exist_ok=True)
-    plan.source_of(feature).replace(target)
+    (plan.work.staging / feature).replace(target)
 
 
 def finish(plan, video: str, status: str = "ok", reason: str | None = None, **more) -> None:

@@ -22,7 +22,7 @@ import msgspec
 from i3d.config import NUMERIC_SETTINGS, RANDOM
 from i3d.digests import file_sha256, json_digest
 from i3d.errors import UserError
-from i3d.files import write_atomically
+from i3d.files import write_atomically, writing
 from i3d.planning.bundles import Bundle, BundleEntry, new_bundle, pack, write_bundle
 from i3d.planning.catalog import UNREAD, Catalog, Known, processes
 from i3d.planning.probe import Probe
@@ -120,11 +120,6 @@ class Plan:
             return made_by if known else None
         return self.pending.get(video)
 
-    def source_of(self, feature: str) -> Path:
-        """Where this feature lies, or will lie, before it is moved into place. Raises as `video_of`."""
-        waiting = self.waiting.get(self.video_of(feature))
-        return waiting.source if waiting else self.work.staging / feature
-
     @cached_property
     def tree(self) -> str:
         """A name for what the trees hold, under today's settings; the tables are due when it changes."""
@@ -163,18 +158,23 @@ class Plan:
         )
         write_atomically(self.path, msgspec.json.encode(content))
 
-    def record_moves(self) -> None:
-        """Put on record where the features of moved videos will lie. Call it before any of them is moved.
+    def stage_moved(self) -> None:
+        """Bring the features of moved videos to the staging tree, from where they go to their new places.
 
-        A record is worth nothing without its file, so that it may come first; without one the file would be lost.
+        They are put on record first: a record is worth nothing without its file, a file without one would be lost.
         """
-        records = []
-        for video, waiting in self.waiting.items():
-            if waiting.moved:
-                feature = self.videos[video].file.feature
-                records.append(msgspec.structs.replace(waiting.record, video=video, feature_file=feature))
+        moved = {video: waiting for video, waiting in self.waiting.items() if waiting.moved}
+        records = [
+            msgspec.structs.replace(waiting.record, video=video, feature_file=self.videos[video].file.feature)
+            for video, waiting in moved.items()
+        ]
         if records:
             journal.append(self.work.journal(f"moved-{self.path.stem}"), records)
+        for record, waiting in zip(records, moved.values(), strict=True):
+            staged = self.work.staging / record.feature_file
+            with writing(staged):
+                staged.parent.mkdir(parents=True, exist_ok=True)
+                waiting.source.replace(staged)
 
 
 def make_plan(config: dict[str, Any], *, again: Collection[str] | None = (), only: Collection[str] = ()) -> Plan:
