@@ -1,8 +1,17 @@
-"""A signal that comes while the main thread holds the lock that the signal's handler takes."""
+"""What the workflow reads off Snakemake's own objects, with the pinned Snakemake and the newest one."""
 
+import json
 import subprocess
 import sys
+from pathlib import Path
 
+import pytest
+
+from i3d.cluster.snakemake_internals import check_options
+from i3d.errors import UserError
+from tests.support.paths import ROOT
+
+# A signal that comes while the main thread holds the lock that the signal's handler takes.
 PROGRAM = """
 import os, signal, threading
 from i3d.cluster.snakemake_internals import handle_in_thread
@@ -35,3 +44,78 @@ def test_its_handler_waits_for_the_lock_and_the_main_thread_goes_on():
 def test_a_signal_without_a_handler_keeps_its_meaning():
     program = PROGRAM.replace("signal.signal(signal.SIGTERM, handler)", "")
     assert run(program).returncode == -15
+
+
+PYTHONS = {"pinned": Path(sys.executable), "newest": ROOT / ".venv-newest" / "bin" / "python"}
+SNAKEFILE = Path(__file__).with_name("snakemake_probe.smk")
+
+
+@pytest.fixture(
+    params=["pinned", pytest.param("newest", marks=pytest.mark.slurm)]  # whose make target has the newest Snakemake
+)
+def snakemake(request, tmp_path):
+    """Runs the probe; returns what it was told, and the whole output."""
+
+    def run(*arguments: str, snakefile: Path = SNAKEFILE):
+        command = [PYTHONS[request.param], "-m", "snakemake", "-s", snakefile, "--cores", "1", *arguments]
+        done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=120, check=False)
+        output = done.stdout + done.stderr
+        told = [line for line in output.splitlines() if line.startswith("told ")]
+        assert told, output
+        return json.loads(told[0].removeprefix("told ")), output
+
+    return run
+
+
+PLAIN = {
+    "executes": True,
+    "module": False,
+    "prefix": "",
+    "targets": [],
+    "forced": [],
+    "notemp": False,
+    "slurm": False,
+}
+
+
+@pytest.mark.parametrize(
+    ("arguments", "changed"),
+    [
+        (["-n"], {}),
+        (["--rulegraph"], {"executes": False}),
+        (["--summary"], {"executes": False}),
+        (["-n", "two.txt"], {"targets": ["two.txt"]}),
+        (["-n", "-f", "two.txt"], {"targets": ["two.txt"], "forced": ["two.txt"]}),
+        (["-n", "-F"], {"forced": None}),
+        (["-n", "-R", "work"], {"forced": None}),
+        (["-n", "-R", "one.txt"], {"forced": ["one.txt"]}),
+        (["-n", "--notemp"], {"notemp": True}),
+    ],
+)
+def test_what_was_asked_of_snakemake(snakemake, arguments, changed):
+    assert snakemake(*arguments)[0] == PLAIN | changed
+
+
+def test_hooks_run_beside_those_of_the_main_snakefile(snakemake):
+    _, output = snakemake()
+    hooks = [line for line in output.splitlines() if line.startswith(("ours", "theirs"))]
+    assert hooks == ["ours at the start", "theirs at the start", "ours at the end", "theirs at the end"]
+    _, output = snakemake("--config", "fails=1", "--", "two.txt")
+    assert "ours after failure\ntheirs after failure" in output
+
+
+def test_a_module_knows_its_prefix(snakemake, tmp_path):
+    inner, outer = tmp_path / "inner.smk", tmp_path / "Snakefile"
+    inner.write_text(
+        f'module probe:\n    snakefile: "{SNAKEFILE}"\n    prefix: "b"\n\n\nuse rule * from probe as b_*\n'
+    )
+    outer.write_text(f'module inner:\n    snakefile: "{inner}"\n    prefix: "a"\n\n\nuse rule * from inner as a_*\n')
+    told, _ = snakemake("-n", "a/b/two.txt", snakefile=outer)
+    assert (told["module"], told["prefix"]) == (True, "a/b/")
+
+
+@pytest.mark.parametrize("option", ["--archive", "--archive=x.tar.gz", "--generate-unit-tests"])
+def test_options_that_cannot_be_followed_are_refused(option):
+    with pytest.raises(UserError, match=f"{option.partition('=')[0]} is not supported"):
+        check_options(["snakemake", option, "x"])
+    check_options(["snakemake", "-n", "--cores", "4"])
