@@ -1,0 +1,3 @@
+"""Fixtures for the tests of results."""
+
+from tests.support.plans import config  # noqa: F401
