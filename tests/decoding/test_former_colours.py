@@ -47,7 +47,7 @@ def test_says_of_each_kind_whether_pyav_read_it_otherwise(colour_clips, name):
         "raw_uyvy.mov",
         "bgra.mkv",
         "yuva420p_bt709.mkv",
-        "palette.avi",
+        "palette.mov",
         "ya8_None.mkv",
         "gray_bt709.mkv",
     ],

@@ -63,6 +63,7 @@ def test_counts_are_ffmpegs_and_frames_the_same_whichever_decoder(tmp_path):
         assert end["status"] in ("ok", "unreadable"), (path.name, end)
         assert end["frames_decoded"] == count or end["damaged"], (path.name, count, end)
         lost += count < FRAMES
-        assert {**end, "seconds": 0} == {**ends_with_decord[place], "seconds": 0}, path.name
+        for told in ("status", "reason", "frames_decoded"):  # `damaged` may differ: FFmpeg 4 overlooks harmless faults
+            assert end[told] == ends_with_decord[place][told], path.name
     assert digests == digests_with_decord
     assert 5 < lost < 35  # the files are damaged, but not all beyond recognition

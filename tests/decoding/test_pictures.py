@@ -9,6 +9,7 @@ from av.video.format import names as pixel_formats
 
 from i3d.decoding.pictures import Picture, turning_filters
 from i3d.decoding.video_file import UnreadableError
+from i3d.snippets import SnippetRule
 from tests.support.clips import ONE, ffmpeg, h264_clip, pattern, true_frames, turn_track
 from tests.support.recorder import decode
 
@@ -51,6 +52,10 @@ def test_frames_without_a_matrix_stay_turned_as_the_last_one_said(tmp_path):
     plain, mirrored = (decode(tmp_path / name)[0].frames for name in ("plain.h264", "mirrored.h264"))
     assert len(mirrored) == len(plain) == 24
     assert np.array_equal(np.stack(mirrored), np.stack(plain)[:, :, ::-1])
+    both = tmp_path / "both.h264"
+    both.write_bytes((tmp_path / "plain.h264").read_bytes() + (tmp_path / "mirrored.h264").read_bytes())
+    rule = SnippetRule(clip_length=4, frequency=10)  # leaves out frames 24 to 29
+    assert np.array_equal(decode(both, rule=rule)[0].frames[12:16], mirrored[6:10])
 
 
 def test_every_pixel_format_is_shown_or_refused():

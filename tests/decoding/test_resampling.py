@@ -37,7 +37,6 @@ def assert_resampled_alike(path, size, fps):
 def test_without_durations_the_last_frame_is_shown_as_long_as_the_one_before(tmp_path):
     late = "settb=1/1000,setpts='floor(N*1000/24+200*gt(N,22))'"
     ffmpeg(*pattern(), "-vf", late, "-enc_time_base", "1/1000", "-fps_mode", "passthrough", *X264, tmp_path / "x.mkv")
-    assert len(decode(tmp_path / "x.mkv", fps=25)[0].frames) == 35  # 1.158 s and 0.242 s more
     assert_resampled_alike(tmp_path / "x.mkv", (160, 96), 25)
 
 

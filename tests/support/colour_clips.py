@@ -110,7 +110,7 @@ def _kinds() -> dict[str, Colours]:
         ),
         "mpeg2.mkv": Colours(_stored("yuv420p", "-c:v", "mpeg2video", matrix="bt709")),
         "mpeg4.avi": Colours(_stored("yuv420p", "-c:v", "mpeg4")),
-        "palette.avi": Colours(_stored("pal8", "-c:v", "msrle"), not_decord="pal8"),
+        "palette.mov": Colours(_stored("pal8", "-c:v", "png"), not_decord="pal8"),
         "svq1.mov": Colours(_stored("yuv410p", "-c:v", "svq1"), not_decord="yuv410p"),
         "cinepak.avi": Colours(_stored("rgb24", "-c:v", "cinepak"), not_decord="rgb24"),
         "jpeg.avi": Colours(_stored("yuvj420p", "-c:v", "mjpeg"), not_decord=any_picture),

@@ -289,11 +289,11 @@ class VideoDecoder:
 
     def _decode_with_pyav(self, video: Video, declared: int | None) -> str | None:
         self._channel.send({"decoder": "pyav"})
-        faults = Faults()
-        frames = self._ticking(video.decode(faults))
+        faults, picture = Faults(), Picture()
+        frames = self._ticking(picture.following(video.decode(faults)))
         if self._fps:
             frames = resample(video.timed(frames), self._fps)
-        self._send("pyav", frames, Picture(), video.rate, declared)
+        self._send("pyav", frames, picture, video.rate, declared)
         if not self._frames:
             raise UnreadableError(NOTHING_DECODED)
         return faults.words(declared)

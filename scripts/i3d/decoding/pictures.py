@@ -10,7 +10,7 @@ matrix that only some frames carry (7.x keeps the last one, as we do), and on ma
 import contextlib
 import os
 import struct
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from math import atan2, degrees, floor, hypot
 
 import av
@@ -40,7 +40,7 @@ class Picture:
 
     def __call__(self, frame: av.VideoFrame) -> np.ndarray:
         """uint8 (height, width, 3). Raises UnreadableError if FFmpeg cannot turn such a frame into RGB."""
-        self._matrix = display_matrix(frame) or self._matrix  # the last one told holds on
+        self._notice(frame)
         traits = (frame.format.name, frame.width, frame.height, frame.colorspace, frame.color_range, self._matrix)
         try:
             if self._graph is None or traits != self._built_for:
@@ -53,6 +53,15 @@ class Picture:
             raise UnreadableError(f"FFmpeg cannot convert {frame.format.name} pictures to RGB") from None
         self._size = self._size or (shown.width, shown.height)
         return shown.to_ndarray()
+
+    def following(self, frames: Iterable[av.VideoFrame]) -> Iterator[av.VideoFrame]:
+        """The frames as they are; for where some of them are not shown but may tell how to turn later ones."""
+        for frame in frames:
+            self._notice(frame)
+            yield frame
+
+    def _notice(self, frame: av.VideoFrame) -> None:
+        self._matrix = display_matrix(frame) or self._matrix  # the last one told holds on
 
 
 def _filters(frame: av.VideoFrame, matrix: Matrix | None, size: tuple[int, int] | None) -> Graph:
