@@ -6,16 +6,19 @@ import signal
 
 import pytest
 
+from i3d.records import journal
+from i3d.records.record import OK
 from tests.support.workflow import Workflow, wait_until
 
 pytestmark = pytest.mark.faults
 
 
 def first_staged(workflow: Workflow) -> dict[str, bytes]:
-    """The features in staging with a record beside them, by their paths."""
+    """The features in staging that are on record, by their paths."""
     staging = workflow.work / "staging"
-    found = (path.with_suffix("") for path in staging.rglob("*.npy.json"))
-    return {str(path.relative_to(staging)): path.read_bytes() for path in found if path.exists()}
+    records = (record for path in (workflow.work / "journals").glob("*.jsonl") for record in journal.read(path))
+    found = (record.feature_file for record in records if record.status == OK)
+    return {name: (staging / name).read_bytes() for name in found if (staging / name).exists()}
 
 
 def test_sigterm_to_extract_leaves_in_place_what_it_had_finished(workflow, undisturbed):

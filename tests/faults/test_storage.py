@@ -43,12 +43,12 @@ def test_no_room_for_a_feature(workflow, tmp_path):
     """A feature needs 8 kB, and files end at 4."""
     frames = tmp_path / "a.frames"
     script = [sys.executable, str(ROOT / "scripts/decode.py"), str(workflow.video("test/normal/b.mp4"))]
-    subprocess.run([*script, "--output", str(frames)], check=True)
+    subprocess.run([*script, "--clip-length", "8", "--output", str(frames)], check=True)
     command = [sys.executable, str(ROOT / "scripts/extract.py"), "--frames", str(frames), "--weights", "random"]
     command += ["--feature", str(tmp_path / "a.npy"), "--clip-length", "8", "--sample-mode", "center_crop"]
     done = subprocess.run(["prlimit", "--fsize=4096", *command], capture_output=True, text=True, check=False)
     assert done.returncode == 1
-    assert f"error: cannot write {tmp_path / 'a.npy'}: File too large; mend that" in done.stderr
+    assert f"error: cannot write {tmp_path / 'a.npy'}: File too large; correct that" in done.stderr
     assert "Traceback" not in done.stderr
     assert not (tmp_path / "a.npy").exists()
 

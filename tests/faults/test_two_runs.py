@@ -11,7 +11,7 @@ def test_on_the_same_tree_the_second_is_refused(workflow, undisturbed):
     run = workflow.start()
     assert wait_until(lambda: workflow.processes("decode"), lambda: run.going)
     output = workflow.run(ok=False)
-    assert "Directory cannot be locked" in output or "in the hands of" in output
+    assert "Directory cannot be locked" in output or "locked by" in output
     workflow.run("-n")  # looking is always allowed
     assert run.end()[0] == 0
     assert workflow.features() == undisturbed.features
@@ -24,7 +24,7 @@ def test_from_two_copies_of_the_workflow_the_second_is_refused(workflow, tmp_pat
     run = workflow.start(subsets="[test]")
     assert wait_until(lambda: workflow.processes("decode"), lambda: run.going)
     output = other.run(ok=False, subsets="[train_val]")
-    assert "is in the hands of " in output
+    assert "is locked by " in output
     assert f"process {run.process.pid}" in output
     assert "Traceback" not in output
     assert run.end()[0] == 0
