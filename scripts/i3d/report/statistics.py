@@ -1,4 +1,4 @@
-"""What the report says about a run: counts, feature magnitudes, outliers, neighbours across splits."""
+"""What the report computes of the features: counts, feature magnitudes, outliers, neighbours across splits."""
 
 from collections import defaultdict
 from collections.abc import Iterable
@@ -16,7 +16,7 @@ STATUSES = (OK, SKIPPED, FAILED)
 OUTLIER_Z = 3.5  # as robust_z's authors advise
 FEW = 5  # fewer videos than this have no meaningful spread
 BLOCK = 1024  # videos per matrix product: bounds its memory
-NEAR_COPY = 0.9  # similarity from which a pair is pointed out; unrelated videos are around 0
+SNIPPETS = 256  # read at once: bounds the memory that a long video takes
 
 
 @dataclass(frozen=True)
@@ -35,6 +35,10 @@ class Outlier:
     row: Row
     magnitude: float
     z: float
+
+    @property
+    def is_not_finite(self) -> bool:
+        return not np.isfinite(self.magnitude)
 
 
 @dataclass(frozen=True)
@@ -76,10 +80,18 @@ def measure(rows: Iterable[Row], features: Path, threads: int = 1) -> Statistics
 
 def _measure(path: Path) -> tuple[np.ndarray, float]:
     try:
-        array = np.load(path, allow_pickle=False)
+        array = np.load(path, mmap_mode="r", allow_pickle=False)
     except FileNotFoundError:
         raise UserError(f"{path}: gone, though metadata.csv lists it; run the workflow again") from None
-    return array.mean(axis=(0, 1), dtype=np.float64), float(np.linalg.norm(array, axis=2).mean(dtype=np.float64))
+    except (OSError, ValueError) as error:
+        raise UserError(f"{path}: cannot be read ({error}); delete it and run the workflow again") from None
+    total, norms = np.zeros(array.shape[-1]), 0.0
+    for start in range(0, len(array), SNIPPETS):
+        block = np.asarray(array[start : start + SNIPPETS])
+        total += block.sum(axis=(0, 1), dtype=np.float64)
+        norms += float(np.linalg.norm(block, axis=2).sum(dtype=np.float64))
+    vectors = array.shape[0] * array.shape[1]
+    return (total / vectors).astype(np.float32), norms / vectors
 
 
 def robust_z(values: np.ndarray) -> np.ndarray:
