@@ -199,7 +199,7 @@ def similarity(pairs: Sequence[Neighbour], comparison: Comparison, split: str = 
     near = np.array([comparison.is_near(pair) for pair in pairs], bool)
     figure = blank(
         comparison.title,
-        f"cosine of mean features less the mean of all, each {split} video with its nearest elsewhere" if pairs else "",
+        f"cosine of whitened mean features, each {split} video with its nearest elsewhere" if pairs else "",
     )
     (axes,) = _axes(figure)
     if pairs:

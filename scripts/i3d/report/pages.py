@@ -82,7 +82,7 @@ def neighbour_page(pairs: Sequence[Neighbour], comparison: Comparison, split: st
     """The most similar pairs across splits."""
     notes = [comparison.note]
     if pairs:
-        notes.append("Similarity: cosine of mean features less the mean of all videos; most similar first.")
+        notes.append("Similarity: cosine of mean features, whitened as the other splits tell; most similar first.")
     if len(pairs) > SHOWN:
         notes.append(f"{len(pairs) - SHOWN:,} more in neighbours.csv.")
     lines = [
