@@ -62,7 +62,7 @@ def test_it_draws_every_figure_and_page(tree, tmp_path):
     draw("figures", "--metadata", tree / "metadata.csv", "--output", out)
     assert {path.stem for path in out.glob("*.svg")} == {"counts", "lengths", "magnitude", "similarity", "speed"}
     assert (out / "neighbours.csv").read_text() == (
-        "video,nearest,similarity\ntest/anomaly/a.mp4,train/anomaly/a.mp4,-1.000000\n"
+        "video,nearest,similarity\ntest/anomaly/a.mp4,train/anomaly/a.mp4,0.000000\n"
     )
     assert (out / "outliers.csv").read_text() == "video,magnitude,robust_z\n"
     assert "train/anomaly/a.mp4" in (out / "neighbours.html").read_text()
