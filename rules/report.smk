@@ -3,7 +3,8 @@
     snakemake --cores 4 report
     snakemake report --report report.html
 
-Takes: metadata.csv as the last run left it (rules/finished.smk), the features, and a few frames of some videos.
+Takes: the tables as the last run left them (rules/finished.smk), the features, and a few frames of some videos.
+The pages also stand without Snakemake's: open report/index.html in the work folder.
 """
 
 
@@ -12,6 +13,8 @@ report: "report/workflow.rst"
 
 rule figures:
     output:
+        figure("index.html", "Overview", "Overview"),
+        figure("problems.html", "Videos", "Skipped, failed, damaged"),
         figure("counts.svg", "Videos", "Counts per subset"),
         figure("lengths.svg", "Videos", "Durations and snippets"),
         figure("speed.svg", "Run", "Speed"),
@@ -19,6 +22,7 @@ rule figures:
         figure("outliers.html", "Features", "Magnitude outliers"),
         figure("similarity.svg", "Features", "Similarity between splits"),
         figure("neighbours.html", "Features", "Nearest neighbours between splits"),
+        "<work>/report/home.html",
         "<work>/report/outliers.csv",
         "<work>/report/neighbours.csv",
     log:
@@ -46,11 +50,11 @@ rule figures:
 rule contact_sheets:
     output:
         report(
-            directory("<work>/report/contact"),
+            directory("<work>/report/contact_sheets"),
             patterns=["{subset}.png"],
-            caption="report/contact.rst",
-            category="Videos",
-            labels={"figure": "Contact sheet, {subset}"},
+            caption="report/contact_sheets.rst",
+            category="Contact sheets",
+            labels={"subset": "{subset}"},
         ),
     log:
         "<logs>/report/contact_sheets.log",
@@ -61,13 +65,11 @@ rule contact_sheets:
         metadata=EXPORTED["metadata"],
         digest=table_digest,
         videos=config["videos"],
-        crops=SAMPLE_MODES[config["sample_mode"]].crops,
     shell:
         r"""
         python {params.script:q} contact-sheets \
             --metadata {params.metadata:q} \
             --videos {params.videos:q} \
-            --crops {params.crops} \
             --output {output:q} \
             2>{log:q}
         """

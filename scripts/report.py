@@ -1,39 +1,67 @@
-"""Draw the figures and tables that `snakemake --report` collects."""
+"""Draw the figures and pages that `snakemake --report` collects; index.html among them leads to the others."""
 
 import argparse
 import csv
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
+from i3d import quantities
 from i3d.errors import run_main
-from i3d.network.specs import SAMPLE_MODES
-from i3d.records.record import OK
-from i3d.report import figures, pages
-from i3d.report import statistics as insight
-from i3d.results.metadata import Row, read_metadata
-
-CROPS = sorted(mode.crops for mode in SAMPLE_MODES.values())
+from i3d.records.record import OK, ORPHANED
+from i3d.report import figures, near_copies, pages, statistics
+from i3d.report.landing import Link, Warn, landing
+from i3d.results.metadata import read_metadata
+from i3d.results.names import SUMMARY
+from i3d.results.run_summary import read_summary
 
 
 def draw_figures(args: argparse.Namespace) -> None:
-    """Figures and tables from metadata.csv and the features."""
-    rows = read_metadata(args.metadata)
-    statistics = insight.measure(rows, args.metadata.parent, args.threads)
-    found = insight.outliers(statistics)
-    pairs = insight.neighbours(statistics, args.split)
+    """Figures and pages from the tables and the features."""
+    table = read_metadata(args.metadata)
+    rows = [row for row in table if row.status != ORPHANED]
+    measured = statistics.measure(rows, args.metadata.parent, args.threads)
+    outliers = statistics.outliers(measured)
+    pairs = statistics.neighbours(measured, args.split)
+    comparison = near_copies.compare(measured, pairs, args.split)
+    args.output.mkdir(parents=True, exist_ok=True)
     for name, figure in {
         "counts": figures.counts(rows),
         "lengths": figures.lengths(rows),
         "speed": figures.speed(rows),
-        "magnitude": figures.magnitude(statistics, found),
-        "similarity": figures.similarity(pairs, args.split),
+        "magnitude": figures.magnitude(measured, outliers),
+        "similarity": figures.similarity(pairs, comparison, args.split),
     }.items():
         figures.save(figure, args.output / f"{name}.svg")
-    (args.output / "outliers.html").write_text(pages.outlier_page(found), encoding="utf-8")
-    (args.output / "neighbours.html").write_text(pages.neighbour_page(pairs, args.split), encoding="utf-8")
+    page = landing(
+        rows,
+        summaries(args.metadata.with_name(SUMMARY)),
+        args.metadata.parent,
+        links=[
+            pages.problem_link(table, "problems.html"),
+            Link("neighbours.html", "Nearest neighbours between splits", comparison.note),
+            pages.outlier_link(outliers, "outliers.html"),
+            Link("counts.svg", "Counts per subset", "videos with features, skipped and failed"),
+            Link("lengths.svg", "Durations and snippets", "by label"),
+            Link("speed.svg", "Speed", "frames/s of each bundle"),
+            Link("magnitude.svg", "Magnitude per subset", "of each video's features"),
+            Link("contact_sheets", "Contact sheets", "frames of each subset as the network saw them"),
+            Link("similarity.svg", "Similarity between splits", f"of the {args.split} videos to those of other splits"),
+        ],
+        found=warnings(outliers, comparison),
+        orphaned=len(table) - len(rows),
+    )
+    for name, text in {
+        "index": pages.landing_page(page),
+        "home": pages.home_fragment(page),
+        "problems": pages.problem_page(table),
+        "outliers": pages.outlier_page(outliers),
+        "neighbours": pages.neighbour_page(pairs, comparison, args.split),
+    }.items():
+        (args.output / f"{name}.html").write_text(text, encoding="utf-8")
     write_table(
         args.output / "outliers.csv",
         ("video", "magnitude", "robust_z"),
-        [(outlier.row.video, f"{outlier.magnitude:.4f}", f"{outlier.z:.2f}") for outlier in found],
+        [(outlier.row.video, f"{outlier.magnitude:.4f}", f"{outlier.z:.2f}") for outlier in outliers],
     )
     write_table(
         args.output / "neighbours.csv",
@@ -42,21 +70,38 @@ def draw_figures(args: argparse.Namespace) -> None:
     )
 
 
+def summaries(path: Path) -> list[dict]:
+    """The run summaries, oldest first; none if the file is not what it should be."""
+    try:
+        return read_summary(path)
+    except ValueError:
+        return []
+
+
+def warnings(outliers: Sequence[statistics.Outlier], comparison: near_copies.Comparison) -> list[Warn]:
+    """What the features themselves give cause for."""
+    found = []
+    if broken := sum(outlier.is_not_finite for outlier in outliers):
+        head = f"{quantities.count(broken, 'feature')} with values that are not finite."
+        found.append(Warn(head, "They spoil a training: delete the files and run the workflow again.", loud=True))
+    if comparison.near:
+        found.append(Warn(comparison.title + ".", "Look at the pairs before training on this split.", loud=True))
+    return found
+
+
 def draw_contact_sheets(args: argparse.Namespace) -> None:
     """One contact sheet per subset, as PNG."""
-    from i3d.report import contact_sheets as contact  # needs a decoder, which the other figures do without
+    from i3d.report import contact_sheets  # needs a decoder, which the other figures do without
 
-    subsets: dict[str, list[Row]] = {}
-    for row in read_metadata(args.metadata):
-        if row.status == OK:
-            subsets.setdefault(row.subset, []).append(row)
     args.output.mkdir(parents=True, exist_ok=True)
-    for subset, rows in sorted(subsets.items()):
-        figure = contact.sheet(subset, rows, args.videos, args.crops)
-        figures.save(figure, args.output / f"{subset.replace('/', ' - ')}.png")
+    rows = [row for row in read_metadata(args.metadata) if row.status == OK]
+    for subset, own in contact_sheets.largest_subsets(rows).items():
+        path = args.output / f"{subset if subset != '.' else contact_sheets.TOP}.png"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        figures.save(contact_sheets.sheet(subset, own, args.videos), path)
 
 
-def write_table(path: Path, header: tuple[str, ...], rows: list[tuple[str, ...]]) -> None:
+def write_table(path: Path, header: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> None:
     with path.open("w", newline="", encoding="utf-8") as file:
         csv.writer(file, lineterminator="\n").writerows([header, *rows])
 
@@ -75,7 +120,6 @@ def parse() -> argparse.Namespace:
 
     command = commands.add_parser("contact-sheets", parents=[shared], help=draw_contact_sheets.__doc__)
     command.add_argument("--videos", type=Path, required=True, help="the videos tree")
-    command.add_argument("--crops", type=int, choices=CROPS, default=max(CROPS), help="crops per snippet")
     command.set_defaults(run=draw_contact_sheets)
     return parser.parse_args()
 

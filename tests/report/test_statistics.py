@@ -75,23 +75,39 @@ def test_features_that_are_not_finite_stand_out_even_in_a_small_subset():
     assert [(outlier.row.video, outlier.z) for outlier in found] == [("t/a/2.mp4", np.inf)]
 
 
-def test_neighbours_are_across_splits_most_similar_first():
-    pairs = insight.neighbours(
-        statistics(
-            {
-                "test/a/far.mp4": [100, 97, 101, 101],
-                "test/a/copy.mp4": [105, 100, 100.1, 100],
-                "train_val/a/original.mp4": [105, 100, 100, 100],
-                "train_val/a/other.mp4": [95, 102, 100, 100],
-                "test/a/twin_within_test.mp4": [100, 97, 101, 101],
-            }
-        )
-    )
-    assert (pairs[0].video.video, pairs[0].nearest.video) == ("test/a/copy.mp4", "train_val/a/original.mp4")
-    assert {pair.video.video for pair in pairs} == {"test/a/far.mp4", "test/a/copy.mp4", "test/a/twin_within_test.mp4"}
-    assert all(pair.nearest.split == "train_val" for pair in pairs)
-    # What all have in common does not make the unlike alike.
-    assert pairs[0].similarity > 0.99 and max(pair.similarity for pair in pairs[1:]) < 0.5
+def tree(videos=60, dim=64, brightness=3.0, seed=0):
+    """Vectors by path of a training split: noise on what all have in common, and one direction that dwarfs it."""
+    random = np.random.default_rng(seed)
+    common, bright = random.normal(10, 1, dim), random.normal(0, 1, dim)
+    vectors = common + random.normal(0, 1, (videos, dim)) + brightness * random.normal(0, 1, (videos, 1)) * bright
+    return {f"train/a/{place}.mp4": vector for place, vector in enumerate(vectors)}, common, bright
+
+
+def test_a_copy_is_found_and_other_videos_are_not_brought_near_by_what_all_share():
+    known, common, bright = tree()
+    random = np.random.default_rng(1)
+    copies = {f"test/a/copy{n}.mp4": known[f"train/a/{n}.mp4"] + random.normal(0, 0.1, 64) for n in range(5)}
+    strangers = {f"test/a/{n}.mp4": common + random.normal(0, 1, 64) + 2 * (n - 4.5) * bright for n in range(10)}
+    pairs = insight.neighbours(statistics(known | copies | strangers))
+    assert len(pairs) == 15 and all(pair.nearest.split == "train" for pair in pairs)
+    assert {pair.video.video: pair.nearest.video for pair in pairs[:5]} == {
+        f"test/a/copy{n}.mp4": f"train/a/{n}.mp4" for n in range(5)
+    }
+    assert pairs[4].similarity > 0.9 and pairs[5].similarity < 0.7
+    plain = np.array(list(known.values())) - np.mean(list(known.values()), axis=0)
+    stranger = strangers["test/a/9.mp4"] - np.mean(list(known.values()), axis=0)
+    assert max(plain @ stranger / np.linalg.norm(plain, axis=1) / np.linalg.norm(stranger)) > 0.9  # without whitening
+    assert [pair.similarity for pair in pairs] == sorted((pair.similarity for pair in pairs), reverse=True)
+
+
+def test_whitening_gives_every_strong_component_the_same_spread():
+    vectors = np.random.default_rng(2).normal(size=(500, 6)).astype(np.float32) * [100, 10, 10, 10, 1e-3, 0]
+    mean, projection = insight.whitening(vectors)
+    spread = ((vectors - mean) @ projection).std(axis=0)
+    assert spread[:4] == pytest.approx([1] * 4, rel=0.06)  # 100s and 10s alike
+    assert (spread[4:] < 0.01).all()  # noise stays small
+    vectors[3, 0] = np.nan
+    assert np.isfinite(insight.whitening(vectors)[1]).all()
 
 
 def test_neighbours_leave_out_what_is_not_finite_and_need_two_splits():

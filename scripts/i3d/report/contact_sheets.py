@@ -1,7 +1,7 @@
 """Contact sheets: a few frames of each subset as the network saw them, with the crops drawn."""
 
 import contextlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +10,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 from matplotlib.patheffects import withStroke
 
+from i3d import quantities
 from i3d.decoding.damage import Faults
 from i3d.decoding.pictures import Picture
 from i3d.decoding.resize import resize
@@ -23,8 +24,19 @@ from i3d.results.metadata import Row
 COLOURS = ("#e4572e", "#f3a712", "#ffffff", "#29bf12", "#2ec4ff")
 DASHES = ("-", (0, (4, 4)), "-", (0, (4, 4)), "-")
 SHOWN = 6  # videos on a sheet
+SHEETS = 40  # at most, of the subsets with most videos
+TOP = "videos in no folder"  # the name of the subset of videos that lie at the top of the tree
 REACH = 1500  # frames decoded at most per video: a sheet must not decode an hour of film
 MOMENTS = (0.1, 0.5, 0.9)  # where the three frames lie
+
+
+def largest_subsets(rows: Iterable[Row]) -> dict[str, list[Row]]:
+    """The rows of the subsets that get a sheet, sorted by name."""
+    subsets: dict[str, list[Row]] = {}
+    for row in rows:
+        subsets.setdefault(row.subset, []).append(row)
+    largest = sorted(subsets, key=lambda name: -len(subsets[name]))[:SHEETS]
+    return {name: subsets[name] for name in sorted(largest)}
 
 
 def pick(rows: Sequence[Row]) -> list[Row]:
@@ -53,28 +65,32 @@ def frames_at(path: Path, places: Sequence[int]) -> list[np.ndarray]:
     return found
 
 
-def sheet(subset: str, rows: Sequence[Row], videos: Path, crops: int = 10) -> Figure:
+def sheet(subset: str, rows: Sequence[Row], videos: Path) -> Figure:
     """One line per video: three plain frames, then the middle one with its crops, straight and mirrored."""
     shown = pick(rows)
+    crops = max((row.crops or 1 for row in shown), default=1)
     columns = len(MOMENTS) + (2 if crops == 10 else 1)
     height = 0.85 + 1.75 * len(shown)
     total = sum(row.status == OK for row in rows)
     note = f"{len(shown)} of {total} videos, frames resized to {WIDTH}x{HEIGHT}; crops numbered as in the feature files"
-    figure = figures.blank(subset, note, columns * 2.15 + 0.2, height)
+    figure = figures.blank(subset if subset != "." else TOP, note, columns * 2.15 + 0.2, height)
     grid = figure.subplots(len(shown), columns, squeeze=False)
     for line, row in zip(grid, shown, strict=True):
-        _line(line, row, videos, crops)
+        _line(line, row, videos)
     return figure
 
 
-def _line(line: np.ndarray, row: Row, videos: Path, crops: int) -> None:
+def _line(line: np.ndarray, row: Row, videos: Path) -> None:
+    crops = row.crops or 1
     for axes in line:
         axes.axis("off")
     reach = min(row.frames or REACH, REACH)
     places = [int(moment * (reach - 1)) for moment in MOMENTS]
     frames = frames_at(videos / row.video, places)
     name = row.video.rpartition("/")[2]
-    line[0].set_title(f"{name}, {row.snippets} snippets", fontsize=9, loc="left", color=figures.INK)
+    line[0].set_title(
+        f"{name}, {quantities.count(row.snippets or 0, 'snippet')}", fontsize=9, loc="left", color=figures.INK
+    )
     for axes, frame, place in zip(line, frames, places, strict=False):  # a damaged video may give fewer frames
         axes.imshow(frame)
         axes.text(6, HEIGHT - 8, f"frame {place}", fontsize=7, color="white", path_effects=_outline())

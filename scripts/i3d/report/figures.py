@@ -1,5 +1,6 @@
 """The report's figures, each titled with what it shows."""
 
+from collections import Counter
 from collections.abc import Callable, Sequence
 from pathlib import Path, PurePosixPath
 
@@ -8,20 +9,28 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.layout_engine import ConstrainedLayoutEngine
+from matplotlib.lines import Line2D
+from matplotlib.patheffects import withStroke
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 
-from i3d import quantities as words
+from i3d import quantities
 from i3d.records.record import OK
-from i3d.report.statistics import NEAR_COPY, STATUSES, Neighbour, Outlier, Statistics, duration, status_counts
+from i3d.report import landing
+from i3d.report.near_copies import Comparison
+from i3d.report.speed import bundle_speeds, total_speed
+from i3d.report.statistics import STATUSES, Neighbour, Outlier, Statistics, duration, status_counts
 from i3d.results.metadata import Row
 
 INK, FAINT, LINE = "#22303c", "#6b7780", "#d9dee2"
 STATUS_COLOURS = {"ok": "#4b8f8c", "skipped": "#c3cad0", "failed": "#c8553d"}
 LABEL_COLOURS = {1: "#c07f2d", 0: "#3f6ea3", None: "#8d979e"}
+DEVICE_COLOURS = ("#4b8f8c", "#c07f2d", "#3f6ea3", "#8c5a8f")
 LABEL_NAMES = {1: "anomaly", 0: "normal", None: "no label"}
 WIDTH = 9.6  # inches; the report shows an SVG at its own size
 DPI = 150  # of pictures and of what an SVG holds as pixels
-NAMED = 8  # outliers that the magnitude figure names
+NAMED = 3  # outliers of a subset that the magnitude figure names
+LONGEST_NAME = 40  # characters of a file's name that figures show
+SUBSETS = 40  # that a figure shows at most, those with most videos
 Numbers = Sequence[float] | np.ndarray
 LOG_FROM = 50  # largest by smallest value from which an axis is logarithmic
 
@@ -47,13 +56,12 @@ mpl.rcParams.update(
 
 def counts(rows: Sequence[Row]) -> Figure:
     """Videos per subset and status, as bars."""
-    table = status_counts(rows)
-    done = sum(row.status == OK for row in rows)
-    figure = blank(
-        f"{done} of {len(rows)} videos have features" if done < len(rows) else f"All {done} videos have features",
-        "videos per subset",
-        height=1.7 + 0.42 * len(table),
-    )
+    table, left_out = status_counts(rows), 0
+    if len(table) > SUBSETS:
+        largest = sorted(table, key=lambda name: -sum(table[name].values()))[:SUBSETS]
+        left_out = len(table) - SUBSETS
+        table = {name: table[name] for name in sorted(largest)}
+    figure = blank(landing.title(rows), _note("videos per subset", left_out), height=1.7 + 0.42 * len(table))
     (axes,) = _axes(figure)
     names, left = list(table), np.zeros(len(table))
     for status in STATUSES:
@@ -76,109 +84,136 @@ def lengths(rows: Sequence[Row]) -> Figure:
     """Histograms of duration and of snippets, by label."""
     finished = [row for row in rows if row.status == OK]
     seconds = [value for row in finished if (value := duration(row))]
-    middle = f"; half are shorter than {words.duration(np.median(seconds))}" if seconds else ""
+    middle = f"; half are shorter than {quantities.duration(np.median(seconds))}" if seconds else ""
     figure = blank(
-        f"{words.duration(sum(seconds))} of video in {words.count(len(finished), 'video')}{middle}",
+        f"{quantities.duration(sum(seconds))} of video in {quantities.count(len(finished), 'video')}{middle}",
         "videos with features, by duration and by number of snippets",
     )
     left, right = _axes(figure, columns=2)
     _histogram(left, finished, duration, "duration (s)")
-    _histogram(right, finished, lambda row: row.snippets, "snippets")
+    _histogram(right, finished, lambda row: row.snippets, "snippets", whole=True)
     left.set_ylabel("videos")
     return figure
 
 
 def speed(rows: Sequence[Row]) -> Figure:
-    """Seconds and frames per second of each video."""
-    timed = [row for row in rows if row.status == OK and row.frames and row.seconds]
-    frames = np.array([row.frames for row in timed], float)
-    seconds = np.array([row.seconds for row in timed], float)
-    rate = frames / seconds
-    title, note = "No video has its time recorded", ""
-    if timed:
-        slowest = int(rate.argmin())
-        title = f"{np.median(rate):,.0f} frames/s for the median video"
-        note = f"slowest: {timed[slowest].video}, {rate[slowest]:,.0f} frames/s"
+    """Frames per second of each bundle, and of all together."""
+    bundles, total = bundle_speeds(rows), total_speed(rows)
+    title, note = "The table does not tell when videos were extracted", ""
+    if total:
+        video = sum(duration(row) or 0 for row in rows if row.status == OK)
+        title = (
+            f"{quantities.duration(video)} of video in {quantities.duration(total.seconds)}: {total.rate:,.0f} frames/s"
+        )
+        note = "each dot is a bundle: its frames by the time its videos took together; start-up of jobs not counted"
     figure = blank(title, note)
-    left, right = _axes(figure, columns=2)
-    if timed:
-        left.scatter(frames, seconds, s=14, alpha=0.6, color=STATUS_COLOURS["ok"], linewidths=0, rasterized=True)
-        ends = np.array([frames.min(), frames.max()])
-        left.plot(ends, ends / np.median(rate), color=FAINT, linewidth=0.9, linestyle="--", label="median rate")
-        left.set(xlabel="frames", ylabel="seconds")
-        for axis, values in (("x", frames), ("y", seconds)):
-            _log_if_wide(left, axis, values)
-        left.legend(loc="upper left")
-        right.hist(rate, bins=_bins(rate), color=STATUS_COLOURS["ok"])
-        right.set(xlabel="frames/s", ylabel="videos")
-        _log_if_wide(right, "x", rate)
-        right.yaxis.set_major_locator(MaxNLocator(integer=True))
+    (axes,) = _axes(figure)
+    if total and bundles:
+        frames = np.array([bundle.frames for bundle in bundles], float)
+        rates = np.array([bundle.rate for bundle in bundles])
+        devices = sorted({bundle.device for bundle in bundles})
+        for device, colour in zip(devices, np.resize(DEVICE_COLOURS, len(devices)), strict=True):
+            own = np.array([bundle.device == device for bundle in bundles])
+            size = _dot(len(bundles))
+            axes.scatter(frames[own], rates[own], s=size, color=str(colour), alpha=0.8, linewidths=0, label=device)
+        axes.axhline(total.rate, color=FAINT, linewidth=0.9, linestyle="--", label="all together")
+        axes.set(xlabel="frames in the bundle", ylabel="frames/s")
+        axes.grid(axis="both")
+        _log_if_wide(axes, "x", frames)
+        axes.set_ylim(0, max(rates.max(), total.rate) * 1.15)
+        _legend_above(axes)
     return figure
 
 
 def magnitude(statistics: Statistics, found: Sequence[Outlier]) -> Figure:
     """Mean feature magnitude of each video per subset, outliers named."""
-    subsets = sorted({row.subset for row in statistics.rows})
+    sizes = Counter(row.subset for row in statistics.rows)
+    subsets = sorted(name for name, _ in sizes.most_common(SUBSETS))
     verb = "stands out" if len(found) == 1 else "stand out"
     figure = blank(
-        f"{words.count(len(found), 'video')} {verb} by feature magnitude"
+        f"{quantities.count(len(found), 'video')} {verb} by feature magnitude"
         if found
         else "No video stands out by magnitude",
-        "mean L2 norm of a video's features; bar: median of the subset",
-        height=1.7 + 0.62 * len(subsets),
+        _note("mean L2 norm of a video's features; bar: median of the subset", len(sizes) - len(subsets)),
+        height=2.0 + 0.62 * len(subsets),
     )
     (axes,) = _axes(figure)
     shake = np.random.default_rng(0)
+    size = _dot(len(statistics.rows))
     strange = {outlier.row.video for outlier in found}
     for place, subset in enumerate(subsets):
         own = [(value, row) for value, row in zip(statistics.magnitude, statistics.rows, strict=True)
                if row.subset == subset and np.isfinite(value)]  # fmt: skip
-        values = np.array([value for value, _ in own])
-        height = place + shake.uniform(-0.2, 0.2, len(values))
-        colours = [STATUS_COLOURS["failed"] if row.video in strange else LABEL_COLOURS[row.label] for _, row in own]
-        axes.scatter(values, height, s=16, c=colours, alpha=0.7, linewidths=0, zorder=2, rasterized=True)
-        if len(values):
-            axes.plot([np.median(values)] * 2, [place - 0.33, place + 0.33], color=FAINT, linewidth=1.5, zorder=1)
-    for outlier in [outlier for outlier in found if np.isfinite(outlier.magnitude)][:NAMED]:
-        axes.annotate(
-            f"{PurePosixPath(outlier.row.video).name} (z {outlier.z:+.1f})",
-            (outlier.magnitude, subsets.index(outlier.row.subset) - 0.3),
-            ha="center",
-            va="bottom",
-            fontsize=8,
-            color=STATUS_COLOURS["failed"],
-        )
+        plain = [(value, LABEL_COLOURS[row.label]) for value, row in own if row.video not in strange]
+        heights = place + shake.uniform(-0.2, 0.2, len(plain))
+        values, colours = [value for value, _ in plain], [colour for _, colour in plain]
+        axes.scatter(values, heights, s=size, c=colours, alpha=0.75, linewidths=0, zorder=2, rasterized=True)
+        if own:
+            median = np.median([value for value, _ in own])
+            axes.plot([median] * 2, [place - 0.33, place + 0.33], color=FAINT, linewidth=1.5, zorder=1)
+        _draw_outliers(axes, place, [each for each in found if each.row.subset == subset and not each.is_not_finite])
     axes.set_yticks(range(len(subsets)), subsets)
-    axes.set_ylim(len(subsets) - 0.4, -0.75)
+    axes.set_ylim(len(subsets) - 0.4, -0.6)
     axes.tick_params(axis="y", length=0, labelcolor=INK)
     axes.margins(x=0.12)
     axes.set_xlabel("magnitude")
+    labels = {row.label for row in statistics.rows}
+    legend = {LABEL_NAMES[label]: LABEL_COLOURS[label] for label in LABEL_NAMES if label in labels}
+    if found:
+        legend["stands out"] = STATUS_COLOURS["failed"]
+    marks = [Line2D([], [], linestyle="", marker="o", color=colour, label=name) for name, colour in legend.items()]
+    _legend_above(axes, handles=marks)
     return figure
 
 
-def similarity(pairs: Sequence[Neighbour], split: str = "test") -> Figure:
+def _draw_outliers(axes: Axes, place: int, found: Sequence[Outlier]) -> None:
+    """The outliers of the subset at `place`: the worst NAMED with their names, below one another."""
+    red = STATUS_COLOURS["failed"]
+    axes.scatter([each.magnitude for each in found[NAMED:]], [place] * len(found[NAMED:]), s=30, c=red, linewidths=0)
+    named = found[:NAMED]
+    steps = np.linspace(-0.27, 0.27, len(named)) if len(named) > 1 else np.zeros(1)
+    for each, step in zip(named, steps, strict=False):
+        axes.scatter([each.magnitude], [place + step], s=30, c=red, linewidths=0, zorder=3)
+        axes.annotate(
+            f"{shorten_name(each.row.video)} (z {each.z:+.1f})",
+            (each.magnitude, place + step),
+            xytext=(6 if each.z < 0 else -6, 0),
+            textcoords="offset points",
+            ha="left" if each.z < 0 else "right",
+            va="center",
+            fontsize=8,
+            color=red,
+            path_effects=[withStroke(linewidth=2, foreground="white")],
+        )
+
+
+def shorten_name(video: str) -> str:
+    """The file's name, its middle left out if it is long."""
+    name = PurePosixPath(video).name
+    return name if len(name) <= LONGEST_NAME else f"{name[: LONGEST_NAME // 2]}…{name[-LONGEST_NAME // 2 + 1 :]}"
+
+
+def similarity(pairs: Sequence[Neighbour], comparison: Comparison, split: str = "test") -> Figure:
     """How near the videos of `split` come to their nearest in the other splits."""
     values = np.array([pair.similarity for pair in pairs])
-    near = int((values >= NEAR_COPY).sum())
-    title = f"Near copies in another split: {near} of {words.count(len(pairs), f'{split} video')}"
-    if not pairs:
-        title = f"Nothing to compare: no features in {split}, or in {split} alone"
-    elif not near:
-        title = f"No {split} video has a near copy in another split"
+    near = np.array([comparison.is_near(pair) for pair in pairs], bool)
     figure = blank(
-        title, f"cosine of mean features less the mean of all, each {split} video with its nearest elsewhere"
+        comparison.title,
+        f"cosine of whitened mean features, each {split} video with its nearest elsewhere" if pairs else "",
     )
     (axes,) = _axes(figure)
     if pairs:
         low, step = min(float(values.min()), 0.0), 0.025
         edges = np.arange(1, low - step, -step)[::-1].tolist()
-        for part, colour in ((values < NEAR_COPY, LABEL_COLOURS[0]), (values >= NEAR_COPY, STATUS_COLOURS["failed"])):
-            axes.hist(np.minimum(values[part], 1), bins=edges, color=colour)
-        axes.axvline(NEAR_COPY, color=FAINT, linewidth=0.9, linestyle="--")
-        axes.annotate(
-            f"near copy from {NEAR_COPY}", (NEAR_COPY, 1), xycoords=("data", "axes fraction"), xytext=(-5, -2),
-            textcoords="offset points", ha="right", va="top", color=FAINT,
-        )  # fmt: skip
+        for part, colour in ((values[~near], LABEL_COLOURS[0]), (values[near], STATUS_COLOURS["failed"])):
+            axes.hist(np.minimum(part, 1), bins=edges, color=colour)
+        if comparison.threshold is not None:
+            axes.axvline(comparison.threshold, color=FAINT, linewidth=0.9, linestyle="--")
+            axes.annotate(
+                f"near copy from {comparison.threshold:g}", (comparison.threshold, 1),
+                xycoords=("data", "axes fraction"), xytext=(-5, -2), textcoords="offset points", ha="right", va="top",
+                color=FAINT,
+            )  # fmt: skip
         axes.set(xlabel="similarity to the nearest video of another split", ylabel="videos")
         axes.yaxis.set_major_locator(MaxNLocator(integer=True))
     return figure
@@ -193,6 +228,20 @@ def blank(title: str, note: str, width: float = WIDTH, height: float = 4.2) -> F
     return figure
 
 
+def _note(what: str, left_out: int) -> str:
+    """The grey line of a figure that shows the largest subsets alone."""
+    return f"{what}; the {SUBSETS} largest, {quantities.count(left_out, 'smaller one')} left out" if left_out else what
+
+
+def _dot(count: int) -> float:
+    """The area of one of `count` dots, in square points."""
+    return float(np.clip(20_000 / max(count, 1), 12, 60))
+
+
+def _legend_above(axes: Axes, handles: Sequence[Line2D] | None = None) -> None:
+    axes.legend(handles=handles, loc="lower right", bbox_to_anchor=(1.01, 0.99), ncols=4, handletextpad=0.3)
+
+
 def _axes(figure: Figure, columns: int = 1) -> list[Axes]:
     axes: list[Axes] = list(figure.subplots(ncols=columns, squeeze=False)[0])
     for each in axes:
@@ -200,7 +249,10 @@ def _axes(figure: Figure, columns: int = 1) -> list[Axes]:
     return axes
 
 
-def _histogram(axes: Axes, rows: Sequence[Row], value: Callable[[Row], float | None], name: str) -> None:
+def _histogram(
+    axes: Axes, rows: Sequence[Row], value: Callable[[Row], float | None], name: str, whole: bool = False
+) -> None:
+    """Draw values by label; `whole` numbers get bins and ticks at whole numbers."""
     groups = {label: [number for row in rows if row.label == label and (number := value(row))] for label in LABEL_NAMES}
     groups = {label: numbers for label, numbers in groups.items() if numbers}
     everything = [number for numbers in groups.values() for number in numbers]
@@ -208,14 +260,16 @@ def _histogram(axes: Axes, rows: Sequence[Row], value: Callable[[Row], float | N
     if everything:
         axes.hist(
             list(groups.values()),
-            bins=_bins(everything),
+            bins=_whole_bins(everything) if whole and not _wide(everything) else _bins(everything),
             stacked=True,
             color=[LABEL_COLOURS[label] for label in groups],
             label=[LABEL_NAMES[label] for label in groups],
         )
         _log_if_wide(axes, "x", everything)
+        if whole and not _wide(everything):
+            axes.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
         axes.yaxis.set_major_locator(MaxNLocator(integer=True))
-        axes.legend(loc="lower right", bbox_to_anchor=(1.02, 0.98), ncols=len(groups))
+        _legend_above(axes)
 
 
 def _wide(values: Numbers) -> bool:
@@ -228,6 +282,13 @@ def _bins(values: Numbers, count: int = 24) -> list[float]:
         return [low - 0.5, high + 0.5]
     space = np.geomspace if _wide(values) else np.linspace
     return space(low, high, count + 1).tolist()
+
+
+def _whole_bins(values: Numbers, count: int = 24) -> list[float]:
+    """About `count` edges halfway between whole numbers, equally far apart."""
+    low, high = int(min(values)), int(max(values))
+    step = max(1, round((high - low) / count))
+    return [low - 0.5 + step * place for place in range((high - low) // step + 2)]
 
 
 def _log_if_wide(axes: Axes, axis: str, values: Numbers) -> None:

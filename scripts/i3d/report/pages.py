@@ -1,73 +1,125 @@
-"""Tables for the report as small self-contained HTML pages."""
+"""The report's HTML pages; each is one file that fetches nothing. The templates lie in templates/."""
 
-from collections.abc import Iterable, Sequence
-from html import escape
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from textwrap import shorten
 
-from i3d.report.statistics import NEAR_COPY, Neighbour, Outlier
+from jinja2 import Environment, PackageLoader, StrictUndefined
 
-SHOWN = 100  # rows that a page holds at most; the CSV beside it has all
+from i3d import quantities
+from i3d.records.record import OK
+from i3d.report.landing import Landing, Link, reason_kind
+from i3d.report.near_copies import Comparison
+from i3d.report.statistics import OUTLIER_Z, Neighbour, Outlier
+from i3d.results.metadata import Row
 
-STYLE = """
-body { font: 14px/1.45 "DejaVu Sans", sans-serif; color: #22303c; margin: 28px; }
-h1 { font-size: 19px; margin: 0; }
-p { color: #6b7780; margin: 4px 0 18px; }
-table { border-collapse: collapse; }
-th { text-align: left; color: #6b7780; font-weight: normal; }
-th, td { padding: 5px 22px 5px 0; border-bottom: 1px solid #d9dee2; }
-.number { text-align: right; font-variant-numeric: tabular-nums; }
-tr.marked .number { color: #c8553d; font-weight: bold; }
-"""
+SHOWN = 1000  # pairs that a page holds at most; the CSV beside it has all
+DAMAGED = "damaged"  # the kind of a video that has features of what could be decoded
+NUMBER, SHORT, TEXT = "number", "short", ""  # kinds of columns: right-aligned, not wrapped, wrapped
+
+TEMPLATES = Environment(
+    loader=PackageLoader("i3d.report"),
+    autoescape=True,
+    undefined=StrictUndefined,
+    trim_blocks=True,
+    lstrip_blocks=True,
+    keep_trailing_newline=True,
+)
 
 
-def neighbour_page(pairs: Sequence[Neighbour], split: str = "test") -> str:
+@dataclass(frozen=True)
+class Line:
+    """A row of a table page; the page can hide rows by `kind`."""
+
+    cells: Sequence[str]
+    kind: str = ""
+    marked: bool = False
+
+
+def landing_page(landing: Landing) -> str:
+    """The page that the others are reached from."""
+    return TEMPLATES.get_template("landing.html.j2").render(title=landing.title, landing=landing)
+
+
+def home_fragment(landing: Landing) -> str:
+    """The landing page's head, without <html> around it, for the first page of Snakemake's report."""
+    return TEMPLATES.get_template("home.html.j2").render(title=landing.title, landing=landing)
+
+
+def problem_page(rows: Sequence[Row]) -> str:
+    """Every video that is skipped, failed, damaged or orphaned, with the reason."""
+    lines = [_problem(row) for row in rows if row.status != OK or row.damaged]
+    reasons = Counter(reason_kind(row.reason) for row in rows if row.status != OK)
+    notes = [
+        "Skipped videos are too short or cannot be decoded; failed ones are tried again by the next run; damaged ones "
+        "have features of what could be decoded; orphaned features are those of videos that are gone."
+    ]
+    if reasons:
+        notes.append("; ".join(f"{shorten(kind, 60)}: {count:,}" for kind, count in reasons.most_common(8)))
+    return _table(
+        "Videos without features, or damaged" if lines else "Every video has features, and none is damaged",
+        notes if lines else [],
+        [("status", SHORT), ("video", TEXT), ("reason", TEXT), ("frames", NUMBER)],
+        lines,
+    )
+
+
+def problem_link(rows: Sequence[Row], target: str) -> Link:
+    """The link to the problem page."""
+    kinds = Counter(_problem(row).kind for row in rows if row.status != OK or row.damaged)
+    finding = ", ".join(f"{count:,} {kind}" for kind, count in sorted(kinds.items())) or "none"
+    return Link(target, "Videos without features, or damaged", finding)
+
+
+def _problem(row: Row) -> Line:
+    kind = DAMAGED if row.status == OK else row.status
+    reason = row.damaged if row.status == OK else "; ".join(text for text in (row.reason, row.damaged) if text)
+    return Line((kind, row.video, reason, "" if row.frames is None else f"{row.frames:,}"), kind)
+
+
+def neighbour_page(pairs: Sequence[Neighbour], comparison: Comparison, split: str = "test") -> str:
     """The most similar pairs across splits."""
-    near = sum(pair.similarity >= NEAR_COPY for pair in pairs)
-    return _page(
+    notes = [comparison.note]
+    if pairs:
+        notes.append("Similarity: cosine of mean features, whitened as the other splits tell; most similar first.")
+    if len(pairs) > SHOWN:
+        notes.append(f"{len(pairs) - SHOWN:,} more in neighbours.csv.")
+    lines = [
+        Line((f"{pair.similarity:.3f}", pair.video.video, pair.nearest.video), marked=comparison.is_near(pair))
+        for pair in pairs[:SHOWN]
+    ]
+    return _table(
         f"Nearest neighbours of the {split} videos in other splits",
-        "Cosine of mean features less the mean of all videos, most similar first. From "
-        f"{NEAR_COPY} on, marked ({near} of {len(pairs)}): is one an augmented or cropped copy of the other?"
-        if pairs
-        else f"Nothing to compare: features are needed in {split} and in another split.",
-        (split, "nearest in another split", "similarity"),
-        [
-            ((pair.video.video, pair.nearest.video, f"{pair.similarity:.4f}"), pair.similarity >= NEAR_COPY)
-            for pair in pairs
-        ],
+        notes,
+        [("similarity", NUMBER), (split, TEXT), ("nearest in another split", TEXT)],
+        lines,
     )
 
 
 def outlier_page(found: Sequence[Outlier]) -> str:
     """The videos that stand out by feature magnitude."""
-    return _page(
+    lines = [
+        Line((f"{outlier.z:+.1f}", f"{outlier.magnitude:.2f}", outlier.row.video, outlier.row.damaged), marked=True)
+        for outlier in found
+    ]
+    return _table(
         "Videos that stand out by feature magnitude",
-        "Robust z-score within the subset beyond 3.5, worst first: look for black, frozen or damaged recordings."
-        if found
-        else "None: every video lies within 3.5 robust standard deviations of its subset's median.",
-        ("video", "damage seen by the decoder", "magnitude", "robust z"),
-        [
-            ((outlier.row.video, outlier.row.damaged or "none", f"{outlier.magnitude:.2f}", f"{outlier.z:+.1f}"), True)
-            for outlier in found
-        ],
-    )
+        [f"Robust z-score within the subset beyond {OUTLIER_Z}, worst first: look for black, frozen or damaged "
+         "recordings." if found else f"None: every video lies within {OUTLIER_Z} robust standard deviations of its "
+         "subset's median."],
+        [("robust z", NUMBER), ("magnitude", NUMBER), ("video", TEXT), ("damage seen by the decoder", TEXT)],
+        lines,
+    )  # fmt: skip
 
 
-def _page(title: str, note: str, header: Sequence[str], rows: Sequence[tuple[Sequence[str], bool]]) -> str:
-    """Rows are (cells, marked); cells under a header of the last columns that look like numbers align right."""
-    head = _cells("th", header, header)
-    body = "\n".join(
-        f'<tr class="{"marked" if marked else ""}">{_cells("td", cells, header)}</tr>' for cells, marked in rows[:SHOWN]
-    )
-    more = f"<p>{len(rows) - SHOWN} more in the CSV of the same name.</p>" if len(rows) > SHOWN else ""
-    table = f"<table><tr>{head}</tr>\n{body}</table>{more}" if rows else ""
-    return (
-        f'<!doctype html><html lang="en"><meta charset="utf-8"><title>{escape(title)}</title><style>{STYLE}</style>'
-        f"<h1>{escape(title)}</h1><p>{escape(note)}</p>{table}</html>\n"
-    )
+def outlier_link(found: Sequence[Outlier], target: str) -> Link:
+    """The link to the outlier page."""
+    return Link(target, "Magnitude outliers", quantities.count(len(found), "video") if found else "none")
 
 
-def _cells(tag: str, cells: Iterable[str], header: Sequence[str]) -> str:
-    numeric = ("similarity", "magnitude", "robust z")
-    return "".join(
-        f"<{tag}{' class=number' if name in numeric else ''}>{escape(cell)}</{tag}>"
-        for cell, name in zip(cells, header, strict=True)
+def _table(title: str, notes: Sequence[str], columns: Sequence[tuple[str, str]], lines: Sequence[Line]) -> str:
+    kinds = sorted(Counter(line.kind for line in lines if line.kind).items())
+    return TEMPLATES.get_template("table.html.j2").render(
+        title=title, notes=notes, columns=columns, rows=lines, kinds=kinds
     )

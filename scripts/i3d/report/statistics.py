@@ -1,4 +1,4 @@
-"""What the report says about a run: counts, feature magnitudes, outliers, neighbours across splits."""
+"""What the report computes of the features: counts, feature magnitudes, outliers, neighbours across splits."""
 
 from collections import defaultdict
 from collections.abc import Iterable
@@ -16,7 +16,9 @@ STATUSES = (OK, SKIPPED, FAILED)
 OUTLIER_Z = 3.5  # as robust_z's authors advise
 FEW = 5  # fewer videos than this have no meaningful spread
 BLOCK = 1024  # videos per matrix product: bounds its memory
-NEAR_COPY = 0.9  # similarity from which a pair is pointed out; unrelated videos are around 0
+SAMPLE = 1000  # videos that tell how features vary
+FLOOR = 0.001  # of the total variance, see `whitening`; chosen with bench/near_copies.py
+SNIPPETS = 256  # read at once: bounds the memory that a long video takes
 
 
 @dataclass(frozen=True)
@@ -35,6 +37,10 @@ class Outlier:
     row: Row
     magnitude: float
     z: float
+
+    @property
+    def is_not_finite(self) -> bool:
+        return not np.isfinite(self.magnitude)
 
 
 @dataclass(frozen=True)
@@ -76,10 +82,18 @@ def measure(rows: Iterable[Row], features: Path, threads: int = 1) -> Statistics
 
 def _measure(path: Path) -> tuple[np.ndarray, float]:
     try:
-        array = np.load(path, allow_pickle=False)
+        array = np.load(path, mmap_mode="r", allow_pickle=False)
     except FileNotFoundError:
         raise UserError(f"{path}: gone, though metadata.csv lists it; run the workflow again") from None
-    return array.mean(axis=(0, 1), dtype=np.float64), float(np.linalg.norm(array, axis=2).mean(dtype=np.float64))
+    except (OSError, ValueError) as error:
+        raise UserError(f"{path}: cannot be read ({error}); delete it and run the workflow again") from None
+    total, norms = np.zeros(array.shape[-1]), 0.0
+    for start in range(0, len(array), SNIPPETS):
+        block = np.asarray(array[start : start + SNIPPETS])
+        total += block.sum(axis=(0, 1), dtype=np.float64)
+        norms += float(np.linalg.norm(block, axis=2).sum(dtype=np.float64))
+    vectors = array.shape[0] * array.shape[1]
+    return (total / vectors).astype(np.float32), norms / vectors
 
 
 def robust_z(values: np.ndarray) -> np.ndarray:
@@ -112,18 +126,19 @@ def outliers(statistics: Statistics) -> list[Outlier]:
 def neighbours(statistics: Statistics, split: str = "test") -> list[Neighbour]:
     """For each video of `split` the most similar one of all other splits; most similar pairs first.
 
-    Similarity is the cosine of pooled features less their mean over all videos: what all have in common would bring
-    every cosine near 1. Augmented copies stay near their original; ten-crop features do not even see mirroring.
+    Similarity is the cosine of pooled features, whitened as the other splits tell (see `whitening`): what all videos
+    have in common, and the few directions in which all differ, like brightness, would bring unrelated ones near 1.
     """
     asked = [place for place, row in enumerate(statistics.rows) if row.split == split]
     others = [place for place, row in enumerate(statistics.rows) if row.split != split]
     if not asked or not others:
         return []
-    unit = _directions(statistics.pooled)
+    mean, projection = whitening(statistics.pooled[others])
+    known = _directions(statistics.pooled[others], mean, projection)
     pairs = []
     for start in range(0, len(asked), BLOCK):
         places = asked[start : start + BLOCK]
-        similarity = unit[places] @ unit[others].T
+        similarity = _directions(statistics.pooled[places], mean, projection) @ known.T
         best = similarity.argmax(axis=1)
         pairs += [
             Neighbour(statistics.rows[place], statistics.rows[others[column]], float(row[column]))
@@ -132,9 +147,29 @@ def neighbours(statistics: Statistics, split: str = "test") -> list[Neighbour]:
     return sorted(pairs, key=lambda pair: (-pair.similarity, pair.video.video))
 
 
-def _directions(vectors: np.ndarray) -> np.ndarray:
-    """Rows less their mean, scaled to length 1; a row that is not finite or equals the mean is zero, like nothing."""
+def whitening(vectors: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The mean (dim,) and a projection (dim, components), both float32, that make (vectors - mean) @ projection white.
+
+    Components are the principal ones, each divided by the root of its variance plus FLOOR of the total variance, so
+    that those that hold but noise are not blown up. SAMPLE vectors, evenly spread, are looked at; none that is not
+    finite.
+    """
+    found = vectors[np.isfinite(vectors).all(axis=1)]
+    found = found[np.linspace(0, len(found) - 1, min(len(found), SAMPLE)).round().astype(int)]
+    if not len(found):
+        return np.zeros(vectors.shape[1], np.float32), np.zeros((vectors.shape[1], 0), np.float32)
+    mean = found.mean(axis=0, dtype=np.float64)
+    _, spread, components = np.linalg.svd(found - mean, full_matrices=False)
+    variance = spread**2 / len(found)
+    total = variance.sum()
+    kept = variance > 1e-9 * total
+    scale = np.sqrt(variance[kept] + FLOOR * total)
+    return mean.astype(np.float32), (components[kept].T / scale).astype(np.float32)
+
+
+def _directions(vectors: np.ndarray, mean: np.ndarray, projection: np.ndarray) -> np.ndarray:
+    """Whitened rows, scaled to length 1; a row that is not finite or equals the mean is zero, like nothing."""
     finite = np.isfinite(vectors).all(axis=1)
-    away = np.zeros_like(vectors)
-    away[finite] = vectors[finite] - vectors[finite].mean(axis=0, dtype=np.float64)
-    return away / np.maximum(np.linalg.norm(away, axis=1, keepdims=True), np.finfo(np.float32).tiny)
+    found = np.zeros((len(vectors), projection.shape[1]), np.float32)
+    found[finite] = (vectors[finite] - mean) @ projection
+    return found / np.maximum(np.linalg.norm(found, axis=1, keepdims=True), np.finfo(np.float32).tiny)

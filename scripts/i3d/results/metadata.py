@@ -3,6 +3,7 @@
 import csv
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from io import StringIO
 from pathlib import Path
 
@@ -50,6 +51,20 @@ class Row:
     seconds: float | None
     damaged: str
     device: str
+    decoder: str = ""
+    weights: str = ""
+    weights_sha256: str = ""
+    model: str = ""
+    normalization: str = ""
+    precision: str = ""
+    sample_mode: str = ""
+    frequency: int | None = None
+    clip_length: int | None = None
+    dim: int | None = None
+    bundle: str = ""
+    started: datetime | None = None
+    finished: datetime | None = None
+    versions: str = ""
 
     @property
     def subset(self) -> str:
@@ -99,11 +114,21 @@ def _row(cells: dict[str, str]) -> Row:
         value = number(column)
         return None if value is None else round(value)
 
+    def text(column: str) -> str:
+        return cells.get(column) or ""
+
+    def moment(column: str) -> datetime | None:
+        try:
+            time = datetime.fromisoformat(text(column))
+        except ValueError:
+            return None
+        return time if time.tzinfo else time.replace(tzinfo=UTC)
+
     return Row(
         video=cells["video"],
         feature_file=cells["feature_file"],
         status=cells["status"],
-        reason=cells.get("reason") or "",
+        reason=text("reason"),
         split=cells["split"],
         category=cells["category"],
         label=integer("label"),
@@ -113,6 +138,20 @@ def _row(cells: dict[str, str]) -> Row:
         fps=number("fps"),
         resample_fps=number("resample_fps"),
         seconds=number("seconds"),
-        damaged=cells.get("damaged") or "",
-        device=cells.get("device") or "",
+        damaged=text("damaged"),
+        device=text("device"),
+        decoder=text("decoder"),
+        weights=text("weights"),
+        weights_sha256=text("weights_sha256"),
+        model=text("model"),
+        normalization=text("normalization"),
+        precision=text("precision"),
+        sample_mode=text("sample_mode"),
+        frequency=integer("frequency"),
+        clip_length=integer("clip_length"),
+        dim=integer("dim"),
+        bundle=text("bundle"),
+        started=moment("started"),
+        finished=moment("finished"),
+        versions=text("versions"),
     )
