@@ -143,6 +143,11 @@ def time_limit(wildcards, attempt) -> str:
     )
 
 
+def published_weights(wildcards) -> str:
+    """The published file of a model."""
+    return f"resources/{MODELS[wildcards.model].published}.pkl"
+
+
 def plan_file(wildcards) -> str:
     """The plan, as a file."""
     return in_rules(plan().path)

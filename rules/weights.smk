@@ -30,11 +30,6 @@ rule download_weights:
         """
 
 
-def published_weights(wildcards) -> str:
-    """The published file of a model."""
-    return f"resources/{MODELS[wildcards.model].published}.pkl"
-
-
 rule convert_weights:
     input:
         published_weights,
