@@ -148,6 +148,14 @@ def published_weights(wildcards) -> str:
     return f"resources/{MODELS[wildcards.model].published}.pkl"
 
 
+def table_to_show(wildcards) -> list[str]:
+    """The metadata table, when the graph is to be shown rather than run, so that it begins with decode.
+
+    As an input to a run it would start all that is due.
+    """
+    return [] if snakemake_internals.executes(workflow) else [in_rules(FEATURES / METADATA)]
+
+
 def plan_file(wildcards) -> str:
     """The plan, as a file."""
     return in_rules(plan().path)

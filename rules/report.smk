@@ -12,6 +12,8 @@ report: "report/workflow.rst"
 
 
 rule figures:
+    input:
+        table_to_show,
     output:
         figure("index.html", "Overview", "Overview"),
         figure("problems.html", "Videos", "Skipped, failed, damaged"),
@@ -48,6 +50,8 @@ rule figures:
 
 
 rule contact_sheets:
+    input:
+        table_to_show,
     output:
         report(
             directory("<work>/report/contact_sheets"),
