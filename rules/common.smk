@@ -132,6 +132,27 @@ def extraction_of_feature(wildcards) -> list[str]:
     return [in_rules(WORK.extracted / bundle)] if bundle else []
 
 
+def decode_threads(wildcards) -> int:
+    """Threads of decode; through a pipe both stages run at once and share the cores."""
+    most = 4
+    return most if config["frames"] != "pipe" else max(1, min(most, cores() // 2))
+
+
+def extract_threads(wildcards) -> int:
+    """Threads of extract: on a CPU all cores there are, with a GPU one or two do."""
+    most = 64
+    return most if config["frames"] != "pipe" else max(1, min(most, cores() - decode_threads(wildcards)))
+
+
+def cores() -> int:
+    """The cores of this run. Two stages cannot share a single one."""
+    number = snakemake_internals.cores(workflow) or 2
+    with told_in_one_line():
+        if number < 2:
+            raise UserError("frames: through a pipe both stages run at once; use --cores 2 or more, or `frames: temp`")
+    return number
+
+
 def time_limit(wildcards, attempt) -> str:
     """The time limit of the bundle's job, for a cluster."""
     bundle = WORK.bundle(wildcards.bundle)

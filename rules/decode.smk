@@ -14,7 +14,7 @@ rule decode:
         "<logs>/decode/{bundle}.log",
     conda:
         "../envs/decode.yaml"
-    threads: 4
+    threads: decode_threads
     resources:
         runtime=time_limit,
     params:

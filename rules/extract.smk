@@ -16,7 +16,7 @@ rule extract:
         "<logs>/extract/{bundle}.log",
     conda:
         "../envs/extract.yaml"
-    threads: 64  # on a CPU all cores there are; with a GPU one or two do
+    threads: extract_threads
     resources:
         runtime=time_limit,
     params:

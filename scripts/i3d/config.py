@@ -63,9 +63,18 @@ def _with_defaults(schema: dict[str, Any], config: dict[str, Any], prefix: str) 
         full.setdefault(key, deepcopy(value["default"]))
         if value.get("format") == "path" and full[key] is not None:
             full[key] = os.path.expanduser(full[key])  # noqa: PTH111 (a Path would also tidy `./x` and `x/`)
+            _refuse_path(key, full[key])
             if prefix and full[key] != RANDOM:
                 full[key] = os.path.join(prefix, full[key])  # noqa: PTH118 (likewise)
     return full
+
+
+def _refuse_path(key: str, path: str) -> None:
+    """Raise UserError on a path that Snakemake, or a program's command line, would take for something else."""
+    if set(path) & set("{}<>"):
+        raise UserError(f"config: invalid value {path!r} of '{key}'; expected a path without {{, }}, < and >")
+    if path.startswith("-"):
+        raise UserError(f"config: invalid value {path!r} of '{key}'; expected a path that does not begin with a dash")
 
 
 def _sentence(error: ValidationError, config: dict[str, Any]) -> str:

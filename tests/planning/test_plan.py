@@ -335,3 +335,12 @@ def test_features_whose_colours_the_first_release_got_wrong_are_due(config, monk
     assert pending(config) == ["a"] and len(asked) == 4, "it is asked once"
     finish(make_plan(config), "test/a.mp4", decoder="pyav")
     assert pending(config) == []
+
+
+def test_resampling_does_not_make_an_hour_of_a_time_lapse(config):
+    config["fps"] = 2500.0
+    assert set(make_plan(config).pending) == {f"test/{name}.mp4" for name in ("a", "b", "long", "n17")}
+    config["fps"] = 2501.0
+    plan = make_plan(config)
+    assert plan.pending == {}
+    assert plan.skipped["test/a.mp4"].reason == "`fps: 2501` would show each of its frames 100 times; lower it"

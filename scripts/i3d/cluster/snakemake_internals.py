@@ -66,6 +66,11 @@ def given_config(workflow: Any) -> dict[str, Any]:
     return dict(workflow.config_settings.overwrite_config)
 
 
+def cores(workflow: Any) -> int | None:
+    """How many cores this run may use; None if it was not told."""
+    return workflow._cores
+
+
 def keeps_temporary_files(workflow: Any) -> bool:
     """Whether --notemp was given."""
     return workflow.storage_settings.notemp

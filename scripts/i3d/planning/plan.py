@@ -34,6 +34,7 @@ from i3d.results.run_summary import tables_are_current
 from i3d.snippets import SnippetRule
 
 ASSUMED_FRAMES = 1000  # of a video whose length the catalog could not tell; sizes its bundle only
+MOST_COPIES = 100  # of a frame, when a video is resampled
 ORPHAN_REASON = "its video is gone; `snakemake --cores 1 orphaned` removes the feature"
 
 
@@ -339,7 +340,11 @@ class _Sorter:
 
     def _skipped(self, item: Known, records: Iterable[VideoRecord]) -> VideoRecord | None:
         """The record of a video to skip, by the catalog or by what a run found while decoding; None to take it."""
-        reason = why_too_short_or_unreadable(item.probe, self.rule) or self._why_no_place(item.file.feature)
+        reason = (
+            why_too_short_or_unreadable(item.probe, self.rule)
+            or self._why_no_place(item.file.feature)
+            or self._why_not_resampled(item.probe)
+        )
         if reason is not None:
             return skipped_record(item.file.video, item.probe, reason)
         alike = [record for record in records if self._decoded_alike(record, item)]
@@ -355,6 +360,12 @@ class _Sorter:
             above = next((each for each in (folder, *folder.parents) if os.path.lexists(each)), folder)
             self._obstacles[folder] = None if above.is_dir() else f"{above} is no folder, and must be one; move it away"
         return self._obstacles[folder]
+
+    def _why_not_resampled(self, probe: Probe) -> str | None:
+        """Why resampling a video would make more of it than anybody can want, None if not."""
+        if not (self.fps and probe.fps) or self.fps <= MOST_COPIES * probe.fps:
+            return None
+        return f"`fps: {self.fps:g}` would show each of its frames {self.fps / probe.fps:,.0f} times; lower it"
 
     def _decoded_alike(self, record: VideoRecord, item: Known) -> bool:
         return record.digest == item.digest and (record.clip_length, record.resample_fps) == (
