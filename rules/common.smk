@@ -67,6 +67,8 @@ def plan() -> Plan:
     if IS_MODULE:
         snakemake_internals.add_hooks(workflow, begin_run, end_run, end_failed_run)
     with told_in_one_line():
+        if config["frames"] == "pipe" and cores() < 2:
+            raise UserError("frames: through a pipe both stages run at once; use --cores 2 or more, or `frames: temp`")
         made = make_plan(config, again=wanted_again(), only=wanted_alone())
         if made.is_due and snakemake_internals.executes(workflow) or not made.path.exists():
             made.write()
@@ -145,12 +147,8 @@ def extract_threads(wildcards) -> int:
 
 
 def cores() -> int:
-    """The cores of this run. Two stages cannot share a single one."""
-    number = snakemake_internals.cores(workflow) or 2
-    with told_in_one_line():
-        if number < 2:
-            raise UserError("frames: through a pipe both stages run at once; use --cores 2 or more, or `frames: temp`")
-    return number
+    """The cores of this run."""
+    return snakemake_internals.cores(workflow) or 2
 
 
 def time_limit(wildcards, attempt) -> str:
