@@ -51,6 +51,7 @@ rule figures:
 
 rule events:
     input:
+        table_to_show,
         annotations_if_any,
     output:
         report(

@@ -52,6 +52,8 @@ def draw_figures(args: argparse.Namespace) -> None:
             Link("lengths.svg", "Durations and snippets", "by label"),
             Link("speed.svg", "Speed", "frames/s of each bundle"),
             Link("magnitude.svg", "Magnitude per subset", "of each video's features"),
+            Link("separation.svg", "Magnitude in and outside events", f"of the {args.split} videos' snippets"),
+            Link("events", "Magnitude along time", f"of every {args.split} video, annotated events shaded"),
             Link("contact_sheets", "Contact sheets", "frames of each subset as the network saw them"),
             Link("similarity.svg", "Similarity between splits", f"of the {args.split} videos to those of other splits"),
         ],
