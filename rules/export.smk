@@ -1,50 +1,90 @@
-"""Write what trainers read. Four targets, for when the features are done:
+"""Write what trainers read. Targets, for when the features are done:
 
-    snakemake --cores 1 lists           one list per split, for RTFM, MGFN and Smart-Surveillance
-    snakemake --cores 1 ground_truth    labels of the test split, in its list's order
-    snakemake --cores 4 ur_dmu          one file per crop, and UR-DMU's lists
-    snakemake --cores 4 vadclip         one file per crop, and VadCLIP's CSV files
+    snakemake --cores 1 lists           one list per split, and the lines to paste for each trainer
+    snakemake --cores 1 ground_truth    labels of the test split, and of `val` if one is made, in their lists' order
+    snakemake --cores 4 ur_dmu          one file per crop, and their lists: UR-DMU, BN-WVAD, PEL4VAD
+    snakemake --cores 4 deepmil         the same, and a list of one crop per test video
+    snakemake --cores 4 vadclip         one file per crop, VadCLIP's CSV files, and its segments of the test split
+    snakemake --cores 1 tevad_s3r       features under the names that TEVAD and S3R expect, and their lists
 
 Takes: metadata.csv as the last run left it (rules/finished.smk), and the features.
+The script puts its files in place when all are written; `update` keeps Snakemake from deleting the earlier ones before.
+Each export has a receipt in `.written`. When something else writes over the files, the receipt is deleted, and the
+export made again.
 """
 
 
 pathvars:
     lists=in_rules(config["lists"]["folder"]),
     crops=in_rules(config["crops"]["folder"]),
+    flat=in_rules(FLAT),
 
 
 rule lists:
     input:
+        as_written(config["lists"]["folder"]),
         per_split("<lists>/{split}.list"),
+    output:
+        exported=update("<lists>/trainers.txt"),
+        receipt="<lists>/.written/trainers.txt",
+    log:
+        "<logs>/lists/trainers.log",
     localrule: True
+    conda:
+        "../envs/decode.yaml"
+    params:
+        **EXPORT,
+        command="trainer-lines",
+        split=config["test_split"],
+        settings=settings("lists", "ground_truth", "crops", "frequency"),
+    shell:
+        EXPORT_SPLIT
 
 
 rule ground_truth:
     input:
-        f"<lists>/{config['test_split']}.list",
-        f"<lists>/{config['test_split']}_gt.npy",
+        per_tested_split("<lists>/{split}.list"),
+        per_tested_split("<lists>/{split}_gt.npy"),
     localrule: True
 
 
 rule ur_dmu:
     input:
-        per_split("<crops>/{split}"),
+        per_split("<crops>/{split}.json"),
         per_split("<crops>/{split}.list"),
+    localrule: True
+
+
+rule deepmil:
+    input:
+        per_split("<crops>/{split}.json"),
+        per_split("<crops>/{split}.list"),
+        per_tested_split("<crops>/{split}_one_crop.list"),
     localrule: True
 
 
 rule vadclip:
     input:
-        per_split("<crops>/{split}"),
+        per_split("<crops>/{split}.json"),
         per_split("<crops>/{split}.csv"),
+        per_annotated_split("<crops>/{split}_gt_segment.npy"),
+    localrule: True
+
+
+rule tevad_s3r:
+    input:
+        per_split("<flat>/{split}.list"),
+        per_annotated_split("<flat>/{split}_ground_truth.json"),
     localrule: True
 
 
 rule list_of_split:
+    input:
+        as_written(config["lists"]["folder"]),
     output:
-        paths="<lists>/{split}.list",
-        counts="<lists>/{split}.json",
+        exported=update("<lists>/{split}.list"),
+        counts=update("<lists>/{split}.json"),
+        receipt="<lists>/.written/{split}.list",
     log:
         "<logs>/lists/{split}.log",
     wildcard_constraints:
@@ -53,28 +93,21 @@ rule list_of_split:
     conda:
         "../envs/decode.yaml"
     params:
-        **EXPORTED,
-        script=f"{SCRIPTS}/export.py",
-        digest=table_digest,
-        root=config["lists"]["root"] or str(Path(config["features"]).absolute()),
+        **EXPORT,
+        command="list",
+        split="{split}",
+        settings=settings("lists"),
     shell:
-        r"""
-        python {params.script:q} list \
-            --metadata {params.metadata:q} \
-            --split {wildcards.split:q} \
-            --categories {params.categories:q} \
-            --root {params.root:q} \
-            --counts {output.counts:q} \
-            --output {output.paths:q} \
-            2>{log:q}
-        """
+        EXPORT_SPLIT
 
 
 rule ground_truth_of_split:
     input:
+        as_written(config["lists"]["folder"]),
         annotations=annotations,
     output:
-        "<lists>/{split}_gt.npy",
+        exported=update("<lists>/{split}_gt.npy"),
+        receipt="<lists>/.written/{split}_gt.npy",
     log:
         "<logs>/ground_truth/{split}.log",
     wildcard_constraints:
@@ -82,79 +115,86 @@ rule ground_truth_of_split:
     conda:
         "../envs/decode.yaml"
     params:
-        **EXPORTED,
-        script=f"{SCRIPTS}/export.py",
-        digest=table_digest,
-        frequency=config["frequency"],
+        **EXPORT,
+        command="ground-truth",
+        split="{split}",
+        settings=settings("lists", "ground_truth", "frequency"),
     shell:
-        r"""
-        python {params.script:q} ground-truth \
-            --metadata {params.metadata:q} \
-            --split {wildcards.split:q} \
-            --categories {params.categories:q} \
-            --annotations {input.annotations:q} \
-            --frequency {params.frequency} \
-            --output {output:q} \
-            2> >(tee {log:q} >&2)
-        """
+        EXPORT_SPLIT
 
 
 rule crops_of_split:
+    input:
+        as_written(config["crops"]["folder"]),
     output:
-        directory("<crops>/{split}"),
+        exported=update("<crops>/{split}.json"),
+        receipt="<crops>/.written/{split}.json",
     log:
         "<logs>/crops/{split}.log",
     wildcard_constraints:
-        split=r"[^/]+(?<!\.list)(?<!\.csv)",
+        split="[^/]+",
     conda:
         "../envs/decode.yaml"
     params:
-        **EXPORTED,
-        script=f"{SCRIPTS}/export.py",
-        digest=table_digest,
-        order=config["crops"]["order"],
+        **EXPORT,
+        command="crops",
+        split="{split}",
+        settings=settings("lists", "crops"),
     shell:
-        r"""
-        python {params.script:q} crops \
-            --metadata {params.metadata:q} \
-            --split {wildcards.split:q} \
-            --categories {params.categories:q} \
-            --order {params.order} \
-            --output {output:q} \
-            2>{log:q}
-        """
+        EXPORT_SPLIT
 
 
-rule ur_dmu_of_split:
+rule crop_list_of_split:
+    input:
+        as_written(config["crops"]["folder"]),
     output:
-        "<crops>/{split}.list",
+        exported=update("<crops>/{split}.list"),
+        receipt="<crops>/.written/{split}.list",
     log:
-        "<logs>/ur_dmu/{split}.log",
+        "<logs>/crops/{split}_list.log",
+    wildcard_constraints:
+        split="[^/]+(?<!_one_crop)",
+    localrule: True
+    conda:
+        "../envs/decode.yaml"
+    params:
+        **EXPORT,
+        command="crop-list",
+        split="{split}",
+        settings=settings("lists", "crops"),
+    shell:
+        EXPORT_SPLIT
+
+
+rule one_crop_list_of_split:
+    input:
+        as_written(config["crops"]["folder"]),
+    output:
+        exported=update("<crops>/{split}_one_crop.list"),
+        receipt="<crops>/.written/{split}_one_crop.list",
+    log:
+        "<logs>/crops/{split}_one_crop.log",
     wildcard_constraints:
         split="[^/]+",
     localrule: True
     conda:
         "../envs/decode.yaml"
     params:
-        **EXPORTED,
-        script=f"{SCRIPTS}/export.py",
-        digest=table_digest,
-        root=config["crops"]["root"] or str(Path(config["crops"]["folder"]).absolute()),
+        **EXPORT,
+        command="one-crop-list",
+        split="{split}",
+        settings=settings("lists", "crops"),
     shell:
-        r"""
-        python {params.script:q} ur-dmu \
-            --metadata {params.metadata:q} \
-            --split {wildcards.split:q} \
-            --categories {params.categories:q} \
-            --root {params.root:q}/{wildcards.split:q} \
-            --output {output:q} \
-            2>{log:q}
-        """
+        EXPORT_SPLIT
 
 
 rule vadclip_of_split:
+    input:
+        as_written(config["crops"]["folder"]),
+        annotations=event_names,
     output:
-        "<crops>/{split}.csv",
+        exported=update("<crops>/{split}.csv"),
+        receipt="<crops>/.written/{split}.csv",
     log:
         "<logs>/vadclip/{split}.log",
     wildcard_constraints:
@@ -163,18 +203,79 @@ rule vadclip_of_split:
     conda:
         "../envs/decode.yaml"
     params:
-        **EXPORTED,
-        script=f"{SCRIPTS}/export.py",
-        digest=table_digest,
-        root=config["crops"]["root"] or str(Path(config["crops"]["folder"]).absolute()),
-        crop=one_crop,
+        **EXPORT,
+        command="vadclip",
+        split="{split}",
+        settings=settings("lists", "ground_truth", "crops"),
     shell:
-        r"""
-        python {params.script:q} vadclip \
-            --metadata {params.metadata:q} \
-            --split {wildcards.split:q} \
-            --categories {params.categories:q} \
-            --root {params.root:q}/{wildcards.split:q} {params.crop} \
-            --output {output:q} \
-            2>{log:q}
-        """
+        EXPORT_SPLIT
+
+
+rule segments_of_split:
+    input:
+        as_written(config["crops"]["folder"]),
+        annotations=annotations,
+    output:
+        exported=update("<crops>/{split}_gt_segment.npy"),
+        labels=update("<crops>/{split}_gt_label.npy"),
+        receipt="<crops>/.written/{split}_gt_segment.npy",
+    log:
+        "<logs>/vadclip/{split}_segments.log",
+    wildcard_constraints:
+        split="[^/]+",
+    localrule: True
+    conda:
+        "../envs/decode.yaml"
+    params:
+        **EXPORT,
+        command="vadclip-segments",
+        split="{split}",
+        settings=settings("lists", "ground_truth", "crops", "frequency"),
+    shell:
+        EXPORT_SPLIT
+
+
+rule flat_names_of_split:
+    input:
+        as_written(FLAT),
+    output:
+        exported=update("<flat>/{split}.list"),
+        ids=update("<flat>/{split}.csv"),
+        receipt="<flat>/.written/{split}.list",
+    log:
+        "<logs>/tevad_s3r/{split}.log",
+    wildcard_constraints:
+        split="[^/]+",
+    localrule: True
+    conda:
+        "../envs/decode.yaml"
+    params:
+        **EXPORT,
+        command="flat-names",
+        split="{split}",
+        settings=settings("lists"),
+    shell:
+        EXPORT_SPLIT
+
+
+rule s3r_labels_of_split:
+    input:
+        as_written(FLAT),
+        annotations=annotations,
+    output:
+        exported=update("<flat>/{split}_ground_truth.json"),
+        receipt="<flat>/.written/{split}_ground_truth.json",
+    log:
+        "<logs>/tevad_s3r/{split}_ground_truth.log",
+    wildcard_constraints:
+        split="[^/]+",
+    localrule: True
+    conda:
+        "../envs/decode.yaml"
+    params:
+        **EXPORT,
+        command="s3r-labels",
+        split="{split}",
+        settings=settings("lists", "ground_truth", "frequency"),
+    shell:
+        EXPORT_SPLIT

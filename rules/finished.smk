@@ -3,13 +3,24 @@
 Their rules take the table by its content, as params. As an input it would start that run again.
 """
 
-from i3d.digests import file_sha256
-from i3d.results.metadata import read_metadata, splits
+import json
 
-EXPORTED = dict(
-    metadata=str(Path(config["features"]) / METADATA),
-    categories=config["lists"]["categories"],
-)
+from i3d.config import without_defaults
+from i3d.digests import file_sha256
+from i3d.exports.receipts import RECEIPTS, discard_spoiled
+from i3d.exports.selection import VALIDATION, Choice, splits
+from i3d.results.metadata import read_metadata
+
+EXPORTED = dict(metadata=str(Path(config["features"]) / METADATA))
+EXPORT_SPLIT = r"""
+    python {params.script:q} {params.command} \
+        --metadata {params.metadata:q} \
+        --split {params.split:q} \
+        --settings {params.settings:q} \
+        --output {output.exported:q} \
+        2> >(tee {log:q} >&2)
+    """
+FLAT = f"{config['lists']['folder']}/i3d"
 
 
 def table_digest(wildcards) -> str:
@@ -21,15 +32,53 @@ def table_digest(wildcards) -> str:
     return file_sha256(table)
 
 
+EXPORT = dict(script=f"{SCRIPTS}/export.py", metadata=EXPORTED["metadata"], digest=table_digest)
+
+
+@cache
+def exported_splits() -> list[str]:
+    """The splits that have features, with `val` if one is made."""
+    chosen, held_out = config["lists"]["categories"], config["lists"]["validation"]["fraction"]
+    with told_in_one_line():
+        return splits(read_metadata(Path(EXPORTED["metadata"])), Choice(categories=chosen, validation=held_out))
+
+
+def tested_splits() -> list[str]:
+    """The split to test with, and `val` if one is made."""
+    return [config["test_split"], *({VALIDATION} & set(exported_splits()))]
+
+
 def per_split(pattern):
-    """A function for `input:` that gives `pattern` for each split with features."""
+    """A function for `input:` that gives `pattern` and its receipt for each split with features."""
 
     def paths(wildcards) -> list[str]:
-        with told_in_one_line():
-            rows = read_metadata(Path(EXPORTED["metadata"]))
-        return expand(pattern, split=splits(rows, EXPORTED["categories"]))
+        return expand(with_receipt(pattern), split=exported_splits())
 
     return paths
+
+
+def per_tested_split(pattern):
+    """A function for `input:` that gives `pattern` and its receipt for each split that detectors are tested with."""
+
+    def paths(wildcards) -> list[str]:
+        return expand(with_receipt(pattern), split=tested_splits())
+
+    return paths
+
+
+def per_annotated_split(pattern):
+    """As `per_tested_split`; nothing when there are no annotations."""
+
+    def paths(wildcards) -> list[str]:
+        return expand(with_receipt(pattern), split=tested_splits()) if config["ground_truth"]["annotations"] else []
+
+    return paths
+
+
+def with_receipt(path) -> list[str]:
+    """An export and its receipt, without which Snakemake makes it again."""
+    folder, _, name = path.rpartition("/")
+    return [path, f"{folder}/{RECEIPTS}/{name}"]
 
 
 def annotations(wildcards) -> str:
@@ -38,12 +87,45 @@ def annotations(wildcards) -> str:
     with told_in_one_line():
         if path is None:
             raise UserError("ground_truth: set `annotations` to your CSV of events, as config/schema.yaml describes")
-    return path
+    return in_rules(path)
 
 
-def one_crop(wildcards) -> str:
-    """The option that lists a single crop, for the test split."""
-    return f"--crop {config['crops']['test_crop']}" if wildcards.split == config["test_split"] else ""
+def settings(*keys):
+    """A function for `params:` that gives what is set in these sections of the configuration, and `test_split`."""
+
+    def sections(wildcards) -> str:
+        return json.dumps(without_defaults({key: config[key] for key in ("test_split", *keys)}))
+
+    return sections
+
+
+def as_written(folder):
+    """A function for `input:` that gives nothing, but has spoiled exports in `folder` made again."""
+
+    def no_files(wildcards) -> list[str]:
+        look_after(folder)
+        return []
+
+    return no_files
+
+
+@cache
+def look_after(folder) -> None:
+    """Delete the receipts in `folder` of exports that something else wrote over; jobs elsewhere leave that be."""
+    if workflow.is_main_process:
+        for path in discard_spoiled(Path(folder)):
+            logger.warning(f"{path}: gone, or something else wrote over it; made again")
+
+
+def annotations_if_any(wildcards) -> list[str]:
+    """The annotation file, where one is set and there; the report does without."""
+    path = config["ground_truth"]["annotations"]
+    return [in_rules(path)] if path and Path(path).exists() else []
+
+
+def event_names(wildcards) -> list[str]:
+    """The annotation file, where VadCLIP's labels are the names of events."""
+    return [annotations(wildcards)] if config["crops"]["labels"] == "event" else []
 
 
 def figure(name, category, title):

@@ -49,6 +49,41 @@ rule figures:
         """
 
 
+rule events:
+    input:
+        table_to_show,
+        annotations_if_any,
+    output:
+        report(
+            directory("<work>/report/events"),
+            patterns=["{page}.svg"],
+            caption="report/events.rst",
+            category="Features",
+            labels={"figure": "Magnitude along time, page {page}"},
+        ),
+        figure("separation.svg", "Features", "Magnitude in and outside events"),
+        "<work>/report/separation.csv",
+        "<work>/report/magnitudes.csv",
+    log:
+        "<logs>/report/events.log",
+    conda:
+        "../envs/report.yaml"
+    params:
+        script=f"{SCRIPTS}/report.py",
+        metadata=EXPORTED["metadata"],
+        digest=table_digest,
+        settings=settings("lists", "ground_truth", "frequency"),
+        folder=folder_of_output,
+    shell:
+        r"""
+        python {params.script:q} events \
+            --metadata {params.metadata:q} \
+            --settings {params.settings:q} \
+            --output {params.folder:q} \
+            2> >(tee {log:q} >&2)
+        """
+
+
 rule contact_sheets:
     input:
         table_to_show,
@@ -82,5 +117,6 @@ rule contact_sheets:
 rule report:
     input:
         rules.figures.output,
+        rules.events.output,
         rules.contact_sheets.output,
     localrule: True

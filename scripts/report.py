@@ -2,13 +2,21 @@
 
 import argparse
 import csv
+import sys
 from collections.abc import Iterable, Sequence
 from pathlib import Path
+from textwrap import shorten
+
+import yaml
 
 from i3d import quantities
-from i3d.errors import run_main
+from i3d.config import complete
+from i3d.errors import UserError, run_main
+from i3d.exports import annotations
+from i3d.exports.copies import CopyNames
+from i3d.exports.ground_truth import ground_truth
 from i3d.records.record import OK, ORPHANED
-from i3d.report import figures, near_copies, pages, statistics
+from i3d.report import events, figures, near_copies, pages, statistics
 from i3d.report.landing import Link, Warn, landing
 from i3d.results.metadata import read_metadata
 from i3d.results.names import SUMMARY
@@ -44,6 +52,8 @@ def draw_figures(args: argparse.Namespace) -> None:
             Link("lengths.svg", "Durations and snippets", "by label"),
             Link("speed.svg", "Speed", "frames/s of each bundle"),
             Link("magnitude.svg", "Magnitude per subset", "of each video's features"),
+            Link("separation.svg", "Magnitude in and outside events", f"of the {args.split} videos' snippets"),
+            Link("events", "Magnitude along time", f"of every {args.split} video, annotated events shaded"),
             Link("contact_sheets", "Contact sheets", "frames of each subset as the network saw them"),
             Link("similarity.svg", "Similarity between splits", f"of the {args.split} videos to those of other splits"),
         ],
@@ -101,6 +111,41 @@ def draw_contact_sheets(args: argparse.Namespace) -> None:
         figures.save(contact_sheets.sheet(subset, own, args.videos), path)
 
 
+def draw_events(args: argparse.Namespace) -> None:
+    """Magnitude along time with the annotated events of one split, as pages, and pooled per class."""
+    table, settings = read_metadata(args.metadata), complete(args.settings)
+    copies = CopyNames(settings["lists"]["copies"])
+    rows = sorted(
+        (row for row in table if row.status == OK and row.split == settings["test_split"]),
+        key=lambda row: (-(row.label or 0), row.video),
+    )
+    note, matched = "no annotations are set: `ground_truth: annotations`", annotations.Matched()
+    if path := settings["ground_truth"]["annotations"]:
+        try:
+            matched, note = (
+                annotations.match_annotations(annotations.read_annotations(Path(path)), table, rows, copies),
+                "",
+            )
+        except UserError as error:  # the magnitudes are worth a look without the events
+            print(f"warning: {error}", file=sys.stderr)
+            note = shorten(f"events are not shown: {error}", 110, placeholder="…")
+    frequency = settings["frequency"]
+    truth = ground_truth(rows, matched, args.metadata.parent, frequency)
+    tracks = [events.track(video, args.metadata.parent, frequency) for video in truth.videos]
+    found = events.summaries(tracks)
+    (args.output / "events").mkdir(parents=True, exist_ok=True)
+    for name, page in events.pages(tracks, note).items():
+        figures.save(page, args.output / "events" / f"{name}.svg")
+    figures.save(events.separation(found, note), args.output / "separation.svg")
+    quantiles = tuple(f"quantile_{share:.2f}" for share in events.QUANTILES)
+    write_table(args.output / "separation.csv", ("class", "snippets", *quantiles, "auc"), events.summary_table(found))
+    write_table(
+        args.output / "magnitudes.csv",
+        ("video", "snippet", "first_frame", "magnitude", "class"),
+        events.snippet_table(tracks),
+    )
+
+
 def write_table(path: Path, header: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> None:
     with path.open("w", newline="", encoding="utf-8") as file:
         csv.writer(file, lineterminator="\n").writerows([header, *rows])
@@ -117,6 +162,12 @@ def parse() -> argparse.Namespace:
     command.add_argument("--split", default="test", help="split whose videos are compared with all others")
     command.add_argument("--threads", type=int, default=1, help="features read at once")
     command.set_defaults(run=draw_figures)
+
+    command = commands.add_parser("events", parents=[shared], help=draw_events.__doc__)
+    command.add_argument(
+        "--settings", type=yaml.safe_load, default={}, help="what config/config.yaml may hold, as YAML"
+    )
+    command.set_defaults(run=draw_events)
 
     command = commands.add_parser("contact-sheets", parents=[shared], help=draw_contact_sheets.__doc__)
     command.add_argument("--videos", type=Path, required=True, help="the videos tree")

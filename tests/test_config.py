@@ -4,8 +4,9 @@ import pytest
 import yaml
 from hypothesis import given
 from hypothesis import strategies as st
+from snakemake.cli import parse_config
 
-from i3d.config import NUMERIC_SETTINGS, complete, load_schema
+from i3d.config import NUMERIC_SETTINGS, complete, load_schema, without_defaults
 from i3d.errors import UserError
 from tests.support.paths import ROOT
 
@@ -47,6 +48,46 @@ def test_a_tilde_is_the_home_folder_in_every_path(monkeypatch):
     assert (config["lists"]["folder"], config["crops"]["folder"]) == ("/home/me/l", "/home/me/c")
     assert config["crops"]["root"] == "~/elsewhere", "that may be another machine's"
     assert complete({"features": "a~/~"})["features"] == "a~/~"
+
+
+@pytest.mark.parametrize(
+    ("argument", "section", "key", "value"),
+    [
+        ("crops={test_crop: 0}", "crops", "test_crop", 0),
+        ("crops={test_crop: null}", "crops", "test_crop", None),
+        ("lists={min_snippets: {test: 3, '2024': 2}}", "lists", "min_snippets", {"test": 3, "2024": 2}),
+        ("lists={validation: {fraction: 0.25, seed: 7}}", "lists", "validation", {"fraction": 0.25, "seed": 7}),
+        ("lists={categories: [007, on]}", "lists", "categories", ["007", "on"]),
+        ("ground_truth={strict: true, annotations: 7}", "ground_truth", "strict", True),
+        ("ground_truth={strict: true, annotations: 7}", "ground_truth", "annotations", "7"),
+        ("crops={root: null}", "crops", "root", None),
+    ],
+)
+def test_nested_settings_of_the_command_line_have_the_schemas_types(argument, section, key, value):
+    found = complete(parse_config([argument]))[section][key]
+    assert found == value and type(found) is type(value)
+
+
+def test_null_on_the_command_line_is_none():
+    assert complete(parse_config(["fps=null"]))["fps"] is None
+
+
+def test_a_wrong_nested_setting_is_named():
+    for argument, words in (
+        ("crops={test_crop: ten}", "invalid value 'ten' of 'crops.test_crop'; expected a whole number or null"),
+        ("lists={min_snippets: {test: few}}", "invalid value 'few' of 'lists.min_snippets.test'; expected a whole"),
+        ("lists={validation: {fraction: 1}}", "invalid value 1 of 'lists.validation.fraction'.* below 1"),
+    ):
+        with pytest.raises(UserError, match=words):
+            complete(parse_config([argument]))
+
+
+def test_only_what_is_not_default_is_said_and_completes_to_the_same():
+    given = {"test_split": "val", "lists": {"min_snippets": {"val": 2}, "validation": {"seed": 3}}, "frequency": 16}
+    config = complete(given)
+    said = without_defaults({key: config[key] for key in ("test_split", "lists", "crops", "frequency")})
+    assert said == {key: given[key] for key in ("test_split", "lists")}
+    assert complete(said) == config
 
 
 def test_shipped_config_says_nothing_but_defaults():

@@ -30,14 +30,36 @@ def load_schema() -> dict[str, Any]:
 def complete(config: dict[str, Any], prefix: str = "") -> dict[str, Any]:
     """Return `config` with the defaults of all absent keys, and `~` in paths replaced by the home folder.
 
+    What `--config` hands over as text, as all within `{...}`, is read as YAML where the schema wants another type.
     A `prefix`, as a Snakemake module may have one, goes before relative paths.
     Raises UserError naming the key, what is wrong with it and what to write.
     """
     schema = load_schema()
+    config = _typed(schema, config)
     for error in sorted(Draft202012Validator(schema).iter_errors(config), key=lambda e: [str(p) for p in e.path]):
         raise UserError(_sentence(error, config))
     _refuse_unprintable(config, "")
     return _with_defaults(schema, config, prefix)
+
+
+def _typed(schema: dict[str, Any], value: Any) -> Any:
+    """`value` with texts read as YAML wherever `schema` does not want a text."""
+    if isinstance(value, dict):
+        if isinstance(free := schema.get("additionalProperties"), dict):
+            return {str(key): _typed(free, inner) for key, inner in value.items()}
+        known = schema.get("properties", {})
+        return {key: _typed(known.get(key, {}), inner) for key, inner in value.items()}
+    if isinstance(value, list):
+        return [_typed(schema.get("items", {}), inner) for inner in value]
+    if isinstance(value, str) and "type" in schema:
+        kinds = [schema["type"]] if isinstance(schema["type"], str) else schema["type"]
+        try:
+            read = yaml.safe_load(value)
+        except (yaml.YAMLError, ValueError, RecursionError):
+            return value
+        if "string" not in kinds or (read is None and "null" in kinds):
+            return read
+    return value
 
 
 def _refuse_unprintable(value: Any, where: str) -> None:
@@ -57,7 +79,7 @@ def _refuse_unprintable(value: Any, where: str) -> None:
 def _with_defaults(schema: dict[str, Any], config: dict[str, Any], prefix: str) -> dict[str, Any]:
     full = deepcopy(config)
     for key, value in schema["properties"].items():
-        if value.get("type") == "object":
+        if "properties" in value:
             full[key] = _with_defaults(value, full.get(key, {}), prefix)
             continue
         full.setdefault(key, deepcopy(value["default"]))
@@ -77,6 +99,24 @@ def _refuse_path(key: str, path: str) -> None:
         raise UserError(f"config: invalid value {path!r} of '{key}'; expected a path that does not begin with a dash")
 
 
+def without_defaults(config: dict[str, Any]) -> dict[str, Any]:
+    """What `config`, a completed one or some sections of it, says beyond the defaults; `complete` gives it back."""
+    return _beyond(load_schema(), config)
+
+
+def _beyond(schema: dict[str, Any], config: dict[str, Any]) -> dict[str, Any]:
+    found = {}
+    for key, value in config.items():
+        own = schema["properties"][key]
+        if "properties" in own:
+            value = _beyond(own, value)
+            if value:
+                found[key] = value
+        elif value != own["default"]:
+            found[key] = value
+    return found
+
+
 def _sentence(error: ValidationError, config: dict[str, Any]) -> str:
     where = ".".join(str(part) for part in error.absolute_path)
     if error.validator == "additionalProperties":
@@ -90,9 +130,14 @@ def _sentence(error: ValidationError, config: dict[str, Any]) -> str:
         return "config: the file must hold keys and values, like 'videos: dataset/videos'"
     schema: Any = load_schema()
     for part in error.absolute_path:
-        schema = schema["items"] if isinstance(part, int) else schema["properties"][part]
+        schema = schema["items"] if isinstance(part, int) else _property(schema, part)
     meaning = f" ({schema['description']})" if "description" in schema else ""
     return f"config: invalid value {error.instance!r} of '{where}'; expected {_expected(schema)}{meaning}"
+
+
+def _property(schema: dict[str, Any], key: str) -> dict[str, Any]:
+    """The schema of one key; of any key where keys are free."""
+    return schema["properties"][key] if "properties" in schema else schema["additionalProperties"]
 
 
 def _expected(schema: dict[str, Any]) -> str:
@@ -115,6 +160,8 @@ def _expected(schema: dict[str, Any]) -> str:
         text += f" above {schema['exclusiveMinimum']}"
     if "maximum" in schema:
         text += f" and at most {schema['maximum']}"
+    if "exclusiveMaximum" in schema:
+        text += f" and below {schema['exclusiveMaximum']}"
     if "pattern" in schema:
         text += f" of the form {schema['pattern']}"
     return text

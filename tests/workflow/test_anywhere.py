@@ -111,6 +111,14 @@ def test_as_a_module(tmp_path, prefix, folder):
     assert (tmp_path / "mine.txt").read_text().strip() == "2"
     assert {path.name for path in (tmp_path / folder / "logs").iterdir()} >= {"decode", "extract"}
 
+    (tmp_path / folder / "events.csv").write_text("video_name,start_annotation,end_annotation\n")
+    (tmp_path / "config.yaml").write_text(f"i3d:\n  {settings}  ground_truth: {{annotations: events.csv}}\n")
+    snakemake(tmp_path, "i3d_ground_truth", "i3d_deepmil", "--configfile", "config.yaml")
+    lists, crops = (tmp_path / folder / "dataset" / name for name in ("lists", "crops"))
+    assert (lists / "test.list").read_text() == f"{tmp_path / tree}/test/normal/a.npy\n"
+    assert np.load(lists / "test_gt.npy").shape == (np.load(tmp_path / tree / "test/normal/a.npy").shape[0] * 8,)
+    assert np.load((crops / "test_one_crop.list").read_text().rstrip()).shape[1:] == (2048,)
+
     before = (tmp_path / tree / "test/normal/a.npy").read_bytes()
     weights = random_state_dict(expected_shapes("i3d_r50"))
     huge = {name: tensor * 1e9 if tensor.dim() == 5 else tensor for name, tensor in weights.items()}  # sums overflow

@@ -1,7 +1,9 @@
 """The plan before a run and the targets after it, as a user calls them."""
 
 import csv
+import json
 import re
+import shutil
 
 import numpy as np
 import pytest
@@ -9,8 +11,9 @@ import pytest
 from .test_workflow import Project
 
 pytestmark = pytest.mark.workflow
-TARGETS = ("lists", "ground_truth", "ur_dmu", "vadclip", "report")
+TARGETS = ("lists", "ground_truth", "ur_dmu", "deepmil", "vadclip", "tevad_s3r")
 EVENTS = ("ground_truth={annotations: events.csv}",)
+GOOD = "video_name,start_annotation,end_annotation,event_name\nc d,10,19,x\nc d.mp4,30,40,x\nelsewhere.mp4,1,2,x\n"
 
 
 @pytest.fixture(scope="module")
@@ -18,23 +21,21 @@ def finished(tmp_path_factory) -> Project:
     """A finished tree of two splits with all targets made."""
     project = Project(tmp_path_factory.mktemp("targets"))
     project.clip("train_val/anomaly/a.mp4", 40)
+    project.clip("train_val/anomaly/z.mp4", 20)
     project.clip("train_val/non_anomaly/b.mp4", 17)
     project.clip("test/anomaly/c d.mp4", 33)
     project.clip("test/non_anomaly/e.mp4", 20)
     project.clip("test/non_anomaly/short.mp4", 9)
-    (project.folder / "events.csv").write_text(
-        "video_name,start_annotation,end_annotation,event_name\nc d.mp4,10,19,x\nc d.mp4,30,40,x\n"
-    )
+    (project.folder / "events.csv").write_text(GOOD)
     project.plan = project.snakemake("-n")
     project.snakemake()
-    # A space in a name is nothing to UR-DMU's list of the training split.
-    project.output = project.snakemake("dataset/crops/train_val.list", *TARGETS[:2], *TARGETS[3:], config=EVENTS)
+    project.output = project.snakemake(*TARGETS, "report", config=EVENTS)
     return project
 
 
 def test_a_dry_run_opens_with_the_plan(finished):
     before, _, jobs = finished.plan.partition("Job stats:")
-    assert "videos    5: 0 present, 4 to extract, 1 skipped\n" in before
+    assert "videos    6: 0 present, 5 to extract, 1 skipped\n" in before
     assert "test/non_anomaly/short.mp4: too short: 9 frames" in before and "GPU time" in before
     assert "decode" in jobs
 
@@ -45,32 +46,96 @@ def test_lists_and_ground_truth(finished):
         str(features / "test/anomaly/c d.npy"),
         str(features / "test/non_anomaly/e.npy"),
     ]
-    assert [np.load(line).shape[0] for line in (lists / "train_val.list").read_text().splitlines()] == [2, 1]
+    assert [np.load(line).shape[0] for line in (lists / "train_val.list").read_text().splitlines()] == [2, 1, 1]
     truth = np.load(lists / "test_gt.npy")
     assert truth.shape == (3 * 16,) and np.flatnonzero(truth).tolist() == [*range(10, 20), 30, 31]
     assert "test/anomaly/c d.mp4: event 30-40 clipped to the video's 33 frames" in finished.output
+
+
+def test_short_test_videos_and_names_outside_the_tree_are_told(finished):
+    assert "test/non_anomaly/e.mp4 (1): too few snippets, RTFM, MGFN, TEVAD, S3R, Smart-Surveillance" in finished.output
+    assert "1 annotated name is of no video in metadata.csv: elsewhere.mp4" in finished.output
+
+
+def test_the_lines_to_paste_are_on_the_screen_and_in_a_file(finished):
+    text = (finished.folder / "dataset/lists/trainers.txt").read_text()
+    assert text in finished.output
+    assert "sed -i 's/810/2/' dataset.py" in text and f"{finished.folder}/dataset/crops/test_one_crop.list" in text
 
 
 def test_crop_files(finished):
     crops = finished.folder / "dataset/crops"
     assert (crops / "train_val.list").read_text().splitlines() == [
         str(crops / "train_val/anomaly/a__0.npy"),
+        str(crops / "train_val/anomaly/z__0.npy"),
         str(crops / "train_val/non_anomaly/Normal_b__0.npy"),
     ]
+    assert json.loads((crops / "train_val.json").read_text())["lines"] == {"anomaly": 2, "normal": 1, "total": 3}
+    tests = [str(crops / "test/anomaly/c_d__0.npy"), str(crops / "test/non_anomaly/Normal_e__0.npy")]
+    assert (crops / "test.list").read_text().splitlines() == tests
+    assert (crops / "test_one_crop.list").read_text().splitlines() == tests
     with (crops / "test.csv").open(newline="") as file:
         rows = list(csv.DictReader(file))
     assert [(np.load(row["path"]).shape, row["label"]) for row in rows] == [
         ((2, 2048), "anomaly"),
         ((1, 2048), "Normal"),
     ]
-    assert "UR-DMU cuts the lines of its list at spaces" in (
-        finished.snakemake("dataset/crops/test.list", ok=False) + (finished.folder / "logs/ur_dmu/test.log").read_text()
-    )
+    assert np.load(crops / "test_gt_segment.npy", allow_pickle=True)[0] == [[10, 20], [30, 32]]
+
+
+def test_features_under_the_names_of_tevad_and_s3r(finished):
+    lists = finished.folder / "dataset/lists"
+    linked = (lists / "i3d/test.list").read_text().splitlines()
+    assert [np.load(line).shape for line in linked] == [(2, 1, 2048), (1, 1, 2048)]
+    labels = json.loads((lists / "i3d/test_ground_truth.json").read_text())
+    assert labels["anomaly__c d"]["labels"] == np.load(lists / "test_gt.npy")[:32].tolist()
+
+
+def test_exports_are_made_again_when_something_wrote_over_them_and_only_then(finished):
+    truth, crops = finished.folder / "dataset/lists/test_gt.npy", finished.folder / "dataset/crops/test"
+    assert "Nothing to be done" in finished.snakemake("-n", *TARGETS, "report", config=EVENTS)
+    before = truth.read_bytes()
+    np.save(truth, np.ones(48))  # as Smart-Surveillance's generate_gt.py does, beside the list
+    shutil.rmtree(crops / "anomaly")
+    output = finished.snakemake(*TARGETS, config=EVENTS)
+    assert "dataset/lists/test_gt.npy: gone, or something else wrote over it; made again" in output
+    assert truth.read_bytes() == before and (crops / "anomaly/c_d__0.npy").exists()
+    assert "list_of_split" not in output and "vadclip_of_split" not in output
+    assert "Nothing to be done" in finished.snakemake("-n", *TARGETS, config=EVENTS)
+
+
+def test_a_refusal_leaves_the_earlier_files_and_its_reason_is_on_the_screen_and_in_the_log(finished):
+    lists, crops = finished.folder / "dataset/lists", finished.folder / "dataset/crops"
+    before = {
+        path: path.read_bytes() for path in (lists / "test_gt.npy", crops / "test.list", crops / "test_gt_label.npy")
+    }
+    (finished.folder / "events.csv").write_text(GOOD + "c d,9,5,x\n")
+    output = finished.snakemake("ground_truth", "vadclip", "--keep-going", ok=False, config=EVENTS)
+    reason = "error: events.csv, line 5: the event of c d ends (frame 5) before it starts (frame 9); correct it\n"
+    assert output.rstrip().splitlines()[-1].startswith(reason.rstrip()), "the reason comes last"
+    assert (finished.folder / "logs/ground_truth/test.log").read_text() == reason
+    assert "error: ground_truth: set `annotations`" in finished.snakemake("ground_truth", ok=False)
+    refused = finished.snakemake("ur_dmu", ok=False, config=("crops={root: /a b}",))
+    assert "cut the lines of their lists at spaces" in refused
+    assert {path: path.read_bytes() for path in before} == before
+    (finished.folder / "events.csv").write_text(GOOD)
+    finished.snakemake(*TARGETS, config=EVENTS)
+    assert {path: path.read_bytes() for path in before} == before
+
+
+def test_nested_settings_leave_short_videos_out_and_hold_a_validation_split_out(finished):
+    settings = "lists={folder: other, min_snippets: {test: 2}, validation: {fraction: 0.5}}"
+    output = finished.snakemake("ground_truth", "lists", config=(*EVENTS, settings, "crops={test_crop: 0}"))
+    assert "left out, fewer than 2 snippets: test/non_anomaly/e.mp4 (1)" in output
+    other = finished.folder / "other"
+    assert (other / "test.list").read_text() == f"{finished.feature('test/anomaly/c d.npy')}\n"
+    assert len(np.load(other / "test_gt.npy")) == 32 and len(np.load(other / "val_gt.npy")) > 0
+    train, held_out = ((other / f"{split}.list").read_text().splitlines() for split in ("train_val", "val"))
+    assert len(train) == 2 and len(held_out) == 1 and "/anomaly/" in held_out[0]
 
 
 def test_targets_are_made_again_when_the_table_changes_and_only_then(finished):
-    targets = (*TARGETS[:2], *TARGETS[3:])
-    assert "Nothing to be done" in finished.snakemake("-n", *targets, config=EVENTS)
+    assert "Nothing to be done" in finished.snakemake("-n", *TARGETS, config=EVENTS)
     finished.clip("train_val/anomaly/new.mp4", 18)
     finished.snakemake()
     finished.snakemake("lists")
@@ -89,6 +154,8 @@ def test_the_report_holds_every_figure_with_its_caption(finished):
         "Nearest neighbours between splits",
         "Skipped, failed, damaged",
         "test/anomaly",
+        "Magnitude along time, page 01",
+        "Magnitude in and outside events",
     ):
         assert title in page
     for caption in (
@@ -107,4 +174,4 @@ def test_without_a_table_the_targets_say_what_to_do(tmp_path):
     project.clip("test/anomaly/a.mp4", 20)
     assert "metadata.csv: no such table" in project.snakemake("lists", ok=False)
     assert "run snakemake first" in project.snakemake("report", ok=False)
-    assert "set `annotations`" in project.snakemake("ground_truth", ok=False)
+    assert "metadata.csv: no such table" in project.snakemake("ground_truth", ok=False)

@@ -1,247 +1,284 @@
-"""What trainers of anomaly detectors read: list files, ground truth, one file per crop.
+"""What each trainer must be told about a data set, what breaks it, and what it takes for a label.
 
-Formats, as the trainers' loaders have them:
-- RTFM, MGFN, Smart-Surveillance: a list of feature paths, one a line, anomalies first (the first two take the
-  label from the line's place, the last from `non_anomaly` in the folder); ground truth is one float per frame of
-  the snippets, in the order of the list.
-- UR-DMU: one (snippets, 2048) file per crop, a video's crops on consecutive lines, anomalies first, and `Normal`
-  in a file name for the label; lines are split at spaces.
-- VadCLIP: the same files in a CSV `path,label`, `Normal` or the class; tests read one crop.
+Facts about the trainers' published code; docs/trainers.md says why each edit is needed and what was run.
 """
 
-import csv
-import math
-from collections import defaultdict
-from collections.abc import Iterable, Sequence
-from pathlib import Path, PurePosixPath
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from shlex import quote
 
-import numpy as np
+from i3d.exports.naming import named
+from i3d.records.record import SETTINGS_COLUMNS
+from i3d.results.metadata import Row
 
-from i3d.errors import UserError
-from i3d.results.metadata import Row, is_wanted
+# Snippets that a test video needs: it is scored whole, and its k largest magnitudes are taken.
+TESTS_NEED = {"RTFM": 3, "MGFN": 3, "TEVAD": 3, "S3R": 3, "Smart-Surveillance": 2}
+REPEATED = 16  # times that every trainer repeats a snippet's score to compare it with the ground truth
 
-# Places of our crops (top left, top right, centre, bottom left, bottom right, then the same mirrored) in each order.
-CROP_ORDERS = {
-    "original": (0, 1, 2, 3, 4, 5, 6, 7, 8, 9),
-    "tencrop": (0, 1, 3, 4, 2, 5, 6, 8, 9, 7),  # torchvision.transforms.TenCrop: corners, centre, mirrored
-    "centre_first": (2, 0, 1, 3, 4, 7, 5, 6, 8, 9),  # XD-Violence: centre, corners, mirrored
+
+@dataclass(frozen=True)
+class Part:
+    """A split as a trainer meets it: its name and how many anomalous, normal and all videos it has."""
+
+    name: str
+    anomaly: int
+    normal: int
+    total: int
+
+    @property
+    def smaller(self) -> int:
+        """Videos of the rarer label: a loader that drops the last batch gives nothing for more."""
+        return min(self.anomaly, self.normal)
+
+
+@dataclass(frozen=True)
+class DataSet:
+    """A finished data set: where its exports are, and the numbers that trainers have in their code."""
+
+    lists: Path
+    crops_folder: Path
+    train: Part
+    test: Part
+    validation: Part | None
+    crops: int
+    labels: dict[str, str]  # VadCLIP's label_map
+
+    @property
+    def train_lines(self) -> int:
+        """Lines of anomalies in the training list of crop files."""
+        return self.train.anomaly * self.crops
+
+
+def too_short(rows: Iterable[Row]) -> list[str]:
+    """A warning for each trainer whose test breaks on some of these videos, naming them."""
+    rows = list(rows)
+    crashes: dict[tuple[str, ...], list[str]] = {}
+    for row in rows:
+        broken = tuple(name for name, need in TESTS_NEED.items() if (row.snippets or 0) < need)
+        if broken:
+            crashes.setdefault(broken, []).append(f"{row.video} ({row.snippets})")
+    return [
+        f"{named(videos)}: too few snippets, {named(trainers)} break on such a test video; leave it out with "
+        f"`lists: min_snippets: {{<split>: {max(TESTS_NEED[name] for name in trainers)}}}`"
+        for trainers, videos in crashes.items()
+    ]
+
+
+def smart_surveillance_label(line: str) -> int | None:
+    """The label that Smart-Surveillance reads from a path; None: it leaves the line out."""
+    if "anomaly" not in line:
+        return None
+    return 0 if "non_anomaly" in line else 1
+
+
+def pel4vad_label(line: str) -> int | None:
+    """The label that PEL4VAD reads from a path."""
+    return 0 if "Normal" in line else 1
+
+
+LABEL_RULES: dict[str, tuple[Callable[[str], int | None], str]] = {
+    "Smart-Surveillance": (smart_surveillance_label, "`anomaly` and `non_anomaly` anywhere in the path"),
+    "PEL4VAD": (pel4vad_label, "`Normal` anywhere in the path"),
 }
-NAMED = 5  # names that a message spells out
-
-Event = tuple[int, int]  # first and last frame, counted from 0, both included
 
 
-def select(rows: Iterable[Row], split: str, categories: Sequence[str] = ()) -> list[Row]:
-    """The videos of `split` that have features, anomalies first, each part sorted by path.
+def misread(trainer: str, rows: Sequence[Row], lines: Sequence[str]) -> list[str]:
+    """A warning when the trainer takes some paths for another label than ours, or leaves them out."""
+    rule, words = LABEL_RULES[trainer]
+    wrong = [
+        line for row, line in zip(rows, lines, strict=True) if rule(line) is None or rule(line) != (row.label or 0)
+    ]
+    if not wrong:
+        return []
+    return [
+        f"{trainer} tells labels by {words} and so misreads {len(wrong)} of {len(lines)} lines, such as {wrong[0]}; "
+        "rename the folder, or set the `root` to a path without such words"
+    ]
 
-    `categories` keeps these categories only; empty: all. Raises UserError when nothing is left, or when a
-    category says neither anomaly nor normal.
-    """
-    chosen = [row for row in rows if row.split == split and is_wanted(row, categories)]
-    if not chosen:
-        raise UserError(
-            f"{split}: no video there has features; check `lists: categories`, and metadata.csv for what became of them"
+
+def unlike_trainers(frequency: int, crops: int) -> list[str]:
+    """Warnings for settings that no trainer's code is written for."""
+    found = []
+    if frequency != REPEATED:
+        found.append(
+            f"`frequency` is {frequency}, but every trainer repeats a snippet's score {REPEATED} times: write "
+            f"{frequency} there in its test"
         )
-    if unknown := sorted({row.category for row in chosen if row.label is None}):
-        raise UserError(
-            f"{split}: {_named(unknown)} says neither anomaly nor normal, and lists are ordered by label; name the "
-            "folders wanted in `lists: categories`"
+    if crops != 10:
+        found.append(
+            f"{crops} crop per snippet: RTFM, MGFN, Smart-Surveillance, TEVAD and S3R have 10 crops in their code, "
+            "UR-DMU, BN-WVAD and PEL4VAD join 10 lines in their tests"
         )
-    return sorted(chosen, key=lambda row: (-(row.label or 0), row.video))
+    return found
 
 
-def list_lines(rows: Iterable[Row], root: Path) -> list[str]:
-    """One feature path per line, in the given order. Raises UserError for a path that would break a line."""
-    lines = [str(root / row.feature_file) for row in rows]
-    if broken := [line for line in lines if len(line.splitlines()) != 1]:
-        raise UserError(f"{_named(broken)}: a line break in a path, and lists hold one path per line; rename it")
+def mixed_settings(rows: Iterable[Row]) -> list[str]:
+    """A warning for each setting in which features of one tree differ, naming both values and a video of each."""
+    examples: dict[str, dict[str, str]] = {}
+    for row in rows:
+        for column in SETTINGS_COLUMNS:
+            examples.setdefault(column, {}).setdefault(str(getattr(row, column) or "none"), row.video)
+    return [
+        f"features of different {column} in one tree, which do not mix: "
+        + " and ".join(f"{value} ({video})" for value, video in values.items())
+        for column, values in examples.items()
+        if len(values) > 1
+    ]
+
+
+def lines_to_paste(data: DataSet) -> str:
+    """Per trainer the commands that give it this data set, to be run in its folder."""
+    blocks = [
+        (f"{name}   (snakemake {target})", lines)
+        for name, target, lines in (
+            ("RTFM", "ground_truth", _rtfm(data)),
+            ("MGFN", "ground_truth", _mgfn(data)),
+            ("Smart-Surveillance", "ground_truth", _smart_surveillance(data)),
+            ("UR-DMU", "ur_dmu ground_truth", _ur_dmu(data)),
+            ("BN-WVAD", "ur_dmu ground_truth", _bn_wvad(data)),
+            ("PEL4VAD", "ur_dmu ground_truth", _pel4vad(data)),
+            ("DeepMIL", "deepmil ground_truth", _deepmil(data)),
+            ("VadCLIP", "vadclip ground_truth", _vadclip(data)),
+            ("TEVAD", "tevad_s3r ground_truth", _tevad(data)),
+            ("S3R", "tevad_s3r", _s3r(data)),
+        )
+    ]
+    return "\n".join("\n".join([title, *(f"    {line}" for line in lines), ""]) for title, lines in blocks)
+
+
+INT = r"s/np\.int)/int)/"  # np.int left NumPy in 1.24
+
+
+def _rtfm(data: DataSet) -> list[str]:
+    return [
+        f"cp {_q(data.lists / f'{data.train.name}.list')} list/ucf-i3d.list",
+        f"cp {_q(data.lists / f'{data.test.name}.list')} list/ucf-i3d-test.list",
+        f"cp {_q(data.lists / f'{data.test.name}_gt.npy')} list/gt-ucf.npy",
+        f"sed -i 's/810/{data.train.anomaly}/' dataset.py; sed -i '{INT}' utils.py",
+        f"python main.py --dataset ucf --batch-size {min(32, data.train.smaller)}",
+    ]
+
+
+def _mgfn(data: DataSet) -> list[str]:
+    return [
+        f"sed -i 's/810/{data.train.anomaly}/' datasets/dataset.py; sed -i '{INT}' utils/utils.py",
+        f"python main.py --batch_size {min(16, data.train.smaller)} --rgb-list "
+        f"{_q(data.lists / f'{data.train.name}.list')} --test-rgb-list {_q(data.lists / f'{data.test.name}.list')} "
+        f"--gt {_q(data.lists / f'{data.test.name}_gt.npy')}",
+    ]
+
+
+def _smart_surveillance(data: DataSet) -> list[str]:
+    held_out = data.validation or data.test
+    lines = [
+        "sed -i '/^    val_loader/,/drop_last/s/shuffle=True/shuffle=False/; "
+        "/^    test_loader/,/drop_last/s/shuffle=True/shuffle=False/' main.py",
+        "sed -i \"s#output_path = .*#output_path = 'output'#\" main.py; mkdir -p output",
+        f"python main.py --batch-size {min(4, data.train.smaller)} "
+        f"--train-list {_q(data.lists / f'{data.train.name}.list')} "
+        f"--val-list {_q(data.lists / f'{held_out.name}.list')} "
+        f"--val_gt {_q(data.lists / f'{held_out.name}_gt.npy')} "
+        f"--test-list {_q(data.lists / f'{data.test.name}.list')} "
+        f"--test_gt {_q(data.lists / f'{data.test.name}_gt.npy')}",
+        "# leave out its list/generate_gt.py: it writes over the ground truth beside the list, with all ones",
+    ]
+    if data.validation is None:
+        lines.append("# no validation split: set `lists: {validation: {fraction: 0.2}}`, or it picks its model by test")
     return lines
 
 
-def counts(rows: Sequence[Row]) -> dict[str, int]:
-    """How many lines a trainer must be told to take as anomalies (RTFM's 810 for UCF-Crime)."""
-    anomalies = sum(row.label or 0 for row in rows)
-    return {"anomaly": anomalies, "normal": len(rows) - anomalies, "total": len(rows)}
+def _ur_dmu(data: DataSet) -> list[str]:
+    lines = [
+        f"cp {_q(data.crops_folder / f'{data.train.name}.list')} list/UCF_Train.list",
+        f"cp {_q(data.crops_folder / f'{data.test.name}.list')} list/UCF_Test.list",
+        f"cp {_q(data.lists / f'{data.test.name}_gt.npy')} frame_label/gt-ucf.npy",
+        f"sed -i 's/8100/{data.train_lines}/; {INT}' dataset_loader.py",
+        "sed -i 's/len_feature = 1024/len_feature = 2048/' ucf_main.py ucf_infer.py config.py",
+        "sed -i 's/_data, _label = next/_data, _label, _ = next/' ucf_test.py",
+    ]
+    if (most := data.train.smaller * data.crops) < 64:
+        lines.append(f"sed -i 's/batch_size = 64/batch_size = {most}/' ucf_main.py")
+    return [*lines, "python ucf_main.py"]
 
 
-def read_annotations(path: Path) -> dict[str, list[Event]]:
-    """Events per video name from `video_name,start_annotation,end_annotation,event_name`; more columns may follow.
-
-    Several events of a video are several rows; a row of two negative frames says that there is none.
-    Raises UserError for a missing file or column and for a row that is no pair of frames.
-    """
-    try:
-        with path.open(newline="", encoding="utf-8-sig") as file:
-            reader = csv.DictReader(file, skipinitialspace=True)
-            needed = ("video_name", "start_annotation", "end_annotation")
-            if missing := [name for name in needed if name not in (reader.fieldnames or ())]:
-                raise UserError(f"{path}: no column {', '.join(missing)} in the first line; add it")
-            events: dict[str, list[Event]] = defaultdict(list)
-            for row in reader:
-                _add_event(events, row, f"{path}, line {reader.line_num}")
-    except FileNotFoundError:
-        raise UserError(f"{path}: no such file; correct `ground_truth: annotations`") from None
-    return dict(events)
+def _bn_wvad(data: DataSet) -> list[str]:
+    return [
+        f"cp {_q(data.crops_folder / f'{data.train.name}.list')} list/XD_Train.list",
+        f"cp {_q(data.crops_folder / f'{data.test.name}.list')} list/XD_Test.list",
+        f"cp {_q(data.lists / f'{data.test.name}_gt.npy')} frame_label/xd_gt.npy",
+        f"sed -i 's/9525/{data.train_lines}/; "
+        r"""s/"_label_A" not in vid_name/"Normal" not in vid_name.split("\/")[-1]/' dataset_loader.py""",
+        f"sed -i 's/batch_size = 5,/batch_size = {data.crops},/; s#//5#//{data.crops}#' main.py test.py infer.py",
+        f"python main.py --root_dir / --len_feature 2048 --batch_size {min(64, data.train.smaller * data.crops)}",
+    ]
 
 
-def _add_event(events: dict[str, list[Event]], row: dict[str, str], place: str) -> None:
-    if (row.get("second_event") or "0").strip() not in ("", "0"):
-        raise UserError(f"{place}: second_event is not read; give every event a row of its own")
-    try:
-        first, last = int(row["start_annotation"]), int(row["end_annotation"])
-    except (TypeError, ValueError):
-        raise UserError(f"{place}: start_annotation and end_annotation must be whole frame numbers") from None
-    name = row["video_name"].strip()
-    if first < 0 and last < 0:
-        events[name] += []
-    elif last < first:
-        raise UserError(
-            f"{place}: the event of {name} ends (frame {last}) before it starts (frame {first}); correct it"
-        )
-    else:
-        events[name].append((first, last))
+def _pel4vad(data: DataSet) -> list[str]:
+    return [
+        f"cp {_q(data.crops_folder / f'{data.train.name}.list')} list/ucf/train.list",
+        f"cp {_q(data.crops_folder / f'{data.test.name}.list')} list/ucf/test.list",
+        f"cp {_q(data.lists / f'{data.test.name}_gt.npy')} list/ucf/ucf-gt.npy",
+        f"sed -i 's/feat_dim = 1024/feat_dim = 2048/; s/test_bs = 10/test_bs = {data.crops}/' configs.py",
+        "sed -i 's#d_model // 2#512#' modules.py",
+        "sed -i \"s/video_idx\\[:-3\\]/'Abuse'/\" dataset.py   # the class whose words describe your anomalies best",
+        "python main.py --dataset ucf --mode train",
+    ]
 
 
-def match_annotations(annotations: dict[str, list[Event]], rows: Iterable[Row], split: str) -> dict[str, list[Event]]:
-    """Events per `row.video` of the split; names are paths below the videos tree, or file names where one fits.
-
-    Raises UserError for names that no video has, and for a file name that fits two videos of the split.
-    """
-    by_name: dict[str, list[Row]] = defaultdict(list)
-    for row in rows:
-        for name in {row.video, PurePosixPath(row.video).name}:
-            by_name[name].append(row)
-    if unknown := [name for name in annotations if name not in by_name]:
-        raise UserError(
-            f"{_named(unknown, len(unknown))}: annotated, but no such video is in metadata.csv; correct the annotations"
-        )
-    matched: dict[str, list[Event]] = {}
-    for name, events in annotations.items():
-        fits = [row.video for row in by_name[name] if row.split == split]
-        if len(fits) > 1:
-            raise UserError(f"{name}: this annotated name fits {_named(fits)}; write the path below the videos tree")
-        for video in fits:
-            matched[video] = matched.get(video, []) + events
-    return matched
+def _deepmil(data: DataSet) -> list[str]:
+    return [
+        f"sed -i 's/810/{data.train_lines}/' dataset.py; sed -i '{INT}' utils.py",
+        "python main.py --feat-extractor i3d --feature-size 2048 "
+        f"--batch-size {min(32, data.train.smaller * data.crops)} "
+        f"--rgb-list {_q(data.crops_folder / f'{data.train.name}.list')} "
+        f"--test-rgb-list {_q(data.crops_folder / f'{data.test.name}_one_crop.list')} "
+        f"--gt {_q(data.lists / f'{data.test.name}_gt.npy')}",
+    ]
 
 
-def resampled(event: Event, source_fps: float, target_fps: float) -> Event:
-    """The event in frames of a constant `target_fps`, as ffmpeg's `fps` filter numbers them.
-
-    The filter rounds each timestamp times the new rate to the nearest frame number, halves up.
-    """
-    first, last = event
-    scale = target_fps / source_fps
-    return math.floor(first * scale + 0.5), math.floor((last + 1) * scale + 0.5) - 1
-
-
-def ground_truth(
-    rows: Sequence[Row], events: dict[str, list[Event]], features: Path, frequency: int
-) -> tuple[np.ndarray, list[str]]:
-    """Float64 (frequency x all snippets,): 1 in frames of an event, 0 elsewhere, videos in the order of `rows`.
-
-    `events` are in frames of the recordings, by `row.video`; those of resampled videos are mapped. Also returns
-    what the user should know: events that reach beyond their video, anomalies without an annotated frame.
-    Raises UserError when a feature is missing or the frame rate needed for the mapping is unknown.
-    """
-    parts, warnings = [], []
-    for row in rows:
-        truth = np.zeros(_snippets(features / row.feature_file) * frequency)
-        own = events.get(row.video, [])
-        if row.label == 0 and own:
-            warnings.append(f"{row.video}: its folder says normal, so its annotated events are left out")
-            own = []
-        for event in own:
-            first, last = _own_frames(event, row)
-            frames = row.frames if row.frames is not None else len(truth)
-            if first < 0 or last >= frames:
-                warnings.append(f"{row.video}: event {event[0]}-{event[1]} clipped to the video's {frames} frames")
-            truth[max(first, 0) : max(last + 1, 0)] = 1
-        if row.label == 1 and not truth.any():
-            warnings.append(f"{row.video}: an anomaly, but no annotated frame lies in its snippets: all zeros")
-        parts.append(truth)
-    return np.concatenate(parts), warnings
+def _vadclip(data: DataSet) -> list[str]:
+    return [
+        "# its input is 512 wide: put a torch.nn.Linear(2048, 512) before its encoder (docs/trainers.md)",
+        f"# label_map = {data.labels} in src/ucf_train.py and src/ucf_test.py; in src/utils/ucf_detectionMAP.py these",
+        f"# {len(data.labels)} classes for its 14, and {data.test.total} videos for its 290",
+        f"python src/ucf_train.py --classes-num {len(data.labels)} "
+        f"--batch-size {min(64, data.train.smaller * data.crops)} "
+        f"--train-list {_q(data.crops_folder / f'{data.train.name}.csv')} "
+        f"--test-list {_q(data.crops_folder / f'{data.test.name}.csv')} "
+        f"--gt-path {_q(data.lists / f'{data.test.name}_gt.npy')} "
+        f"--gt-segment-path {_q(data.crops_folder / f'{data.test.name}_gt_segment.npy')} "
+        f"--gt-label-path {_q(data.crops_folder / f'{data.test.name}_gt_label.npy')}",
+    ]
 
 
-def _own_frames(event: Event, row: Row) -> Event:
-    """The event in the frames that the snippets were cut from."""
-    if row.resample_fps is None:
-        return event
-    if not row.fps:
-        raise UserError(
-            f"{row.video}: its own frame rate is unknown, so its events cannot be mapped to {row.resample_fps:g} fps; "
-            "take it out of the split"
-        )
-    return resampled(event, row.fps, row.resample_fps)
+def _tevad(data: DataSet) -> list[str]:
+    folder = data.lists / "i3d"
+    return [
+        "# its captions, save/Crime/<folder>/<name>_emb.npy for each <name>_i3d.npy, are yours to make",
+        f"cp {_q(folder / f'{data.train.name}.list')} list/ucf-i3d.list",
+        f"cp {_q(folder / f'{data.test.name}.list')} list/ucf-i3d-test.list",
+        f"cp {_q(data.lists / f'{data.test.name}_gt.npy')} list/gt-ucf.npy",
+        f"sed -i 's/810/{data.train.anomaly}/' dataset.py; sed -i '{INT}' utils.py",
+        f"python main.py --dataset ucf --batch-size {min(32, data.train.smaller)}",
+    ]
 
 
-def crop_stem(row: Row) -> str:
-    """The name of a video's crop files without `__0.npy`: UR-DMU reads the label from `Normal` in it.
-
-    Raises UserError for an anomaly whose own name holds `Normal`.
-    """
-    stem = PurePosixPath(row.feature_file).stem
-    if row.label == 0 and "Normal" not in stem:
-        return f"Normal_{stem}"
-    if row.label == 1 and "Normal" in stem:
-        raise UserError(f"{row.video}: an anomaly, but UR-DMU takes `Normal` in a name for the label; rename it")
-    return stem
-
-
-def crop_paths(rows: Iterable[Row], folder: Path) -> list[list[Path]]:
-    """Per video the paths `folder/<category>/<name>__<crop>.npy`. Raises UserError when two videos want one name."""
-    owner: dict[Path, str] = {}
-    paths = []
-    for row in rows:
-        stem = folder / PurePosixPath(row.feature_file).relative_to(row.split).parent / crop_stem(row)
-        if stem in owner:
-            raise UserError(f"{owner[stem]} and {row.video} both want {stem}__0.npy; rename one")
-        owner[stem] = row.video
-        paths.append([stem.with_name(f"{stem.name}__{crop}.npy") for crop in range(row.crops or 0)])
-    return paths
+def _s3r(data: DataSet) -> list[str]:
+    folder, theirs = data.lists / "i3d", "data/ucf-crime"
+    return [
+        f"cp {_q(folder / f'{data.train.name}.csv')} {theirs}/ucf-crime.training.csv",
+        f"cp {_q(folder / f'{data.test.name}.csv')} {theirs}/ucf-crime.testing.csv",
+        f"cp {_q(folder / f'{data.test.name}_ground_truth.json')} {theirs}/ucf-crime_ground_truth.testing.json",
+        f"ln -sfn {_q(folder / data.train.name)} {theirs}/i3d/train; "
+        f"ln -sfn {_q(folder / data.test.name)} {theirs}/i3d/test",
+        f"sed -i 's/810/{data.train.anomaly}/' anomaly/datasets/video_dataset.py "
+        f"{theirs}/ucf_crime_dictionary_learning.py",
+        f"sed -i '{INT}' utils.py",
+        "# then its dictionary: its published one is of other features (docs/trainers.md)",
+        f"python tools/trainval_anomaly_detector.py --dataset ucf-crime --batch_size {min(32, data.train.smaller)}",
+    ]
 
 
-def write_crops(rows: Sequence[Row], features: Path, folder: Path, order: str) -> None:
-    """Write each video's crops to its `crop_paths`, float32 (snippets, 2048); a single crop has no order."""
-    for row, paths in zip(rows, crop_paths(rows, folder), strict=True):
-        array = _load(features / row.feature_file)
-        places = CROP_ORDERS[order] if len(paths) == len(CROP_ORDERS[order]) else range(len(paths))
-        for path, place in zip(paths, places, strict=True):
-            path.parent.mkdir(parents=True, exist_ok=True)
-            np.save(path, np.ascontiguousarray(array[:, place]))
-
-
-def ur_dmu_lines(files: Iterable[Sequence[Path]]) -> list[str]:
-    """One crop file per line, a video's crops together. Raises UserError for a space, where UR-DMU cuts lines."""
-    lines = [str(path) for paths in files for path in paths]
-    if broken := [line for line in lines if len(line.split()) != 1]:
-        raise UserError(
-            f"{_named(broken)}: UR-DMU cuts the lines of its list at spaces; rename the video or move the folder"
-        )
-    return lines
-
-
-def vadclip_rows(rows: Iterable[Row], files: Iterable[Sequence[Path]], crop: int | None = None) -> list[list[str]]:
-    """`path,label` with its header: `Normal` or the category; `crop`: that crop alone, as tests want it."""
-    table = [["path", "label"]]
-    for row, paths in zip(rows, files, strict=True):
-        label = row.category if row.label else "Normal"
-        chosen = paths if crop is None else [paths[min(crop, len(paths) - 1)]]
-        table += [[str(path), label] for path in chosen]
-    return table
-
-
-def _load(path: Path) -> np.ndarray:
-    try:
-        return np.load(path, mmap_mode="r", allow_pickle=False)
-    except FileNotFoundError:
-        raise UserError(f"{path}: gone, though metadata.csv lists it; run the workflow again") from None
-
-
-def _snippets(path: Path) -> int:
-    return len(_load(path))
-
-
-def _named(names: Sequence[str], limit: int = NAMED) -> str:
-    rest = f" and {len(names) - limit} more" if len(names) > limit else ""
-    return ", ".join(names[:limit]) + rest
+def _q(path: Path) -> str:
+    return quote(str(path))

@@ -95,11 +95,6 @@ def read_metadata(path: Path) -> list[Row]:
         raise UserError(f"{path}: a cell that is no number where one belongs ({error}); {again}") from None
 
 
-def splits(rows: Iterable[Row], categories: Sequence[str] = ()) -> list[str]:
-    """The splits that have features, sorted; of these `categories` only, unless empty."""
-    return sorted({row.split for row in rows if is_wanted(row, categories)} - {""})
-
-
 def is_wanted(row: Row, categories: Sequence[str] = ()) -> bool:
     """Whether the row has a feature and is of one of `categories`, or they are empty."""
     return row.status == OK and (not categories or row.category in categories)

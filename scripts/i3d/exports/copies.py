@@ -1,0 +1,35 @@
+"""Augmented and cropped copies, told by their names.
+
+Smart-Surveillance's tools write `anomaly_augmented/x_flip_h.mp4` and `anomaly_cropped/x.mp4` for `anomaly/x.mp4`: a
+copy has an ending more than its source, in its own name or in that of its folder.
+"""
+
+import re
+from collections.abc import Iterable
+from pathlib import PurePosixPath
+
+
+class CopyNames:
+    """The rule by which a name is that of a copy: it goes on with `_` and one of `endings`, once or more often.
+
+    `*` in an ending stands for any characters but `_`, as in `rot*`.
+    """
+
+    def __init__(self, endings: Iterable[str] = ()) -> None:
+        self._endings = [re.escape(ending).replace(r"\*", "[^_]*") for ending in endings]
+        self._whole = re.compile("|".join(self._endings) or "(?!)")
+        self._ends = re.compile(rf"(.+?)(?:_(?:{self._whole.pattern}))+")
+
+    def source(self, video: str) -> str:
+        """The path of the video's source without its suffix: that of the video itself when it is no copy."""
+        path = PurePosixPath(video).with_suffix("")
+        folders = [self._stripped(folder) for folder in path.parts[:-1] if not self._whole.fullmatch(folder)]
+        return PurePosixPath(*folders, self._stripped(path.name)).as_posix()
+
+    def is_copy(self, video: str) -> bool:
+        """Whether the name says that the video is a copy."""
+        return self.source(video) != PurePosixPath(video).with_suffix("").as_posix()
+
+    def _stripped(self, name: str) -> str:
+        match = self._ends.fullmatch(name)
+        return match[1] if match else name

@@ -1,0 +1,122 @@
+"""One file per crop, for loaders that want (snippets, 2048), and the lists of these files.
+
+UR-DMU, BN-WVAD, PEL4VAD and DeepMIL read them from a list, a video's crops on consecutive lines, anomalies first;
+VadCLIP from a CSV. UR-DMU takes `Normal` in a file name for the label, PEL4VAD what stands before the first `_` for the
+class, and UR-DMU and BN-WVAD cut lines at spaces: the names here are made to fit them all.
+"""
+
+import shutil
+from collections.abc import Iterable, Sequence
+from pathlib import Path, PurePosixPath
+
+import numpy as np
+
+from i3d.errors import UserError
+from i3d.exports.ground_truth import load
+from i3d.exports.lists import counts, refuse_line_breaks
+from i3d.exports.naming import named
+from i3d.exports.selection import below_split
+from i3d.results.metadata import Row
+
+# Places of our crops (top left, top right, centre, bottom left, bottom right, then the same mirrored) in each order.
+CROP_ORDERS = {
+    "original": (0, 1, 2, 3, 4, 5, 6, 7, 8, 9),
+    "tencrop": (0, 1, 3, 4, 2, 5, 6, 8, 9, 7),  # torchvision.transforms.TenCrop: corners, centre, mirrored
+    "centre_first": (2, 0, 1, 3, 4, 7, 5, 6, 8, 9),  # XD-Violence and DeepMIL: centre, corners, mirrored
+}
+CENTRE = 2
+
+
+def crop_stem(row: Row) -> str:
+    """The name of a video's crop files without `__0.npy`.
+
+    Normal videos begin with `Normal_`, no anomaly's name holds `Normal`, and spaces become `_`.
+    """
+    stem = _unspaced(PurePosixPath(row.feature_file).stem)
+    if row.label == 0:
+        return stem if stem.startswith("Normal_") else f"Normal_{stem}"
+    return stem.replace("Normal", "normal")
+
+
+def _unspaced(text: str) -> str:
+    return "_".join(text.split())
+
+
+def crop_paths(rows: Iterable[Row], folder: Path) -> list[list[Path]]:
+    """Per video the paths `folder/<category>/<name>__<crop>.npy`. Raises UserError when two videos want one name."""
+    owner: dict[Path, str] = {}
+    paths = []
+    for row in rows:
+        folders = below_split(row, row.feature_file).parts[:-1]
+        stem = folder.joinpath(*map(_unspaced, folders), crop_stem(row))
+        if stem in owner:
+            raise UserError(f"{owner[stem]} and {row.video} both want {stem}__0.npy; rename one")
+        owner[stem] = row.video
+        paths.append([stem.with_name(f"{stem.name}__{crop}.npy") for crop in range(row.crops or 0)])
+    return paths
+
+
+def write_crops(rows: Sequence[Row], features: Path, folder: Path, order: str) -> None:
+    """Write each video's crops to its `crop_paths`, float32 (snippets, 2048), in place of what is in `folder`.
+
+    The folder is filled aside, so that what was there stays until all is written. A single crop has no order.
+    """
+    aside, old = (folder.with_name(f".{folder.name}.{kind}") for kind in ("part", "old"))
+    for left in (aside, old):
+        shutil.rmtree(left, ignore_errors=True)
+    try:
+        for row, paths in zip(rows, crop_paths(rows, aside), strict=True):
+            array = load(features / row.feature_file)
+            places = CROP_ORDERS[order] if len(paths) == len(CROP_ORDERS[order]) else range(len(paths))
+            for path, place in zip(paths, places, strict=True):
+                path.parent.mkdir(parents=True, exist_ok=True)
+                np.save(path, np.ascontiguousarray(array[:, place]))
+        if folder.exists():
+            folder.rename(old)
+        aside.rename(folder)
+    finally:
+        shutil.rmtree(aside, ignore_errors=True)
+        shutil.rmtree(old, ignore_errors=True)
+
+
+def crop_counts(rows: Sequence[Row]) -> dict[str, int | dict[str, int]]:
+    """Lines per class in a list of all crops (UR-DMU's 8100 for UCF-Crime), and videos per class.
+
+    Raises UserError when the videos have different numbers of crops, which no trainer could tell apart.
+    """
+    crops = {row.crops or 0 for row in rows}
+    if len(crops) > 1:
+        raise UserError(
+            f"features of {' and '.join(map(str, sorted(crops)))} crops in one split; extract all with one sample_mode"
+        )
+    (each,) = crops
+    videos = counts(rows)
+    return {"crops": each, "videos": videos, "lines": {label: number * each for label, number in videos.items()}}
+
+
+def crop_lines(files: Iterable[Sequence[Path]]) -> list[str]:
+    """One crop file per line, a video's crops together. Raises UserError for a space, where UR-DMU cuts lines."""
+    lines = [str(path) for paths in files for path in paths]
+    if broken := [line for line in lines if len(line.split()) != 1]:
+        raise UserError(
+            f"{named(broken, 1)}: UR-DMU and BN-WVAD cut the lines of their lists at spaces; set `crops: folder` and "
+            "`crops: root` to paths without any"
+        )
+    return lines
+
+
+def one_crop_lines(files: Iterable[Sequence[Path]], crop: int) -> list[str]:
+    """One line a video: the file of that crop, as DeepMIL and VadCLIP test."""
+    lines = [str(one_crop(paths, crop)) for paths in files]
+    refuse_line_breaks(lines)
+    return lines
+
+
+def one_crop(paths: Sequence[Path], crop: int) -> Path:
+    """The file of that crop; the only one where there is but one."""
+    return paths[min(crop, len(paths) - 1)]
+
+
+def centre_crop(order: str) -> int:
+    """The number that the centre of the frame, not mirrored, has among the files."""
+    return CROP_ORDERS[order].index(CENTRE)

@@ -1,0 +1,143 @@
+"""Ground truth: one value per frame of the snippets, in the order of a list."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from i3d.errors import UserError
+from i3d.exports.annotations import Event, Matched, resampled
+from i3d.exports.naming import named
+from i3d.results.metadata import Row
+
+UNANNOTATED = ("zeros", "ones")  # what an anomaly without a row in the annotations is marked with
+
+
+@dataclass(frozen=True)
+class VideoTruth:
+    """A video, the frames of its snippets (`frequency` each), and the parts of these in which something happens.
+
+    A segment is an event in these frames: `last` is the last one that the snippets hold.
+    """
+
+    row: Row
+    frames: int
+    segments: list[Event]
+
+    def values(self) -> np.ndarray:
+        """Float64 (frames,): 1 in the segments, 0 elsewhere."""
+        truth = np.zeros(self.frames)
+        for segment in self.segments:
+            truth[segment.first : segment.last + 1] = 1
+        return truth
+
+
+@dataclass(frozen=True)
+class Truth:
+    """The truth of a split's videos, in their order, the anomalies that were not annotated, and what to tell."""
+
+    videos: list[VideoTruth]
+    unannotated: list[str]
+    warnings: list[str]
+
+    def values(self) -> np.ndarray:
+        """Float64 (frames of all videos,)."""
+        return np.concatenate([video.values() for video in self.videos])
+
+
+def ground_truth(
+    rows: Sequence[Row],
+    matched: Matched,
+    features: Path,
+    frequency: int,
+    unannotated: str = "zeros",
+    strict: bool = False,
+) -> Truth:
+    """What happens in the videos of a split, `frequency` frames per snippet.
+
+    `matched.events` are in frames of the recordings; those of resampled videos are mapped. `unannotated` fills
+    anomalies without a row in the annotations. `strict` refuses these, and annotated videos that are not in the tree.
+    Raises UserError for them, when a feature is missing, or when the frame rate needed for the mapping is unknown.
+    """
+    if strict and matched.unknown:
+        raise UserError(
+            f"{named(matched.unknown, len(matched.unknown))}: annotated, but no such video is in metadata.csv; correct "
+            "the annotations or set `ground_truth: strict` to false"
+        )
+    warnings = list(matched.warnings)
+    if matched.unknown:
+        verb = "name is" if len(matched.unknown) == 1 else "names are"
+        warnings.append(
+            f"{len(matched.unknown)} annotated {verb} of no video in metadata.csv: {named(matched.unknown)}"
+        )
+    if matched.heirs:
+        heirs = [f"{heir} from {source}" for heir, source in matched.heirs.items()]
+        verb = "copy inherits the events of its" if len(heirs) == 1 else "copies inherit the events of their"
+        warnings.append(f"{len(heirs)} {verb} source: {named(heirs)}")
+    bare = [row.video for row in rows if row.label == 1 and row.video not in matched.events]
+    if strict and bare:
+        raise UserError(
+            f"{named(bare, len(bare))}: an anomaly without a row in the annotations; add one, or set `ground_truth: "
+            "strict` to false"
+        )
+    if bare:
+        verb = "anomaly is" if len(bare) == 1 else "anomalies are"
+        warnings.append(f"{len(bare)} {verb} not annotated and marked all {unannotated}: {named(bare)}")
+    videos = []
+    for row in rows:
+        frames = snippets(features / row.feature_file) * frequency
+        if unannotated == "ones" and row.video in bare:
+            videos.append(VideoTruth(row, frames, [Event(0, frames - 1)]))
+        else:
+            own = matched.events.get(row.video, [])
+            videos.append(VideoTruth(row, frames, _segments(row, own, frames, warnings)))
+            if row.label == 1 and own and not videos[-1].segments:
+                warnings.append(
+                    f"{row.video}: an anomaly, but no annotated frame lies in its snippets: marked all zeros"
+                )
+    if not any(video.segments for video in videos):
+        warnings.append("no frame at all is marked, so no AUC can be computed against this ground truth")
+    return Truth(videos, bare, warnings)
+
+
+def _segments(row: Row, events: Sequence[Event], held: int, warnings: list[str]) -> list[Event]:
+    """The events in the `held` frames of the row's snippets."""
+    if row.label == 0 and events:
+        warnings.append(f"{row.video}: its folder says normal, so its annotated events are left out")
+        return []
+    segments = []
+    for event in events:
+        own = _own_frames(event, row)
+        frames = row.frames if row.frames is not None else held
+        if own.first < 0 or own.last >= frames:
+            warnings.append(f"{row.video}: event {event.first}-{event.last} clipped to the video's {frames} frames")
+        own = own._replace(first=max(own.first, 0), last=min(own.last, held - 1))
+        if own.first <= own.last:
+            segments.append(own)
+    return sorted(segments)
+
+
+def _own_frames(event: Event, row: Row) -> Event:
+    """The event in the frames that the snippets were cut from."""
+    if row.resample_fps is None:
+        return event
+    if not row.fps:
+        raise UserError(
+            f"{row.video}: its own frame rate is unknown, so its events cannot be mapped to {row.resample_fps:g} fps; "
+            "take it out of the split"
+        )
+    return resampled(event, row.fps, row.resample_fps)
+
+
+def load(path: Path) -> np.ndarray:
+    """A feature, not read yet. Raises UserError when it is gone."""
+    try:
+        return np.load(path, mmap_mode="r", allow_pickle=False)
+    except FileNotFoundError:
+        raise UserError(f"{path}: gone, though metadata.csv lists it; run the workflow again") from None
+
+
+def snippets(path: Path) -> int:
+    """Snippets of a feature file."""
+    return len(load(path))

@@ -1,0 +1,132 @@
+"""Which videos go to a split's exports, and in which order: the same for lists, ground truth and crops."""
+
+import hashlib
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from pathlib import PurePosixPath
+
+from i3d.errors import UserError
+from i3d.exports.copies import CopyNames
+from i3d.exports.naming import named
+from i3d.results.metadata import Row, is_wanted
+
+VALIDATION = "val"  # the split that is made from the others
+
+
+@dataclass(frozen=True)
+class Choice:
+    """The settings that choose videos: `test_split` and those of `lists`.
+
+    `categories`: last folders to keep; empty: all. `min_snippets`: shorter videos of the split are left out.
+    `validation`: share of the videos outside `test_split` that make up the split `val`; `seed` says which.
+    """
+
+    categories: Sequence[str] = ()
+    min_snippets: int = 1
+    copies: CopyNames = field(default_factory=CopyNames)
+    test_split: str = "test"
+    validation: float = 0.0
+    seed: int = 0
+
+
+@dataclass(frozen=True)
+class Selection:
+    """The videos of a split in the order of its list, and those that are too short for it."""
+
+    rows: list[Row]
+    left_out: list[Row]
+
+
+def splits(rows: Iterable[Row], choice: Choice) -> list[str]:
+    """The splits that have features, sorted, `val` with them if one is made.
+
+    Raises UserError when the tree has a split of that name already.
+    """
+    found = {row.split for row in rows if is_wanted(row, choice.categories)} - {""}
+    if choice.validation:
+        if VALIDATION in found:
+            raise UserError(
+                f"{VALIDATION}: the tree has this split, so none is made from the others; set `lists: validation: "
+                "fraction` to 0"
+            )
+        found.add(VALIDATION)
+    return sorted(found)
+
+
+def select(rows: Iterable[Row], split: str, choice: Choice) -> Selection:
+    """The videos of `split` that have features, anomalies first, each part sorted by path.
+
+    Raises UserError when nothing is left, or when a category says neither anomaly nor normal.
+    """
+    wanted = [row for row in rows if is_wanted(row, choice.categories) and row.split]
+    held_out = validation_videos(wanted, choice) if choice.validation else set()
+    if choice.validation and split == VALIDATION:
+        chosen = [row for row in wanted if row.video in held_out]
+    else:
+        chosen = [row for row in wanted if row.split == split and row.video not in held_out]
+    if choice.validation and split == VALIDATION and not chosen:
+        raise UserError(
+            f"{VALIDATION}: {choice.validation:g} of each label's videos, and copies stay with their source, comes to "
+            "none; raise `lists: validation: fraction`, or add videos"
+        )
+    if not chosen:
+        raise UserError(
+            f"{split}: no video there has features; check `lists: categories`, and metadata.csv for what became of them"
+        )
+    _refuse_unlabelled(chosen, split)
+    enough = [row for row in chosen if (row.snippets or 0) >= choice.min_snippets]
+    if not enough:
+        raise UserError(
+            f"{split}: no video has {choice.min_snippets} snippets; lower `lists: min_snippets: {split}` or take "
+            "longer videos"
+        )
+    return Selection(sorted(enough, key=_place), sorted((row for row in chosen if row not in enough), key=_place))
+
+
+def validation_videos(rows: Iterable[Row], choice: Choice) -> set[str]:
+    """The videos that are held out for validation: a share of each label, copies together with their source.
+
+    One source of each label stays to train with. A source's place in line is a digest of the seed and its name, so a
+    new video moves few others.
+    Raises UserError when nothing lies outside the test split or a category says neither anomaly nor normal.
+    """
+    pool = [row for row in rows if row.split != choice.test_split]
+    if not pool:
+        raise UserError(f"{VALIDATION}: no video outside {choice.test_split} has features; nothing to hold out")
+    _refuse_unlabelled(pool, VALIDATION)
+    families: dict[str, list[Row]] = defaultdict(list)
+    for row in pool:
+        families[choice.copies.source(row.video)].append(row)
+    held_out: set[str] = set()
+    for label in (0, 1):
+        alike = {source: own for source, own in families.items() if max(row.label or 0 for row in own) == label}
+        wanted = round(choice.validation * sum(map(len, alike.values())))
+        taken = 0
+        for source in sorted(alike, key=lambda source: _draw(choice.seed, source))[:-1]:
+            if taken >= wanted:
+                break
+            held_out.update(row.video for row in alike[source])
+            taken += len(alike[source])
+    return held_out
+
+
+def _draw(seed: int, source: str) -> bytes:
+    return hashlib.sha256(f"{seed}:{source}".encode()).digest()
+
+
+def _place(row: Row) -> tuple[int, str]:
+    return -(row.label or 0), row.video
+
+
+def _refuse_unlabelled(rows: Iterable[Row], split: str) -> None:
+    if unknown := sorted({row.category for row in rows if row.label is None}):
+        raise UserError(
+            f"{split}: {named(unknown)} says neither anomaly nor normal, and lists are ordered by label; name the "
+            "folders wanted in `lists: categories`"
+        )
+
+
+def below_split(row: Row, path: str) -> PurePosixPath:
+    """`path` of the row, seen from its split's folder."""
+    return PurePosixPath(path).relative_to(row.split)

@@ -1,0 +1,54 @@
+"""VadCLIP's tables: which crop file has which label, and what happens where.
+
+Its `label_map` must hold every label of the CSV but for `Normal`, by which it tells the normal videos.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+
+from i3d.exports.crops import one_crop
+from i3d.exports.ground_truth import Truth
+from i3d.results.metadata import Row
+
+NORMAL, ANOMALY = "Normal", "anomaly"
+NO_CLASS = "A"  # what VadCLIP's own script writes for normal videos; it names no class of its mAP
+
+
+def label_of(row: Row, events: Mapping[str, str]) -> str:
+    """`Normal`, the video's event by `row.video`, or `anomaly` where it has none."""
+    return events.get(row.video, ANOMALY) if row.label else NORMAL
+
+
+def table(
+    rows: Iterable[Row], files: Iterable[Sequence[Path]], events: Mapping[str, str], crop: int | None = None
+) -> list[list[str]]:
+    """`path,label` with its header; `crop`: that crop alone, as tests want it."""
+    lines = [["path", "label"]]
+    for row, paths in zip(rows, files, strict=True):
+        chosen = paths if crop is None else [one_crop(paths, crop)]
+        lines += [[str(path), label_of(row, events)] for path in chosen]
+    return lines
+
+
+def label_map(labels: Iterable[str]) -> dict[str, str]:
+    """The `label_map` to paste: every label and the words for it, `Normal` first."""
+    others = sorted(set(labels) - {NORMAL})
+    return {NORMAL: "normal"} | {label: label.replace("_", " ") for label in others}
+
+
+def segments(truth: Truth, events: Mapping[str, str]) -> tuple[np.ndarray, np.ndarray]:
+    """`gt_segment` and `gt_label`: object arrays (videos,) of lists, a [first, end] and a label for each event.
+
+    In frames of the snippets, the end not included; a normal video is one segment of no class.
+    """
+    where, what = (np.empty(len(truth.videos), object) for _ in range(2))
+    for place, video in enumerate(truth.videos):
+        if video.row.label == 0:
+            where[place], what[place] = [[0, video.frames]], [NO_CLASS]
+        else:
+            named = label_of(video.row, events)
+            where[place] = [[segment.first, segment.last + 1] for segment in video.segments]
+            what[place] = [segment.name if events and segment.name else named for segment in video.segments]
+    return where, what
