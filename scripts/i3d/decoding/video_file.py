@@ -95,8 +95,11 @@ class Video:
             progress()
         return hidden
 
-    def decode(self, faults: Faults) -> Iterator[av.VideoFrame]:
-        """Decode whatever can be decoded and note in `faults` what cannot. Once per Video."""
+    def decode(self, faults: Faults, mend: Callable[[av.Packet], None] | None = None) -> Iterator[av.VideoFrame]:
+        """Decode whatever can be decoded and note in `faults` what cannot. Once per Video.
+
+        `mend` may change each packet's timestamps before it is decoded.
+        """
         context, packets = self.stream.codec_context, self.container.demux(self.stream)
         packet: av.Packet | None = None
         ended = False
@@ -108,6 +111,8 @@ class Video:
             except IndexError:  # PyAV at the end of a file in which a stream appeared on the way
                 packet = None
             ended = packet is None
+            if packet is not None and mend is not None:
+                mend(packet)
             if packet is not None and not packet.size:
                 continue  # an empty one would flush the decoder; PyAV ends with one
             try:
