@@ -164,8 +164,6 @@ class FrameTimes:
         average = nearest(1 / self._average / self._base) if self._average else 0
         if self._made_up:
             choices = (coded, step, duration)
-        elif duration == 1 and step > 2:  # a demuxer's excuse
-            choices = (step, duration)
         else:
             choices = (duration, step, coded)
         return next((ticks for ticks in (*choices, average, self._last_guess) if ticks > 0), 1)
@@ -178,12 +176,13 @@ def picture_rate(stream: VideoStream) -> Fraction:
 
 def constant_rate(
     frames: Iterable[tuple[int, int, T]], base: Fraction, rate: Fraction, *, from_first: bool
-) -> Iterator[T]:
-    """The third step: repeat and drop frames for a constant rate, in pictures per second.
+) -> Iterator[tuple[int, T]]:
+    """The third step: repeat and drop frames for a constant rate, in pictures per second; yields (place, frame).
 
     `frames` are (start, duration, frame), in ticks of `base` seconds from the start of the file; a duration of 0 counts
     as one picture. `from_first`: the first frame is the first picture, however late it starts; otherwise it fills the
     time before (the program does the former where the file holds the video alone, and the latter where it has sound).
+    Places count up from 0, or from where the first frame stands.
     Raises UnreadableError at a hole of more than an hour.
 
     With `drift` and `end` for the frame's start and end, in pictures after the place that is next: a frame that ends
@@ -214,13 +213,14 @@ def constant_rate(
             raise UnreadableError(f"cannot be resampled: its timestamps jump by {count / float(rate):.0f} s")
         fillings.append(filling)
         for number in range(count):
-            yield held if held is not None and number < filling else frame
+            yield place, held if held is not None and number < filling else frame
+            place += 1
         shown += count
-        place += count
         held = frame
     if held is not None and shown:
         for _ in range(median(fillings)):
-            yield held
+            yield place, held
+            place += 1
 
 
 def _instant(seconds: Fraction, rate: Fraction) -> float:
@@ -239,8 +239,8 @@ def _rounded(value: float) -> int:
 
 def at_constant_rate(
     video: Video, faults: Faults, convert: Callable[[av.VideoFrame], T], progress: Callable[[], None]
-) -> Iterator[T]:
-    """Decode a video and give its frames, each through `convert`, at `picture_rate`. Once per Video.
+) -> Iterator[tuple[int, T]]:
+    """Decode a video and give its frames, each through `convert`, at `picture_rate`, as (place, frame). Once per Video.
 
     Notes in `faults` what cannot be decoded and calls `progress` for every decoded frame. Raises UnreadableError at a
     hole of more than an hour in the timestamps.

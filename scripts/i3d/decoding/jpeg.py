@@ -25,17 +25,17 @@ JPEG_FORMATS = "yuvj420p|yuvj422p|yuvj444p"  # what the program admits for JPEG,
 
 
 def jpeg_pictures(
-    frames: Iterable[av.VideoFrame], rate: Fraction, aspect: Fraction | None = None
+    frames: Iterable[tuple[int, av.VideoFrame]], rate: Fraction, aspect: Fraction | None = None
 ) -> Iterator[np.ndarray]:
-    """Pass frames, converted by `JpegFormat` and at a constant rate, through JPEG: uint8 RGB (height, width, 3).
+    """Pass (place, frame), converted by `JpegFormat` and at a constant rate, through JPEG: uint8 RGB (height, width, 3).
 
     `aspect` is that of a pixel, None if the video does not say: a JPEG that tells it is 18 bytes longer, which count
     towards the budget. A frame that comes several times in a row may well become different pictures.
     """
     encoder: VideoCodecContext | None = None
-    for number, frame in enumerate(frames):
+    for place, frame in frames:
         encoder = encoder or _encoder(frame, rate, aspect)
-        frame.pts, frame.time_base = number, 1 / rate
+        frame.pts, frame.time_base = place, 1 / rate
         for packet in encoder.encode(frame):
             with Image.open(io.BytesIO(bytes(packet))) as image:
                 yield np.asarray(image.convert("RGB"))
@@ -60,7 +60,8 @@ class JpegFormat:
     def __init__(self) -> None:
         self._made_for: object = None
         self._graph = Graph()
-        self._result = ("", JPEG_FORMATS)  # size for the scaler, formats to choose from
+        self._size: str | None = None  # of the first picture
+        self._formats = JPEG_FORMATS  # to choose from
 
     def __call__(self, frame: av.VideoFrame) -> av.VideoFrame:
         """The frame as the encoder takes it, without the timestamps of the old one."""
@@ -71,7 +72,7 @@ class JpegFormat:
         frame.pts = None
         self._graph.push(frame)
         converted = cast(av.VideoFrame, self._graph.pull())
-        self._result = (f"{converted.width}:{converted.height}:", converted.format.name)
+        self._size, self._formats = f"{converted.width}:{converted.height}", converted.format.name
         return converted
 
     def _new_graph(self, frame: av.VideoFrame, matrix: tuple[int, int, int, int]) -> Graph:
@@ -80,14 +81,9 @@ class JpegFormat:
             f"video_size={frame.width}x{frame.height}:pix_fmt={frame.format.name}:time_base=1/1:"
             f"colorspace={frame.colorspace}:range={frame.color_range}"
         )
-        size, formats = self._result
-        graph.link_nodes(
-            graph.add("buffer", source),
-            *(graph.add(name, arguments) for name, arguments in turning_filters(matrix)),
-            graph.add("scale", f"{size}flags=bicubic"),
-            graph.add("format", formats),
-            graph.add("buffersink"),
-        )
+        scaling = [("scale", f"{self._size}:flags=bicubic")] if self._size else []
+        filters = [("buffer", source), *turning_filters(matrix), *scaling, ("format", self._formats), ("buffersink", None)]
+        graph.link_nodes(*(graph.add(name, arguments) for name, arguments in filters))
         graph.configure()
         return graph
 

@@ -14,6 +14,7 @@ from math import floor
 from pathlib import Path
 
 import av
+from av.container import Flags as ContainerFlags
 from av.container import InputContainer
 from av.stream import Disposition
 from av.video.stream import VideoStream
@@ -59,6 +60,7 @@ class Video:
             )
         except (av.FFmpegError, ValueError) as error:  # ValueError: PyAV on nonsensical parameters
             raise UnreadableError(_why_not_open(path, error)) from None
+        self.container.flags &= ~ContainerFlags.gen_pts.value  # PyAV's wish, not ffmpeg's: often wrong, in AVI above all
         self.format = self.container.format.name
         if self.format in NOT_VIDEO_FORMATS:
             raise UnreadableError(f"not a video but {self.format}")
