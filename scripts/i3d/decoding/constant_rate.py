@@ -9,23 +9,20 @@ is in three steps, each with the state that the program keeps for it:
    right, and after the last one where it has neither.
 3. `constant_rate`: which frame is shown how often.
 
-All as in FFmpeg 7 (fftools: ffmpeg_demux.c, ffmpeg_dec.c, ffmpeg_filter.c; libavcodec/decode.c). What versions 4 and 5
-do otherwise is in docs/features.md.
+All as in FFmpeg 7 (fftools: ffmpeg_demux.c, ffmpeg_dec.c, ffmpeg_filter.c; libavcodec/decode.c), with the one thing
+that was otherwise before 6.1 (fftools/ffmpeg.c, `do_video_out`) as an option.
 """
 
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from fractions import Fraction
-from statistics import median
-from typing import TypeVar
+from typing import TypeVar, cast
 
 import av
 import numpy as np
-from av.container import InputContainer
 from av.format import Flags
 from av.video.stream import VideoStream
 
-from i3d.decoding.damage import Faults
 from i3d.decoding.resampling import MAX_GAP_SECONDS
 from i3d.decoding.video_file import UnreadableError, Video, nearest
 
@@ -37,6 +34,7 @@ JUMP = 10 * av.time_base  # in microseconds: a longer step in a file whose clock
 ERROR = 30 * 3600 * av.time_base  # a longer step in any other file is a wrong timestamp
 BACK = av.time_base // 10  # so far a file whose clock may be reset may step back without that
 WRAP_BITS = {"mpegts": 33, "mpeg": 33, "flv": 32, "asf": 32}  # after so many bits a timestamp starts again at 0
+OLD_FFMPEG = "old_ffmpeg"  # the value of `via_jpeg` that stands for FFmpeg before 6.1
 TOLERANCE = 1.1  # in pictures: a frame this much too early or late is dropped or repeated
 LEAD = 0.6  # in pictures: the earlier frame stays on until this long before the next one starts
 OFF_HALF = 2.0**-17  # in pictures: keeps a time off the middle between two pictures
@@ -45,17 +43,20 @@ OFF_HALF = 2.0**-17  # in pictures: keeps a time off the middle between two pict
 class PacketTimes:
     """The first step: moves a stream's packets to the start of the file, and mends jumps in their timestamps."""
 
-    def __init__(self, container: InputContainer, stream: VideoStream) -> None:
+    def __init__(self, video: Video) -> None:
+        container, stream = video.container, video.stream
         self._base = stream.time_base or MICROSECOND
-        self._resets = bool(container.format.flags & Flags.ts_discont.value)  # the clock may be reset on the way
-        self._made_up = bool(container.format.flags & Flags.no_timestamps.value)
+        self._resets = has_flag(video, Flags.ts_discont)  # the clock may be reset on the way
+        self._made_up = has_flag(video, Flags.no_timestamps)
         self._start = container.start_time  # in microseconds, as all times here that have no other unit
         if self._start is not None and self._resets and stream.start_time is not None:
             self._start = self._in_microseconds(stream.start_time)  # other streams are not read
         self._offset = -(self._start or 0)
         self._wrap_bits: int | None = WRAP_BITS.get(container.format.name)
         self._rate = stream.codec_context.framerate
-        self._lag = int(stream.codec_context.has_b_frames) / (stream.average_rate or 0) if stream.average_rate else 0
+        self._lag = (
+            1 / stream.average_rate if stream.codec_context.has_b_frames and stream.average_rate else Fraction(0)
+        )
         self._mended = 0  # sum of the jumps taken out
         self._decoded: int | None = None  # when the last packet is decoded, and
         self._next: int | None = None  # the next one if the last one says how long it lasts
@@ -75,15 +76,15 @@ class PacketTimes:
         """Make timestamps negative that belong before the wrap, as long as there are such."""
         if self._wrap_bits is None or self._start is None:
             return
-        half = 1 << self._wrap_bits - 1
-        begin = nearest(self._start * MICROSECOND / self._base)
-        late = [stamp is not None and stamp > begin + half for stamp in (packet.dts, packet.pts)]
-        if late[0]:
-            packet.dts -= 2 * half
-        if late[1]:
-            packet.pts -= 2 * half
-        if not any(late):
-            self._wrap_bits = None
+        wrap = 1 << self._wrap_bits
+        latest = nearest(self._start * MICROSECOND / self._base) + wrap // 2
+        self._wrap_bits = None
+        if packet.dts is not None and packet.dts > latest:
+            packet.dts -= wrap
+            self._wrap_bits = wrap.bit_length() - 1
+        if packet.pts is not None and packet.pts > latest:
+            packet.pts -= wrap
+            self._wrap_bits = wrap.bit_length() - 1
 
     def _mend_jump(self, packet: av.Packet, jump: int) -> None:
         if self._resets:
@@ -100,7 +101,7 @@ class PacketTimes:
     def _count_on(self, packet: av.Packet) -> None:
         if self._decoded is None:
             shown = 0 if packet.pts is None else self._in_microseconds(packet.pts)
-            self._next = shown - int(self._lag * av.time_base)
+            self._next = shown - int(self._lag / MICROSECOND)
         self._decoded = self._next if packet.dts is None else self._in_microseconds(packet.dts)
         if packet.duration:
             lasts = self._in_microseconds(packet.duration)
@@ -126,10 +127,10 @@ class FrameTimes:
     that ran backwards less often so far.
     """
 
-    def __init__(self, container: InputContainer, stream: VideoStream) -> None:
-        self._base = stream.time_base or MICROSECOND
-        self._made_up = bool(container.format.flags & Flags.no_timestamps.value)
-        self._context, self._average = stream.codec_context, stream.average_rate
+    def __init__(self, video: Video) -> None:
+        self._base = video.stream.time_base or MICROSECOND
+        self._made_up = has_flag(video, Flags.no_timestamps)
+        self._context, self._average = video.stream.codec_context, video.stream.average_rate
         self._faulty_pts = self._faulty_dts = 0
         self._last_pts: int | None = None
         self._last_dts: int | None = None
@@ -162,11 +163,13 @@ class FrameTimes:
         rate = self._context.framerate  # what the coded stream says
         coded = nearest(1 / rate / self._base) if rate else 0
         average = nearest(1 / self._average / self._base) if self._average else 0
-        if self._made_up:
-            choices = (coded, step, duration)
-        else:
-            choices = (duration, step, coded)
+        choices = (coded, step, duration) if self._made_up else (duration, step, coded)
         return next((ticks for ticks in (*choices, average, self._last_guess) if ticks > 0), 1)
+
+
+def has_flag(video: Video, flag: Flags) -> bool:
+    """Whether FFmpeg says so of the file's format."""
+    return bool(video.container.format.flags & cast(int, flag.value))
 
 
 def picture_rate(stream: VideoStream) -> Fraction:
@@ -174,8 +177,23 @@ def picture_rate(stream: VideoStream) -> Fraction:
     return stream.guessed_rate or DEFAULT_RATE
 
 
+def at_constant_rate(
+    video: Video, frames: Iterable[av.VideoFrame], *, old: bool = False
+) -> Iterator[tuple[int, av.VideoFrame]]:
+    """A video's frames at `picture_rate`, as (place, frame); repeated and dropped as in `constant_rate`.
+
+    `frames` come from `video.decode` with `PacketTimes(video).mend`. `old`: as before FFmpeg 6.1, see `constant_rate`.
+    Raises UnreadableError at a hole of more than an hour in the timestamps.
+    """
+    times = FrameTimes(video)
+    timed = ((*times(frame), frame) for frame in frames)
+    alone = len(video.container.streams) == 1
+    base = video.stream.time_base or MICROSECOND
+    return constant_rate(timed, base, picture_rate(video.stream), from_first=alone, old=old)
+
+
 def constant_rate(
-    frames: Iterable[tuple[int, int, T]], base: Fraction, rate: Fraction, *, from_first: bool
+    frames: Iterable[tuple[int, int, T]], base: Fraction, rate: Fraction, *, from_first: bool, old: bool = False
 ) -> Iterator[tuple[int, T]]:
     """The third step: repeat and drop frames for a constant rate, in pictures per second; yields (place, frame).
 
@@ -184,6 +202,8 @@ def constant_rate(
     time before (the program does the former where the file holds the video alone, and the latter where it has sound).
     Places count up from 0, or from where the first frame stands.
     Raises UnreadableError at a hole of more than an hour.
+
+    `old`: as before FFmpeg 6.1, which rounds a duration to whole pictures, to one at least.
 
     With `drift` and `end` for the frame's start and end, in pictures after the place that is next: a frame that ends
     more than 1.1 before that place is dropped. One that ends less than 1.1 after it is shown once. A longer one is
@@ -196,7 +216,9 @@ def constant_rate(
     held: T | None = None
     for start, duration, frame in frames:
         instant = _instant(start * base, rate)
-        length = float(duration * base * rate) if duration else 1.0
+        length = float(duration * base * rate) or 1.0
+        if old:
+            length = float(round(length) or 1)
         drift = instant - place
         end = drift + length
         if drift < 0 < end:
@@ -218,7 +240,7 @@ def constant_rate(
         shown += count
         held = frame
     if held is not None and shown:
-        for _ in range(median(fillings)):
+        for _ in range(sorted(fillings)[1]):
             yield place, held
             place += 1
 
@@ -235,27 +257,3 @@ def _instant(seconds: Fraction, rate: Fraction) -> float:
 def _rounded(value: float) -> int:
     """To the nearest integer, halves to even, in single precision as the program does."""
     return round(float(np.float32(value)))
-
-
-def at_constant_rate(
-    video: Video, faults: Faults, convert: Callable[[av.VideoFrame], T], progress: Callable[[], None]
-) -> Iterator[tuple[int, T]]:
-    """Decode a video and give its frames, each through `convert`, at `picture_rate`, as (place, frame). Once per Video.
-
-    Notes in `faults` what cannot be decoded and calls `progress` for every decoded frame. Raises UnreadableError at a
-    hole of more than an hour in the timestamps.
-    """
-    times = FrameTimes(video.container, video.stream)
-
-    def timed() -> Iterator[tuple[int, int, T]]:
-        for frame in video.decode(faults, PacketTimes(video.container, video.stream).mend):
-            progress()
-            start, duration = times(frame)
-            yield start, duration, convert(frame)
-
-    return constant_rate(
-        timed(),
-        video.stream.time_base or MICROSECOND,
-        picture_rate(video.stream),
-        from_first=len(video.container.streams) == 1,
-    )

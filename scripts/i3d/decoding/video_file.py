@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterable, Iterator
 from fractions import Fraction
 from math import floor
 from pathlib import Path
+from typing import cast
 
 import av
 from av.container import Flags as ContainerFlags
@@ -60,7 +61,9 @@ class Video:
             )
         except (av.FFmpegError, ValueError) as error:  # ValueError: PyAV on nonsensical parameters
             raise UnreadableError(_why_not_open(path, error)) from None
-        self.container.flags &= ~ContainerFlags.gen_pts.value  # PyAV's wish, not ffmpeg's: often wrong, in AVI above all
+        self.container.flags &= ~cast(
+            int, ContainerFlags.gen_pts.value
+        )  # PyAV would invent timestamps, wrong ones in AVI
         self.format = self.container.format.name
         if self.format in NOT_VIDEO_FORMATS:
             raise UnreadableError(f"not a video but {self.format}")
