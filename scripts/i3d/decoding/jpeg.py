@@ -38,7 +38,7 @@ def jpeg_files(video: Video, frames: Iterable[av.VideoFrame], *, old: bool = Fal
     for place, frame in at_constant_rate(video, frames, old=old):
         if shown is None or frame is not last:
             shown, last = show(frame), frame
-        encoder = encoder or _encoder(shown, rate, video.stream.sample_aspect_ratio)
+        encoder = encoder or jpeg_encoder(shown, rate, video.stream.sample_aspect_ratio)
         shown.pts, shown.time_base = place, 1 / rate  # the budget depends on the place, too
         yield from map(bytes, encoder.encode(shown))
 
@@ -49,7 +49,8 @@ def read_jpeg(file: bytes) -> np.ndarray:
         return np.asarray(image.convert("RGB"))
 
 
-def _encoder(frame: av.VideoFrame, rate: Fraction, aspect: Fraction | None) -> VideoCodecContext:
+def jpeg_encoder(frame: av.VideoFrame, rate: Fraction, aspect: Fraction | None) -> VideoCodecContext:
+    """The encoder for frames like this one, as the program sets it up; `aspect` is that of a pixel, None if unknown."""
     encoder = cast(VideoCodecContext, av.CodecContext.create("mjpeg", "w"))
     encoder.width, encoder.height, encoder.pix_fmt = frame.width, frame.height, frame.format.name
     encoder.framerate, encoder.time_base = rate, 1 / rate

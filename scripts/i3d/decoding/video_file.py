@@ -38,6 +38,7 @@ NOT_VIDEO_FORMATS = {
     "idf",
     "xbin",
 }
+OPTIONS = {"protocol_whitelist": "file", "scan_all_pmts": "1"}  # the latter as in ffmpeg, for transport streams
 MP4_FORMAT = "mov,mp4,m4a,3gp,3g2,mj2"  # the only container with edit lists
 NOTHING_DECODED = "no frame could be decoded"
 
@@ -57,7 +58,7 @@ class Video:
         self.size = _regular_file_size(path)
         try:
             self.container: InputContainer = av.open(
-                os.fspath(path), metadata_errors="replace", container_options={"protocol_whitelist": "file"}
+                os.fspath(path), metadata_errors="replace", container_options=OPTIONS
             )
         except (av.FFmpegError, ValueError) as error:  # ValueError: PyAV on nonsensical parameters
             raise UnreadableError(_why_not_open(path, error)) from None
