@@ -24,6 +24,7 @@ rule decode:
         progress=f"{WORK.progress}/decode/{{bundle}}.json",
         decoder=config["decoder"],
         fps=f"--fps {config['fps']}" if config["fps"] else "",
+        via_jpeg=f"--via-jpeg {config['via_jpeg']}".lower() if config["via_jpeg"] else "",
         stall_seconds=config["stall_seconds"],
         memory_mb=config["decode_memory_mb"],
     shell:
@@ -34,7 +35,7 @@ rule decode:
             --staging {params.staging:q} \
             --journal {params.journal:q} \
             --progress {params.progress:q} \
-            --decoder {params.decoder} {params.fps} \
+            --decoder {params.decoder} {params.fps} {params.via_jpeg} \
             --stall-seconds {params.stall_seconds} \
             --memory-mb {params.memory_mb} \
             --threads {threads} \

@@ -12,6 +12,7 @@ import signal
 import sys
 from pathlib import Path
 
+from i3d.decoding.constant_rate import OLD_FFMPEG
 from i3d.decoding.decoder import Settings, decode_videos
 from i3d.errors import UserError, run_main
 from i3d.frame_stream import StreamWriter
@@ -35,6 +36,7 @@ def main() -> None:
         decoder=arguments.decoder,
         fps=arguments.fps,
         rule=rule,
+        via_jpeg=arguments.via_jpeg,
         threads=arguments.threads,
         stall_seconds=arguments.stall_seconds,
         memory_mb=arguments.memory_mb,
@@ -63,6 +65,9 @@ def _parse() -> argparse.Namespace:
     parser.add_argument("--decoder", choices=["decord", "pyav"], default="decord", help="decoder to try first")
     parser.add_argument("--fps", type=float, help="resample to this constant rate by timestamps")
     parser.add_argument(
+        "--via-jpeg", choices=["true", OLD_FFMPEG], default=False, help="through JPEG, as via_jpeg in the configuration"
+    )
+    parser.add_argument(
         "--clip-length", type=int, default=ORIGINAL_RULE.clip_length, help="frames per snippet, of videos by hand"
     )
     parser.add_argument(
@@ -76,6 +81,8 @@ def _parse() -> argparse.Namespace:
         parser.error("give either --bundle or videos")
     if arguments.clip_length < 1 or arguments.frequency < 1:
         parser.error("--clip-length and --frequency must be positive")
+    if arguments.fps and arguments.via_jpeg:
+        parser.error("--fps and --via-jpeg exclude each other")
     if arguments.threads < 1 or (arguments.fps is not None and not 0 < arguments.fps < float("inf")):
         parser.error("--threads and --fps must be positive")
     return arguments

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 import torch
+import yaml
 
 from i3d.config import NUMERIC_SETTINGS, RANDOM, complete, load_schema
 from i3d.errors import UserError, run_main
@@ -93,7 +94,7 @@ def parse_args() -> argparse.Namespace:
     single = parser.add_argument_group("one video, by hand")
     single.add_argument("--feature", type=Path, help=".npy file to write")
     for key in NUMERIC_SETTINGS:
-        kind = type(defaults[key]) if defaults[key] is not None else float
+        kind = {"fps": float, "via_jpeg": yaml.safe_load}.get(key, type(defaults[key]))
         single.add_argument(f"--{key.replace('_', '-')}", type=kind, default=defaults[key])
     args = parser.parse_args()
     if args.bundle and not (args.staging and args.journal):
@@ -136,8 +137,9 @@ def extract(args: argparse.Namespace, bundle: Bundle, stream: BinaryIO, skip: se
         "fingerprint": bundle.fingerprint,
         "weights": args.weights,
         "weights_sha256": settings["weights_sha256"],
-        **{key: settings[key] for key in NUMERIC_SETTINGS if key != "fps"},
+        **{key: settings[key] for key in NUMERIC_SETTINGS if key not in ("fps", "via_jpeg")},
         "resample_fps": settings["fps"],
+        "via_jpeg": settings.get("via_jpeg") or None,
         "device": device_name(device),
         "versions": " ".join(f"{name}={number}" for name, number in versions.items()),
     }

@@ -18,7 +18,7 @@ SCHEMA = Path(__file__).parents[2] / "config" / "schema.yaml"
 RANDOM = "random"  # the value of `weights` that stands for seeded weights
 
 # The settings that fix the numbers in a feature. A change of one makes every feature due again.
-NUMERIC_SETTINGS = ("model", "normalization", "precision", "sample_mode", "frequency", "clip_length", "fps")
+NUMERIC_SETTINGS = ("model", "normalization", "precision", "sample_mode", "frequency", "clip_length", "fps", "via_jpeg")
 
 
 @cache
@@ -39,6 +39,11 @@ def complete(config: dict[str, Any], prefix: str = "") -> dict[str, Any]:
     for error in sorted(Draft202012Validator(schema).iter_errors(config), key=lambda e: [str(p) for p in e.path]):
         raise UserError(_sentence(error, config))
     _refuse_unprintable(config, "")
+    if config.get("fps") and config.get("via_jpeg"):
+        raise UserError(
+            "config: 'fps' and 'via_jpeg' exclude each other, as the original scripts kept each recording's rate; "
+            "leave one of them out"
+        )
     return _with_defaults(schema, config, prefix)
 
 

@@ -24,7 +24,9 @@ from typing import Any, TypeVar
 import numpy as np
 
 from i3d.decoding import decord_reader
+from i3d.decoding.constant_rate import OLD_FFMPEG, PacketTimes, picture_rate
 from i3d.decoding.damage import Faults, damage, shortfall
+from i3d.decoding.jpeg import jpeg_files, read_jpeg
 from i3d.decoding.pictures import Picture
 from i3d.decoding.resampling import resample
 from i3d.decoding.resize import resize, why_pillow
@@ -49,6 +51,7 @@ class Settings:
     decoder: str = "decord"  # or "pyav"
     fps: float | None = None  # constant rate to resample to
     rule: SnippetRule = ORIGINAL_RULE  # frames that it does not use are decoded, but go no further
+    via_jpeg: bool | str = False  # through JPEG at a constant rate; as FFmpeg before 6.1 if it is OLD_FFMPEG
     threads: int = 1
     stall_seconds: float = 60.0
     memory_mb: int = 1024  # per worker
@@ -113,7 +116,7 @@ class _Run:
             attempt = self._waiting.popleft()
             attempt.began = time.monotonic()
             job = {"path": str(attempt.path), "reason": attempt.reason, "fps": self._settings.fps}
-            crew.give(attempt, {**job, **asdict(self._settings.rule)})
+            crew.give(attempt, {**job, "via_jpeg": self._settings.via_jpeg, **asdict(self._settings.rule)})
         for worker in crew.busy:
             worker.allow_threads(threads // len(crew.busy))
 
@@ -235,6 +238,7 @@ class VideoDecoder:
         self._path = Path(job["path"])
         self._fps = Fraction(str(job["fps"])) if job["fps"] else None
         self._rule = SnippetRule(job["clip_length"], job["frequency"])
+        self._via_jpeg: bool | str = job["via_jpeg"]
         self._reason: str | None = job["reason"]
         self._frames = 0
 
@@ -261,7 +265,7 @@ class VideoDecoder:
 
     def _decode(self) -> str | None:
         hidden = Video(self._path).hidden_frames(self._channel.progress)
-        if self._reason is None and self._fps:
+        if self._reason is None and (self._fps or self._via_jpeg):
             self._reason = "resampling needs each frame's timestamp"
         if self._reason is None:
             self._reason = decord_reader.distrust(
@@ -289,11 +293,17 @@ class VideoDecoder:
 
     def _decode_with_pyav(self, video: Video, declared: int | None) -> str | None:
         self._channel.send({"decoder": "pyav"})
-        faults, picture = Faults(), Picture()
-        frames = self._ticking(picture.following(video.decode(faults)))
-        if self._fps:
-            frames = resample(video.timed(frames), self._fps)
-        self._send("pyav", frames, picture, video.rate, declared)
+        faults = Faults()
+        if self._via_jpeg:
+            frames = self._ticking(video.decode(faults, PacketTimes(video).mend))
+            files = jpeg_files(video, frames, old=self._via_jpeg == OLD_FFMPEG)
+            self._send("pyav", files, read_jpeg, picture_rate(video.stream), declared)
+        else:
+            picture = Picture()
+            frames = self._ticking(picture.following(video.decode(faults)))
+            if self._fps:
+                frames = resample(video.timed(frames), self._fps)
+            self._send("pyav", frames, picture, video.rate, declared)
         if not self._frames:
             raise UnreadableError(NOTHING_DECODED)
         return faults.words(declared)

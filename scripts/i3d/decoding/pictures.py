@@ -33,42 +33,59 @@ class Picture:
     """Turns the decoded frames of one video, in order, into RGB pictures of one size: the first one's."""
 
     def __init__(self) -> None:
+        self._filters = Filters("rgb24")
+
+    def __call__(self, frame: av.VideoFrame) -> np.ndarray:
+        """uint8 (height, width, 3). Raises UnreadableError if FFmpeg cannot turn such a frame into RGB."""
+        return self._filters(frame).to_ndarray()
+
+    def following(self, frames: Iterable[av.VideoFrame]) -> Iterator[av.VideoFrame]:
+        """The frames as they are; for where some of them are not shown but may tell how to turn later ones."""
+        for frame in frames:
+            self._filters.notice(frame)
+            yield frame
+
+
+class Filters:
+    """Turns the decoded frames of one video, in order, and brings them into one format and size: the first one's.
+
+    `formats` are pixel formats to choose from, separated by `|`.
+    """
+
+    def __init__(self, formats: str) -> None:
+        self._formats = formats
         self._graph: Graph | None = None
         self._built_for: tuple[object, ...] | None = None
         self._size: tuple[int, int] | None = None
         self._matrix: Matrix | None = None
 
-    def __call__(self, frame: av.VideoFrame) -> np.ndarray:
-        """uint8 (height, width, 3). Raises UnreadableError if FFmpeg cannot turn such a frame into RGB."""
-        self._notice(frame)
+    def __call__(self, frame: av.VideoFrame) -> av.VideoFrame:
+        """The frame as shown. Raises UnreadableError if FFmpeg cannot convert it."""
+        self.notice(frame)
         traits = (frame.format.name, frame.width, frame.height, frame.colorspace, frame.color_range, self._matrix)
         try:
             if self._graph is None or traits != self._built_for:
-                self._graph, self._built_for = _filters(frame, self._matrix, self._size), traits
+                self._graph, self._built_for = _filters(frame, self._formats, self._matrix, self._size), traits
             self._graph.vpush(frame)
             shown = self._graph.vpull()
         except MemoryError:
             raise
         except (av.FFmpegError, ValueError):
-            raise UnreadableError(f"FFmpeg cannot convert {frame.format.name} pictures to RGB") from None
+            raise UnreadableError(f"FFmpeg cannot convert {frame.format.name} pictures") from None
         self._size = self._size or (shown.width, shown.height)
-        return shown.to_ndarray()
+        self._formats = shown.format.name
+        return shown
 
-    def following(self, frames: Iterable[av.VideoFrame]) -> Iterator[av.VideoFrame]:
-        """The frames as they are; for where some of them are not shown but may tell how to turn later ones."""
-        for frame in frames:
-            self._notice(frame)
-            yield frame
-
-    def _notice(self, frame: av.VideoFrame) -> None:
+    def notice(self, frame: av.VideoFrame) -> None:
+        """Take note of how a frame asks to be turned, which holds for those after it."""
         self._matrix = display_matrix(frame) or self._matrix  # the last one told holds on
 
 
-def _filters(frame: av.VideoFrame, matrix: Matrix | None, size: tuple[int, int] | None) -> Graph:
+def _filters(frame: av.VideoFrame, formats: str, matrix: Matrix | None, size: tuple[int, int] | None) -> Graph:
     """The filters that ffmpeg configures for frames like this one; `size` (width, height) is that of earlier pictures.
 
     As in its program (fftools/ffmpeg_filter.c), they are made anew whenever format, size or colour tags change, later
-    ones scale to the first picture's size, and libavfilter itself adds the conversion to RGB where it belongs.
+    ones scale to the first picture's size, and libavfilter itself adds the conversion to `formats` where it belongs.
     """
     colours = BT2020_NCL if frame.colorspace == BT2020_CL else frame.colorspace  # one set of coefficients for both
     with _one_processor():
@@ -85,8 +102,8 @@ def _filters(frame: av.VideoFrame, matrix: Matrix | None, size: tuple[int, int] 
         turning = [graph.add(name, arguments) for name, arguments in turning_filters(matrix)]
         sink = graph.add("buffersink")
         scaling = [graph.add("scale", f"{size[0]}:{size[1]}:flags=bicubic")] if size else []
-        rgb = graph.add("format", "rgb24")
-        graph.link_nodes(source, *turning, passing, *scaling, rgb, sink).configure()
+        chosen = graph.add("format", formats)
+        graph.link_nodes(source, *turning, passing, *scaling, chosen, sink).configure()
     return graph
 
 

@@ -12,8 +12,10 @@ from collections.abc import Callable, Iterable, Iterator
 from fractions import Fraction
 from math import floor
 from pathlib import Path
+from typing import cast
 
 import av
+from av.container import Flags as ContainerFlags
 from av.container import InputContainer
 from av.stream import Disposition
 from av.video.stream import VideoStream
@@ -36,6 +38,7 @@ NOT_VIDEO_FORMATS = {
     "idf",
     "xbin",
 }
+OPTIONS = {"protocol_whitelist": "file", "scan_all_pmts": "1"}  # the latter as in ffmpeg, for transport streams
 MP4_FORMAT = "mov,mp4,m4a,3gp,3g2,mj2"  # the only container with edit lists
 NOTHING_DECODED = "no frame could be decoded"
 
@@ -55,10 +58,13 @@ class Video:
         self.size = _regular_file_size(path)
         try:
             self.container: InputContainer = av.open(
-                os.fspath(path), metadata_errors="replace", container_options={"protocol_whitelist": "file"}
+                os.fspath(path), metadata_errors="replace", container_options=OPTIONS
             )
         except (av.FFmpegError, ValueError) as error:  # ValueError: PyAV on nonsensical parameters
             raise UnreadableError(_why_not_open(path, error)) from None
+        self.container.flags &= ~cast(
+            int, ContainerFlags.gen_pts.value
+        )  # PyAV would invent timestamps, wrong ones in AVI
         self.format = self.container.format.name
         if self.format in NOT_VIDEO_FORMATS:
             raise UnreadableError(f"not a video but {self.format}")
@@ -95,8 +101,11 @@ class Video:
             progress()
         return hidden
 
-    def decode(self, faults: Faults) -> Iterator[av.VideoFrame]:
-        """Decode whatever can be decoded and note in `faults` what cannot. Once per Video."""
+    def decode(self, faults: Faults, mend: Callable[[av.Packet], None] | None = None) -> Iterator[av.VideoFrame]:
+        """Decode whatever can be decoded and note in `faults` what cannot. Once per Video.
+
+        `mend` may change each packet's timestamps before it is decoded.
+        """
         context, packets = self.stream.codec_context, self.container.demux(self.stream)
         packet: av.Packet | None = None
         ended = False
@@ -108,6 +117,8 @@ class Video:
             except IndexError:  # PyAV at the end of a file in which a stream appeared on the way
                 packet = None
             ended = packet is None
+            if packet is not None and mend is not None:
+                mend(packet)
             if packet is not None and not packet.size:
                 continue  # an empty one would flush the decoder; PyAV ends with one
             try:

@@ -194,7 +194,10 @@ def make_plan(config: dict[str, Any], *, again: Collection[str] | None = (), onl
         tree.videos = [video for video in tree.videos if video.feature in only]
         tree.refused = {}
     catalog = Catalog(work.catalog)
-    known = catalog.learn(tree.videos, clip_length=config["clip_length"], fps=settings["fps"], processes=processes())
+    options = {"via_jpeg": config["via_jpeg"]} if config["via_jpeg"] else {}
+    known = catalog.learn(
+        tree.videos, clip_length=config["clip_length"], fps=settings["fps"], processes=processes(), **options
+    )
     names = {*tree.refused, *(item.file.video for item in known)}
     past = _Past(work, catalog, Path(config["videos"]), names)
     sorted_in = _Sorter(past, settings, fingerprint, again)
@@ -288,6 +291,7 @@ class _Sorter:
         self.again = again
         self.rule = SnippetRule(settings["clip_length"], settings["frequency"])
         self.fps = settings["fps"]
+        self.via_jpeg = settings.get("via_jpeg")
         self.present: dict[str, VideoRecord] = {}
         self.skipped: dict[str, VideoRecord] = {}
         self.waiting: dict[str, Waiting] = {}
@@ -368,9 +372,10 @@ class _Sorter:
         return f"`fps: {self.fps:g}` would show each of its frames {self.fps / probe.fps:,.0f} times; lower it"
 
     def _decoded_alike(self, record: VideoRecord, item: Known) -> bool:
-        return record.digest == item.digest and (record.clip_length, record.resample_fps) == (
+        return record.digest == item.digest and (record.clip_length, record.resample_fps, record.via_jpeg) == (
             self.rule.clip_length,
             self.fps,
+            self.via_jpeg,
         )
 
     def _waiting(self, item: Known, vouching: Iterable[VideoRecord]) -> Waiting | None:
@@ -403,8 +408,11 @@ def tree_name(
 
 
 def numeric_settings(config: dict[str, Any]) -> dict[str, Any]:
-    """The settings that fix a feature's numbers, the weights by their content."""
-    settings = {key: config[key] for key in NUMERIC_SETTINGS}
+    """The settings that fix a feature's numbers, the weights by their content.
+
+    `via_jpeg` is among them only where it is set: features from before there was this key stay valid.
+    """
+    settings = {key: config[key] for key in NUMERIC_SETTINGS if key != "via_jpeg" or config[key]}
     settings["fps"] = None if config["fps"] is None else float(config["fps"])
     return settings | {"weights_sha256": weights_digest(config["weights"])}
 

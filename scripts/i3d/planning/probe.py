@@ -43,25 +43,28 @@ class Probe:
     reason: str | None = None
 
 
-def probe(path: Path, *, clip_length: int, fps: float | None = None) -> Probe:
+def probe(path: Path, *, clip_length: int, fps: float | None = None, via_jpeg: bool | str = False) -> Probe:
     """Learn a video's frame count from its header, or from its first frames where that is close or unknown.
 
-    With `fps`, counts the frames after resampling to it. A file that cannot be opened just now (permission, I/O) gives
-    an empty Probe: decoding will tell. Not safe against crashes and endless loops in the decoder: `probe_many` is.
+    With `fps`, counts the frames after resampling to it, with `via_jpeg` those at the constant rate that comes with it.
+    A file that cannot be opened just now (permission, I/O) gives an empty Probe: decoding will tell. Not safe against
+    crashes and endless loops in the decoder: `probe_many` is.
     """
-    from i3d.decoding import video_file  # where planning imports this module, av is not wanted
+    from i3d.decoding import constant_rate, video_file  # where planning imports this module, av is not wanted
 
     limit = NEAR * clip_length
     rate = Fraction(str(fps)) if fps else None
     try:
         video = video_file.Video(path)
         fps_seen = float(video.rate) if video.rate else None
+        if via_jpeg:
+            fps_seen = float(constant_rate.picture_rate(video.stream))
         seen = Probe(fps=fps_seen, width=video.stream.width, height=video.stream.height)
-        estimate = _estimate(video, rate)
+        estimate = _estimate(video, constant_rate.picture_rate(video.stream) if via_jpeg else rate)
         cut = video.format == video_file.MP4_FORMAT and video_file.mp4_boxes(path)[1]
         if estimate is not None and estimate > limit and not cut:
             return replace(seen, frames=estimate)
-        decoded = _count(video_file.Video(path), rate, limit + 1)
+        decoded = _count(video_file.Video(path), rate, via_jpeg, limit + 1)
     except video_file.UnreadableError as error:
         return Probe(0, exact=True, reason=str(error))
     except (OSError, MemoryError):
@@ -76,6 +79,7 @@ def probe_many(
     *,
     clip_length: int,
     fps: float | None = None,
+    via_jpeg: bool | str = False,
     processes: int | None = None,
     timeout_seconds: float = TIMEOUT_SECONDS,
     module: str = WORKER_MODULE,
@@ -84,7 +88,8 @@ def probe_many(
 
     A video on which the prober dies, or works for longer than `timeout_seconds`, gives an empty Probe.
     """
-    jobs = ((path, {"path": os.fspath(path.absolute()), "clip_length": clip_length, "fps": fps}) for path in paths)
+    options = {"clip_length": clip_length, "fps": fps, "via_jpeg": via_jpeg}
+    jobs = ((path, {"path": os.fspath(path.absolute()), **options}) for path in paths)
     processes = processes or min(4, os.cpu_count() or 1)
     answers = ask_each(module, jobs, processes=processes, memory_mb=MEMORY_MB, stall_seconds=timeout_seconds)
     for path, answer in answers:
@@ -110,13 +115,19 @@ def _estimate(video: "Video", fps: Fraction | None) -> int | None:
     return round(frames * fps / video.rate) if frames and video.rate else None
 
 
-def _count(video: "Video", fps: Fraction | None, limit: int) -> int:
+def _count(video: "Video", fps: Fraction | None, via_jpeg: bool | str, limit: int) -> int:
     """How many frames decoding gives, counted up to a limit."""
+    from i3d.decoding import constant_rate
     from i3d.decoding.damage import Faults
     from i3d.decoding.resampling import resample
 
-    frames = video.decode(Faults())
-    counted = resample(video.timed(frames), fps) if fps else frames
+    counted: Iterator[object]
+    if via_jpeg:
+        frames = video.decode(Faults(), constant_rate.PacketTimes(video).mend)
+        counted = constant_rate.at_constant_rate(video, frames, old=via_jpeg == constant_rate.OLD_FFMPEG)
+    else:
+        frames = video.decode(Faults())
+        counted = resample(video.timed(frames), fps) if fps else frames
     return sum(1 for _ in islice(counted, limit))
 
 
@@ -125,7 +136,8 @@ def main() -> None:
     channel = Channel(sys.argv[1:])
     while True:
         job = channel.receive()
-        channel.send(asdict(probe(Path(job["path"]), clip_length=job["clip_length"], fps=job["fps"])))
+        options = {key: value for key, value in job.items() if key != "path"}
+        channel.send(asdict(probe(Path(job["path"]), **options)))
 
 
 if __name__ == "__main__":

@@ -47,6 +47,7 @@ class VideoRecord(msgspec.Struct, kw_only=True, omit_defaults=True):
     frequency: int | None = None
     clip_length: int | None = None
     resample_fps: float | None = None  # the constant rate that its frames were taken at
+    via_jpeg: bool | str | None = None  # whether its frames went through JPEG, and in which way; None: they did not
     device: str | None = None
     bundle: str | None = None
     started: str | None = None  # ISO 8601, UTC
@@ -76,4 +77,5 @@ SETTINGS_COLUMNS = (  # what fixes the numbers; rows that differ in one of these
     "frequency",
     "clip_length",
     "resample_fps",
+    "via_jpeg",
 )
