@@ -152,3 +152,10 @@ def test_any_configuration_is_completed_or_refused_in_words(config):
     except UserError as error:
         assert str(error).startswith("config: ")
         assert "\n" not in str(error)
+
+
+def test_a_path_that_leaves_the_folder_is_absolute(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert complete({"features": "../../features"})["features"] == str(tmp_path.parents[1] / "features")
+    assert complete({"features": "out"}, "data/")["features"] == "data/out"
+    assert complete({"features": "../out"}, "data/")["features"] == str(tmp_path.parent / "out")

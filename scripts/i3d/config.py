@@ -91,6 +91,8 @@ def _with_defaults(schema: dict[str, Any], config: dict[str, Any], prefix: str) 
         if value.get("format") == "path" and full[key] is not None:
             full[key] = os.path.expanduser(full[key])  # noqa: PTH111 (a Path would also tidy `./x` and `x/`)
             _refuse_path(key, full[key])
+            if full[key].startswith(".."):  # Snakemake keeps copies below its own folder, by the path as it is
+                full[key] = os.path.abspath(full[key])  # noqa: PTH100
             if prefix and full[key] != RANDOM:
                 full[key] = os.path.join(prefix, full[key])  # noqa: PTH118 (likewise)
     return full

@@ -69,7 +69,7 @@ def test_every_pixel_format_is_shown_or_refused():
             assert Picture()(frame).shape == (64, 96, 3)
         except UnreadableError as error:
             refused.append(pixels)
-            assert str(error) == f"FFmpeg cannot convert {pixels} pictures to RGB"
+            assert str(error) == f"FFmpeg cannot convert {pixels} pictures"
     assert "uyyvyy411" in refused
     assert len(refused) < 20
     assert not {"yuv420p", "gray", "pal8", "rgb24", "p010le", "yuva444p16le", "xyz12le"} & set(refused)
