@@ -102,7 +102,7 @@ def failing(workflow) -> list[str]:
 def check_errors(lines: list[str]) -> None:
     """Each video's error once, as it happens; then the summary; the errors in brief are the last word."""
     for video in CLIPS:
-        assert sum(line.startswith(f"error: {video}: failed: NaN or Inf") for line in lines) == 1, video
+        assert sum(line.startswith(f"error: {video}: failed: NaN or Inf") for line in lines) == 1, "\n".join(lines)
     summary = next(place for place, line in enumerate(lines) if line.startswith("done      0 features"))
     assert "videos    5: 0 with features, 0 skipped, 5 failed" in lines[summary:]
     assert lines[-2].startswith("error: 5 videos failed") and "NaN or Inf in the features" in lines[-1]
