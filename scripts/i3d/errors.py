@@ -25,10 +25,12 @@ def told_in_one_line() -> Iterator[None]:
 def run_main(main: Callable[[], None]) -> None:
     """Run a command-line program whose user errors, and whose end by Ctrl-C, are told in one line."""
     try:
-        with told_in_one_line():
-            main()
+        main()
+    except UserError as error:
+        sys.stderr.write(f"{PREFIX}{error}\n")  # in one write, unlike sys.exit: jobs share a terminal
+        sys.exit(1)
     except KeyboardInterrupt:
-        print("stopped by Ctrl-C", file=sys.stderr)
+        sys.stderr.write("stopped by Ctrl-C\n")
         sys.exit(128 + SIGINT)
 
 

@@ -22,7 +22,7 @@ from i3d.progress.screen import LineScreen, open_screen
 
 PROGRESS, ENDING = "i3d_progress", "i3d_ending"  # attributes of the messages that rules/common.smk logs
 SHOWN_BY_BUNDLES = ("decode", "extract", "feature", "aggregate", "all")  # rules that are not told one by one
-ERRORS_TOLD = 20  # jobs of one rule whose errors are told; the table has all
+TELLS_ITSELF = "feature"  # the rule that writes a video's reason to the terminal, in a line
 LOG_LINES = 10  # of a failed job's log
 SILENT_EVENTS = {
     LogEvent.SHELLCMD,
@@ -46,6 +46,7 @@ SILENT_MESSAGES = (  # how Snakemake's and its executor's remarks begin that tel
     "Select jobs to execute",
     "Removing temporary output",
     "Touching output file",
+    "Cannot restore ",  # a feature that failed and was not there before
     "Workflow has started",
     "Elapsed time",
     "Job rate limit reached",
@@ -71,7 +72,7 @@ class LogHandler(LogHandlerBase):
         self._plain = ColorizingTextHandler(settings.nocolor, self._stream)
         self._in_full = settings.dryrun or settings.verbose or settings.debug_dag or settings.printshellcmds
         self._screen: LineScreen | None = None
-        self._failed: dict[str, set[int]] = {}  # rule -> jobs whose errors were told
+        self._failed: set[int] = set()  # jobs whose errors were told
         self._stopping = False
 
     @property
@@ -140,14 +141,9 @@ class LogHandler(LogHandlerBase):
 
     def _tell_error(self, record: Any) -> None:
         """A failed job, once: a job that fails for good is logged again at the end of the run."""
-        told = self._failed.setdefault(record.rule_name, set())
-        if self._stopping or record.jobid in told:
+        if self._stopping or record.jobid in self._failed or record.rule_name.endswith(TELLS_ITSELF):
             return
-        told.add(record.jobid)
-        if len(told) > ERRORS_TOLD:
-            if len(told) == ERRORS_TOLD + 1:
-                self._print(f"{record.rule_name}: more jobs failed, see the table for all")
-            return
+        self._failed.add(record.jobid)
         self._print("\n".join(error_lines(record)))
 
     def _show(self, folder: Path | None) -> None:
@@ -173,8 +169,6 @@ def is_shown_by_bundles(rule: str) -> bool:
 
 def error_lines(record: Any) -> list[str]:
     """What failed, the ends of its logs, and where they are."""
-    if record.rule_name.endswith("feature"):  # its log holds the video and the reason in one line
-        return _ends(record.log) or [f"{', '.join(record.output)}: not made"]
     lines = [f"error in {record.rule_name} ({', '.join(record.output)}):"]
     lines += [f"    {line}" for line in _ends(record.log)]
     lines += [f"    {name}: {value}" for name, value in record.aux.items()]

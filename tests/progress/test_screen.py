@@ -10,10 +10,11 @@ from rich.console import Console
 from i3d.progress import screen as screen_module
 from i3d.progress.bundle import DECODE, EXTRACT, BundleProgress
 from i3d.progress.run import RunState
-from i3d.progress.screen import LineScreen, LiveScreen, open_screen, picture
+from i3d.progress.screen import LineScreen, open_screen, picture
+from tests.support.terminal import Terminal
 
 
-class Terminal(io.StringIO):
+class TerminalStream(io.StringIO):
     def isatty(self):
         return True
 
@@ -81,20 +82,37 @@ def test_jobs_bear_their_numbers_and_silence_is_told():
     assert "job 4711" in line and "silent for 7 min" in line
 
 
-def test_a_terminal_gets_bars_that_leave_nothing_behind():
-    stream = Terminal()
-    screen = open_screen(Run(state(bundle(1))), stream)
-    assert isinstance(screen, LiveScreen)
-    screen.every = 0.01
-    screen.start()
-    deadline = time.monotonic() + 60
-    while "312 snippets" not in stream.getvalue() and time.monotonic() < deadline:
-        time.sleep(0.01)
-    screen.print("error: [red]x.mp4[/red]")
-    screen.stop()
-    text = stream.getvalue()
-    assert "312 snippets" in text and "error: [red]x.mp4[/red]" in text  # names are no markup
-    assert text.rstrip().endswith("\x1b[2K")  # the last line of bars is taken away
+ON_A_TERMINAL = """
+import os, subprocess, sys, time
+from i3d.progress.bundle import EXTRACT, BundleProgress
+from i3d.progress.run import RunState
+from i3d.progress.screen import LiveScreen, open_screen
+
+class Run:
+    def read(self):
+        bundle = BundleProgress("a" * 16, EXTRACT, 10, 20_000, 3, 5000, 312, started=80.0, updated=100.0)
+        return RunState(100, 2, 1, 20, 13, 40_000, 25_000, 1000, 250, [bundle])
+
+screen = open_screen(Run(), sys.stderr)
+assert type(screen) is LiveScreen
+screen.every = 0.01
+screen.start()
+time.sleep(0.5)
+screen.print("said: [red]x.mp4[/red]")
+subprocess.run(["bash", "-c", "echo from a job >&2"])
+print("from Python", file=sys.stderr)
+sys.stderr.write("no end of line")
+sys.stderr.flush()
+screen.stop()
+print("afterwards", file=sys.stderr)
+"""
+
+
+def test_a_terminal_gets_bars_that_leave_nothing_behind(tmp_path):
+    terminal = Terminal([sys.executable, "-c", ON_A_TERMINAL], tmp_path, columns=100)
+    assert terminal.end() == 0
+    assert "312 snippets" in terminal.drawn
+    assert terminal.shown == ["said: [red]x.mp4[/red]", "from a job", "from Python", "no end of line", "afterwards"]
 
 
 def test_a_file_gets_lines():
@@ -129,4 +147,4 @@ def test_without_rich_or_a_real_terminal_lines_do(monkeypatch, lack):
             monkeypatch.setitem(sys.modules, name, None)
     else:
         monkeypatch.setenv("TERM", "dumb")
-    assert type(screen_module.open_screen(Run(None), Terminal())) is LineScreen
+    assert type(screen_module.open_screen(Run(None), TerminalStream())) is LineScreen

@@ -48,10 +48,12 @@ def test_a_run_moves_in_its_terminal_and_in_another_one(workflow):
     assert "bundles: 0 of 2 done" in run.drawn and "0/5 videos" in run.drawn
     for terminal in (run, watch):
         assert " of 2 done" in terminal.drawn and "/5 videos" in terminal.drawn and "extract" in terminal.drawn
-    assert "The run has ended; features/metadata.csv tells" in watch.last_picture
-    assert "done      5 features in " in run.last_picture
-    assert "videos    5: 5 with features, 0 skipped, 0 failed" in run.last_picture
-    assert "features/metadata.csv has a row" in run.last_picture
+    assert watch.shown == ["The run has ended; features/metadata.csv tells what became of each video."]
+    done, videos, table, advice = run.shown[-4:]
+    assert done.startswith("done      5 features in ") and advice.startswith("next ")
+    assert videos == "videos    5: 5 with features, 0 skipped, 0 failed"
+    assert "features/metadata.csv has a row" in table
+    assert "━" not in "".join(run.shown)
     assert "rule " not in run.drawn and "steps" not in run.drawn
     assert not (workflow.work / "progress").exists()
 
@@ -78,21 +80,44 @@ def test_ctrl_c_leaves_one_line_and_keeps_what_is_done(workflow):
     assert wait_until(lambda: extracting(workflow), lambda: run.going), run.drawn
     run.press(CTRL_C)
     assert run.end() == 1
-    told = run.last_picture
-    assert told.strip().startswith("Stopped on your request; what is finished is kept.")
-    assert "Traceback" not in told and "CalledProcessError" not in told and "rule " not in told
+    told = "\n".join(run.shown)
+    assert "Stopped on your request; what is finished is kept.\n" in told
+    assert "Traceback" not in run.drawn and "CalledProcessError" not in run.drawn and "rule " not in run.drawn
+    assert "━" not in told
     for stage in ("decode", "extract"):
         assert "Traceback" not in workflow.log(stage)
     assert workflow.log("extract").rstrip().endswith("stopped by Ctrl-C")
     assert "it tries what failed" in told
 
 
-def test_a_file_gets_few_lines_and_errors_come_last(workflow):
+@pytest.fixture
+def failing(workflow) -> list[str]:
+    """The command of a run in which every video fails."""
     path = workflow.folder / "overflowing.pth"
     weights = random_state_dict(expected_shapes("i3d_r50"))
     torch.save({key: value * 1e9 if value.dim() == 5 else value for key, value in weights.items()}, path)
+    return command(workflow, weights=path.name)
+
+
+def check_errors(lines: list[str]) -> None:
+    """Each video's error once, as it happens; then the summary; the errors in brief are the last word."""
+    for video in CLIPS:
+        assert sum(line.startswith(f"error: {video}: failed: NaN or Inf") for line in lines) == 1, "\n".join(lines)
+    summary = next(place for place, line in enumerate(lines) if line.startswith("done      0 features"))
+    assert "videos    5: 0 with features, 0 skipped, 5 failed" in lines[summary:]
+    assert lines[-2].startswith("error: 5 videos failed") and "NaN or Inf in the features" in lines[-1]
+    assert "rule " not in "".join(lines) and "━" not in "".join(lines)
+
+
+def test_errors_on_a_terminal_stay_whole(workflow, failing):
+    run = Terminal(failing, workflow.folder, columns=200, PATH=PATH)
+    assert run.end() == 1
+    check_errors(run.shown)
+
+
+def test_a_file_gets_few_lines(workflow, failing):
     ended = subprocess.run(
-        command(workflow, weights=path.name),
+        failing,
         cwd=workflow.folder,
         env=os.environ | {"PATH": PATH},
         stdout=subprocess.PIPE,
@@ -100,14 +125,10 @@ def test_a_file_gets_few_lines_and_errors_come_last(workflow):
         text=True,
         check=False,
     )
-    assert ended.returncode == 1
+    assert ended.returncode == 1 and "\x1b" not in ended.stdout
     lines = ended.stdout.splitlines()
-    assert "\x1b" not in ended.stdout and "rule feature" not in ended.stdout
-    summary = next(place for place, line in enumerate(lines) if line.startswith("done      0 features"))
-    assert any("5: 0 with features, 0 skipped, 5 failed" in line for line in lines[summary:])
-    last = "\n".join(lines[-2:])
-    assert "error: 5 videos failed" in last and "NaN or Inf in the features" in last
-    assert len(lines) < 40 + 2 * len(CLIPS)
+    check_errors(lines)
+    assert len(lines) < 30 + 2 * len(CLIPS)
 
 
 def test_a_dry_run_lists_the_missing_features(workflow):

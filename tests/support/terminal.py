@@ -10,19 +10,23 @@ import termios
 import threading
 from pathlib import Path
 
+import pyte
+
 ESCAPES = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]|\x1b[()][A-Z0-9]|\r")
 CTRL_C = b"\x03"
+ROWS = 60
 
 
 class Terminal:
-    """Runs a command on a new terminal of 30 lines of so many `columns`."""
+    """Runs a command on a new terminal of 60 lines of so many `columns`."""
 
     def __init__(
         self, command: list[str], folder: Path, rows: int = 30, columns: int = 120, **environment: str
     ) -> None:
         ours, theirs = pty.openpty()
-        fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 30, columns, 0, 0))
+        fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", ROWS, columns, 0, 0))
         self._ours = ours
+        self._columns = columns
         self._raw = bytearray()
         self.process = subprocess.Popen(
             command,
@@ -48,9 +52,14 @@ class Terminal:
         return ESCAPES.sub("", self._raw.decode(errors="replace"))
 
     @property
-    def last_picture(self) -> str:
-        """What was written since the screen last took its bars away, which it does when they end."""
-        return ESCAPES.sub("", self._raw.decode(errors="replace").rpartition("\x1b[2K")[2])
+    def shown(self) -> list[str]:
+        """The lines on the screen, as far as there are any."""
+        screen = pyte.Screen(self._columns, ROWS)
+        pyte.Stream(screen).feed(self._raw.decode(errors="replace"))
+        lines = [line.rstrip() for line in screen.display]
+        while lines and not lines[-1]:
+            lines.pop()
+        return lines
 
     def press(self, key: bytes) -> None:
         os.write(self._ours, key)

@@ -3,6 +3,7 @@
 import os
 import threading
 import time
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, TextIO
 
 from i3d.progress.bundle import DECODE, BundleProgress
@@ -10,10 +11,13 @@ from i3d.progress.run import RunProgress, RunState, silence
 from i3d.quantities import count, duration
 
 if TYPE_CHECKING:
-    from rich.table import Table
+    from rich.console import Group
 
+STDERR = 2
 LIVE_SECONDS = 0.5  # between two pictures on a terminal
 LINE_SECONDS = 60.0  # between two lines elsewhere
+DRAIN_SECONDS = 5.0  # at most, to tell what others have written
+MARK = b"\0all told\0"  # in a diverted stream, after all that was written while it was diverted
 BUNDLES_SHOWN = 12  # at most, and no more than the terminal has room for
 
 
@@ -63,34 +67,88 @@ class LineScreen:
 
 
 class LiveScreen(LineScreen):
-    """Draws the run and its bundles as bars at the foot of a terminal; text that stays passes above them."""
+    """Draws the run and its bundles as bars at the foot of a terminal; text that stays passes above them.
+
+    So does what jobs write to the terminal meanwhile, if it is this process's standard error that `stream` writes to.
+    """
 
     def __init__(self, run: RunProgress, stream: TextIO, every: float = LIVE_SECONDS) -> None:
         from rich.console import Console
         from rich.live import Live
 
         super().__init__(run, stream, every)
-        self._console = Console(file=stream, highlight=False)
-        self._live = Live(console=self._console, auto_refresh=False, transient=True, redirect_stdout=False)
+        terminal = os.fdopen(os.dup(stream.fileno()), "w")
+        self._console = Console(file=terminal, force_terminal=True, highlight=False)
+        self._live = Live(
+            console=self._console, auto_refresh=False, transient=True, redirect_stdout=False, redirect_stderr=False
+        )
+        self._drawing = threading.Lock()  # rich's own does not cover the writing of what two threads have drawn
+        self._others = Diversion(STDERR, self.print) if stream.fileno() == STDERR else None
 
     def start(self) -> None:
         self._live.start()
+        if self._others:
+            self._others.start()
         super().start()
 
     def stop(self) -> None:
         super().stop()
-        self._live.stop()
+        if self._others:
+            self._others.stop()
+        with self._drawing:
+            self._live.stop()
 
     def print(self, text: str) -> None:
-        self._console.print(text, markup=False, soft_wrap=True)
+        with self._drawing:
+            self._console.print(text, markup=False, soft_wrap=True)
 
     def show(self, state: RunState) -> None:
         room = max(1, min(BUNDLES_SHOWN, self._console.height - 4))
-        self._live.update(picture(state, room), refresh=True)
+        with self._drawing:
+            self._live.update(picture(state, room), refresh=True)
 
 
-def picture(state: RunState, room: int) -> "Table":
+class Diversion:
+    """Hands what this process and its children write to a file descriptor to `tell`, line by line, for a while."""
+
+    def __init__(self, descriptor: int, tell: Callable[[str], None]) -> None:
+        self._descriptor = descriptor
+        self._tell = tell
+        self._all_told = threading.Event()
+
+    def start(self) -> None:
+        """From now on, lines go to `tell`."""
+        self._before = os.dup(self._descriptor)
+        self._out, self._in = os.pipe()
+        os.dup2(self._in, self._descriptor)
+        threading.Thread(target=self._forward, name="diversion", daemon=True).start()
+
+    def stop(self) -> None:
+        """Lines go where they went before, once those on the way have been told.
+
+        A child that lives on keeps its diverted descriptor; so the lines that it may write are still told.
+        """
+        os.dup2(self._before, self._descriptor)
+        os.close(self._before)
+        os.write(self._in, MARK)
+        self._all_told.wait(DRAIN_SECONDS)
+
+    def _forward(self) -> None:
+        rest = b""
+        while part := os.read(self._out, 1 << 16):
+            before, mark, after = (rest + part).partition(MARK)
+            *lines, rest = before.split(b"\n")
+            if mark:
+                lines, rest = [*lines, rest] if rest else lines, after
+            for line in lines:
+                self._tell(line.decode(errors="replace").rstrip("\r"))
+            if mark:
+                self._all_told.set()
+
+
+def picture(state: RunState, room: int) -> "Group":
     """The bars: one for the run, one for each bundle at work, for at most `room` bundles."""
+    from rich.console import Group
     from rich.table import Column, Table
 
     words = [Column(no_wrap=True) for _ in range(6)]
@@ -114,11 +172,7 @@ def picture(state: RunState, room: int) -> "Table":
         if number
     ]
     done = f"bundles: {state.bundles_done:,} of {state.bundles:,} done"
-    outer = Table.grid()
-    outer.expand = True
-    outer.add_row(grid)
-    outer.add_row(", ".join([done, *more]))
-    return outer
+    return Group(grid, ", ".join([done, *more]))  # a short last line leaves room for the ^C that a terminal adds
 
 
 def _bundle_row(progress: BundleProgress) -> tuple[Any, ...]:
