@@ -2,129 +2,95 @@
 
     python scripts/download_weights.py URL resources/i3d_baseline_32x2_IN_pretrain_400k.pkl
 
-Under way the bytes are in `<target>.part`. The SHA-256 of the first complete download is kept in `<target>.sha256`,
-as `sha256sum --check` reads it; every later download, and a target that is there already, must match it.
+Under way the bytes are in `<target>.<version>.part`, where the version is the server's. The SHA-256 of the first
+complete download is kept in `<target>.sha256`, as `sha256sum --check` reads it; every later download, and a target
+that is there already, must match it.
 """
 
 import argparse
 import fcntl
-import re
 import ssl
 import time
 import urllib.error
 import urllib.request
-from http.client import HTTPException, HTTPMessage
+from http import HTTPStatus
+from http.client import HTTPException, HTTPResponse
 from pathlib import Path
-from typing import BinaryIO
 
-from i3d.digests import file_sha256
+from i3d.digests import file_sha256, json_digest
 from i3d.errors import UserError, run_main
 
 ATTEMPTS = 5  # in a row that bring no byte
 PAUSE_S = 2.0  # before the next attempt
 TIMEOUT_S = 60  # of silence from the server
 CHUNK_BYTES = 1 << 20
-PARTIAL_CONTENT, RANGE_NOT_SATISFIABLE = 206, 416
 
 
 def download(url: str, target: Path) -> str:
     """Bring `url` to `target`, which appears whole or not at all, and return its SHA-256 in hexadecimal.
 
-    A target that is there already is only checked.
-
-    Raises UserError without a network, when the server refuses or keeps breaking off, when the disk is full, and for
-    content whose SHA-256 is not the recorded one.
+    A target that is there already is only checked. Raises UserError without a network, when the server refuses or
+    keeps breaking off, when the disk is full, and for content whose SHA-256 is not the recorded one.
     """
     if target.exists():
         return _check_sha256(target, target)
-    partial = target.with_name(f"{target.name}.part")
-    version = target.with_name(f"{target.name}.part.version")
     try:
-        target.parent.mkdir(parents=True, exist_ok=True)
-        with partial.open("ab") as file:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            _fetch_all(url, file, version)
-    except BlockingIOError:
-        raise UserError(f"{partial} is being written by another download: wait for that one.") from None
-    except OSError as error:
-        raise UserError(
-            f"{partial} cannot be written ({error.strerror}): make room or allow it, then run this again."
-        ) from None
-    version.unlink(missing_ok=True)
-    try:
+        partial = _fetch(url, target)
         digest = _check_sha256(partial, target)
-    except UserError:
-        partial.unlink()
-        raise
-    partial.replace(target)
+        partial.replace(target)
+        for left in target.parent.glob(f"{target.name}.*.part"):  # of other versions
+            left.unlink()
+    except urllib.error.HTTPError as error:
+        raise UserError(f"{url}: the server answers {error.code} {error.reason}; check the address") from None
+    except (urllib.error.URLError, TimeoutError) as error:
+        raise UserError(
+            f"no connection to {url} ({getattr(error, 'reason', error)}): run this where there is one, on Narval on a "
+            f"login node, or put the file at {target} yourself"
+        ) from None
+    except OSError as error:
+        raise UserError(f"cannot write {target} ({error.strerror}): mend that, then run this again") from None
     return digest
 
 
-def _fetch_all(url: str, file: BinaryIO, version: Path) -> None:
-    """Append to `file` until it is complete, reconnecting as long as attempts bring something."""
-    idle = 0
-    while idle < ATTEMPTS:
-        before = file.seek(0, 2)
-        try:
-            if _fetch(url, file, version):
-                return
-        except urllib.error.HTTPError as error:
-            raise UserError(f"{url}: the server answers {error.code} {error.reason}; check the address.") from None
-        except urllib.error.URLError as error:
-            raise UserError(
-                f"no network here ({error.reason}): {url} is out of reach; on Narval run this on a login node."
-            ) from None
-        except (ConnectionError, TimeoutError, HTTPException, ssl.SSLError):
-            pass  # broken off: what came is kept, the next attempt goes on from there
-        idle = 0 if file.seek(0, 2) > before else idle + 1
-        time.sleep(PAUSE_S)
-    raise UserError(f"{url}: the server broke off at {file.tell()} bytes; run this again and it goes on from there.")
-
-
-def _fetch(url: str, file: BinaryIO, version: Path) -> bool:
-    """Make one request for what `file` lacks and append the answer; True once the file is complete.
-
-    `version` keeps what the server calls the version that `file` is a part of. A server whose version is another, or
-    which cannot send parts, sends the whole file (RFC 9110, section 13.1.5), and `file` starts over.
-    """
-    have = file.seek(0, 2)
-    headers = {"Accept-Encoding": "identity"}
-    if have and version.exists():
-        headers |= {"Range": f"bytes={have}-", "If-Range": version.read_text()}
-    try:
-        response = urllib.request.urlopen(urllib.request.Request(url, headers=headers), timeout=TIMEOUT_S)
-    except urllib.error.HTTPError as error:
-        if error.code != RANGE_NOT_SATISFIABLE:
-            raise
-        if error.headers["Content-Range"] == f"bytes */{have}":
-            return True  # cut off between the last byte and the renaming
-        version.unlink(missing_ok=True)
-        return False
-    with response:
-        if response.status == PARTIAL_CONTENT:
-            part = re.fullmatch(rf"bytes {have}-\d+/(\d+)", response.headers["Content-Range"] or "")
-            if not part:  # not the part that was asked for: ask for the whole
-                version.unlink()
-                return False
-            size = int(part[1])
-        else:
-            size = _start_over(url, file, version, response.headers)
-        while chunk := response.read(CHUNK_BYTES):
-            file.write(chunk)
-    return file.seek(0, 2) == size
-
-
-def _start_over(url: str, file: BinaryIO, version: Path, headers: HTTPMessage) -> int:
-    """Empty `file`, note the version that the server sends now, and return its size in bytes."""
+def _fetch(url: str, target: Path) -> Path:
+    """Bring the whole file to a partial one beside the target, named for the version that the server has now."""
+    with _request(url, "HEAD") as response:
+        headers = response.headers
     if headers.get_content_type() == "text/html" or headers["Content-Length"] is None:
-        raise UserError(f"{url}: a web page or nothing of known size comes instead of weights; check the address.")
-    file.truncate(0)
-    strong = [headers["ETag"]] if not (headers["ETag"] or "W/").startswith("W/") else []
-    validators = [*strong, headers["Last-Modified"]]
-    version.unlink(missing_ok=True)
-    if validators[0]:
-        version.write_text(validators[0])
-    return int(headers["Content-Length"])
+        raise UserError(f"{url}: a web page or nothing of known size instead of weights; check the address")
+    size = int(headers["Content-Length"])
+    names = (headers["ETag"], headers["Last-Modified"])
+    version = next((name for name in names if name and not name.startswith("W/")), None)  # W/: not the same bytes
+    partial = target.with_name(f"{target.name}.{json_digest([version, size])}.part")
+    target.parent.mkdir(parents=True, exist_ok=True)
+    with partial.open("ab") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise UserError(f"{partial} is being written by another download; wait for that one") from None
+        if version is None or file.tell() > size:
+            file.truncate(0)  # nobody knows what it is a part of
+        idle = furthest = 0
+        while (have := file.seek(0, 2)) < size:
+            if idle == ATTEMPTS:
+                raise UserError(f"{url}: the server broke off at {have} of {size} bytes; run this again to go on")
+            time.sleep(PAUSE_S if idle else 0)
+            try:
+                with _request(url, "GET", {"Range": f"bytes={have}-", "If-Range": version or '""'}) as response:
+                    if response.status != HTTPStatus.PARTIAL_CONTENT:
+                        file.truncate(0)  # the whole comes: another version by now, or a server that sends no parts
+                    while chunk := response.read(CHUNK_BYTES):
+                        file.write(chunk)
+            except (ConnectionError, TimeoutError, ssl.SSLError, HTTPException):
+                pass  # what came is kept
+            idle = 0 if file.seek(0, 2) > furthest else idle + 1
+            furthest = max(furthest, file.tell())
+    return partial
+
+
+def _request(url: str, method: str, headers: dict[str, str] | None = None) -> HTTPResponse:
+    headers = {"Accept-Encoding": "identity"} | (headers or {})
+    return urllib.request.urlopen(urllib.request.Request(url, headers=headers, method=method), timeout=TIMEOUT_S)
 
 
 def _check_sha256(path: Path, target: Path) -> str:
@@ -135,8 +101,8 @@ def _check_sha256(path: Path, target: Path) -> str:
         record.write_text(f"{digest}  {target.name}\n")
     elif record.read_text().split()[:1] != [digest]:
         raise UserError(
-            f"{target}: SHA-256 {digest} is not the one recorded in {record}; delete the file and download it again, "
-            "or the record too if you know why the published file has changed."
+            f"{path}: SHA-256 {digest} is not the one recorded in {record}; delete the file and download it again, "
+            "or the record too if you know why the published file has changed"
         )
     return digest
 

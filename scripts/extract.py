@@ -122,7 +122,11 @@ def extract(args: argparse.Namespace, bundle: Bundle, stream: BinaryIO, skip: se
     device = choose_device(args.device)
     check_precision(device.type, settings["precision"], torch.backends.cudnn.version(), passed=None)
     expected = expected_shapes(settings["model"])
-    weights = random_state_dict(expected) if args.weights == RANDOM else load_state_dict(Path(args.weights), expected)
+    weights = (
+        random_state_dict(expected)
+        if args.weights == RANDOM
+        else load_state_dict(Path(args.weights), expected, settings["weights_sha256"])
+    )
     engine = Engine(
         build_model(settings["model"], weights),
         device,

@@ -5,14 +5,20 @@ import pickle
 import re
 import subprocess
 import sys
+import warnings
+import zipfile
+from copy import copy
+from pathlib import Path
 
 import numpy as np
 import pytest
+import safetensors.torch
 import torch
 
 from convert_weights import convert_weights
 from i3d.digests import file_sha256
 from i3d.errors import UserError
+from i3d.network import weights
 from i3d.network.model import build_model, expected_shapes
 from i3d.network.weights import load_state_dict, random_state_dict, read_state_dict
 from tests.support import reference_inputs
@@ -104,17 +110,46 @@ def test_a_caffe2_pickle_gives_the_state_dict(tmp_path, model, small, write):
     assert_equal(load_state_dict(path, shrunk(model)), small)
 
 
-def test_pytorch_files_of_every_kind_give_the_state_dict(save, model, small):
+def test_pytorch_files_of_every_kind_give_the_state_dict(save, tmp_path, model, small):
     expected = shrunk(model)
     assert_equal(load_state_dict(save(small), expected), small)
     assert_equal(load_state_dict(save(small, "named.pkl"), expected), small)
     assert_equal(load_state_dict(save(small, _use_new_zipfile_serialization=False), expected), small)
-    assert_equal(load_state_dict(save({"epoch": 3, "state_dict": small}), expected), small)
-    assert_equal(load_state_dict(save({f"module.{k}": v for k, v in small.items()}), expected), small)
+    safetensors.torch.save_file(small, tmp_path / "i3d.safetensors")
+    assert_equal(load_state_dict(tmp_path / "i3d.safetensors", expected), small)
     assert_equal(load_state_dict(save({k: v.double() for k, v in small.items()}), expected), small)
     assert_equal(load_state_dict(save({k: v for k, v in small.items() if k[:3] != "fc."}), expected), small)
     other_classes = small | {"fc.weight": torch.zeros(13, 2), "fc.bias": torch.zeros(13)}
     assert_equal(load_state_dict(save(other_classes), expected), small)
+
+
+@pytest.mark.parametrize("model", ["i3d_r50"])
+@pytest.mark.parametrize(
+    "wrap",
+    [
+        lambda state: {"epoch": 3, "state_dict": state, "optimizer": {"state": {}, "param_groups": []}},
+        lambda state: {"model_state_dict": state},
+        lambda state: {"model": state, "loss": 0.5},
+        lambda state: {"net": {"state_dict": state}},
+    ],
+)
+@pytest.mark.parametrize(
+    "name",
+    ["module.{}", "backbone.{}", "module.backbone.{}", "_orig_mod.{}", "module._orig_mod.{}", "model.backbone.{}"],
+)
+def test_what_training_programs_wrap_a_state_dict_in_is_taken_off(save, small, wrap, name):
+    content = wrap({name.format(key): value for key, value in small.items()})
+    assert_equal(load_state_dict(save(content), shrunk("i3d_r50")), small)
+
+
+@pytest.mark.parametrize("model", ["i3d_r50"])
+def test_a_compiled_part_and_a_head_beside_the_backbone_do_no_harm(save, small):
+    compiled = {key.replace("layer1.", "layer1._orig_mod."): value for key, value in small.items()}
+    assert_equal(load_state_dict(save(compiled), shrunk("i3d_r50")), small)
+    headed = {f"backbone.{key}": value for key, value in small.items()} | {"cls_head.fc_cls.weight": torch.ones(2, 2)}
+    assert_equal(load_state_dict(save(headed), shrunk("i3d_r50")), small)
+    twins = small | {f"module.{key}": value for key, value in small.items()}
+    assert "several models" in refusal(save(twins), shrunk("i3d_r50"))
 
 
 @pytest.mark.parametrize("model", ["i3d_r50"])
@@ -144,15 +179,118 @@ def test_values_that_are_not_finite_are_refused(save, small, value):
     assert "layer1.0.bn2.bias has values that are not finite" in refusal(save(small), shrunk("i3d_r50"))
 
 
+class Asks:
+    """Pickles as a call."""
+
+    def __init__(self, function, *arguments):
+        self.call = function, arguments
+
+    def __reduce__(self):
+        return self.call
+
+
+def quantized() -> torch.Tensor:
+    with warnings.catch_warnings(action="ignore"):
+        return torch.quantize_per_tensor(torch.ones(2), 1.0, 0, torch.qint8)
+
+
+@pytest.mark.filterwarnings("ignore:Sparse")
+@pytest.mark.filterwarnings("ignore:The PyTorch API of nested tensors")
+@pytest.mark.parametrize(
+    ("make", "fault"),
+    [
+        (lambda: torch.ones(2, dtype=torch.int64), "has values of type int64; expected one of float16, bfloat16"),
+        (lambda: torch.ones(2, dtype=torch.complex64), "has values of type complex64"),
+        (lambda: torch.ones(2).to(torch.float8_e4m3fn), "has values of type float8_e4m3fn"),
+        (lambda: torch.eye(2).to_sparse(), "is a sparse or nested tensor"),
+        (lambda: torch.eye(2).to_sparse_csr(), "is a sparse or nested tensor"),
+        (lambda: torch.nested.nested_tensor([torch.ones(2), torch.ones(1)]), "is a sparse or nested tensor"),
+        (lambda: torch.ones(2, device="meta"), "has a shape but no values"),
+        (quantized, "is quantized"),
+    ],
+)
+def test_tensors_of_no_use_are_refused_in_words(save, make, fault):
+    message = refusal(save({"conv1.weight": make()}), {"conv1.weight": (2,)})
+    assert f"'conv1.weight' {fault}" in message
+    assert "\n" not in message
+
+
+def test_values_beyond_float32_are_refused(save, tmp_path):
+    large = torch.tensor([1.0, 1e39], dtype=torch.float64)
+    expected = {"conv1.weight": (2,)}
+    assert "conv1.weight has values that float32 cannot hold" in refusal(save({"conv1.weight": large}), expected)
+    (tmp_path / "blobs.pkl").write_bytes(pickle.dumps({"blobs": {"conv1_w": large.numpy()}}))
+    assert "conv1.weight has values that are not finite" in refusal(tmp_path / "blobs.pkl", expected)
+
+
+def test_archives_that_would_grow_are_refused_before_they_do(save, tmp_path):
+    whole = save({"conv1.weight": torch.ones(1 << 20)})
+    compressed, overlapping = tmp_path / "compressed.pth", tmp_path / "overlapping.pth"
+    with zipfile.ZipFile(whole) as source, zipfile.ZipFile(compressed, "w", zipfile.ZIP_DEFLATED) as target:
+        for entry in source.infolist():
+            target.writestr(entry.filename, source.read(entry))
+    expected = {"conv1.weight": (1 << 20,)}
+    assert "is a compressed archive" in refusal(compressed, expected)
+    with zipfile.ZipFile(overlapping, "w") as archive:
+        archive.writestr("data", bytes(1000))
+        for number in range(9):
+            archive.filelist.append(copy(archive.filelist[0]))
+            archive.filelist[-1].filename = f"data{number}"
+    assert "is a compressed archive" in refusal(overlapping, expected)
+
+
+def test_a_small_file_that_asks_for_much_memory_is_refused(save):
+    assert "no readable PyTorch file" in refusal(
+        save({"conv1.weight": Asks(bytearray, 1 << 60)}), {"conv1.weight": (2,)}
+    )
+
+
+def test_damaged_safetensors_are_refused(tmp_path):
+    path = tmp_path / "i3d.safetensors"
+    whole = safetensors.torch.save({"conv1.weight": torch.ones(2)})
+    for length in range(9, len(whole), 10):
+        path.write_bytes(whole[:length])
+        refusal(path, {"conv1.weight": (2,)})
+
+
+def test_other_weights_than_planned_are_refused(save):
+    path = save({"conv1.weight": torch.ones(2)})
+    expected, planned = {"conv1.weight": (2,)}, file_sha256(path)
+    assert load_state_dict(path, expected, planned)["conv1.weight"].tolist() == [1, 1]
+    save({"conv1.weight": torch.zeros(2)})
+    with pytest.raises(UserError, match=f"weights.pth has changed since .*SHA-256 {file_sha256(path)[:12]}"):
+        load_state_dict(path, expected, planned)
+
+
+def test_what_is_hashed_is_what_is_loaded(save, monkeypatch):
+    """The file is replaced as soon as it has been read."""
+    path = save({"conv1.weight": torch.ones(2)})
+    planned = file_sha256(path)
+    read = weights._read
+
+    def read_and_replace(path):
+        data = read(path)
+        save({"conv1.weight": torch.zeros(2)})
+        return data
+
+    monkeypatch.setattr(weights, "_read", read_and_replace)
+    assert load_state_dict(path, {"conv1.weight": (2,)}, planned)["conv1.weight"].tolist() == [1, 1]
+
+
 @pytest.mark.filterwarnings("ignore:Sparse invariant checks")
 def test_what_is_no_weights_file_is_refused(save, tmp_path):
     expected = {"conv1.weight": (2,)}
     assert "holds no state dict" in refusal(save([torch.ones(2)]), expected)
-    assert "'conv1.weight' is no tensor of real numbers" in refusal(save({"conv1.weight": "text"}), expected)
-    assert "no tensor of real numbers" in refusal(save({"conv1.weight": torch.ones(2, dtype=torch.int64)}), expected)
-    assert "no tensor of real numbers" in refusal(save({"conv1.weight": torch.eye(2).to_sparse()}), expected)
+    assert "no state dict (keys conv1.weight)" in refusal(save({"conv1.weight": "text"}), expected)
+    assert "'conv1.weight' is no tensor" in refusal(save({"conv1.weight": "text", "fc.bias": torch.ones(1)}), expected)
     assert "snakemake --cores 1 weights" in refusal(tmp_path / "absent.pth", expected)
-    assert "cannot be read" in refusal(tmp_path, expected)
+    assert "cannot read" in refusal(tmp_path, expected)
+    assert "is no file" in refusal(Path("/dev/zero"), expected)
+    os.mkfifo(tmp_path / "pipe.pth")
+    assert "is no file" in refusal(tmp_path / "pipe.pth", expected)
+    with (tmp_path / "huge.pth").open("wb") as file:
+        file.truncate(50 << 30)
+    assert "is of 53.7 GB" in refusal(tmp_path / "huge.pth", expected)
     (tmp_path / "list.pkl").write_bytes(pickle.dumps([1, 2]))
     assert "holds no Caffe2 blobs" in refusal(tmp_path / "list.pkl", expected)
     whole = save({"conv1.weight": torch.ones(2)}).read_bytes()
@@ -161,17 +299,9 @@ def test_what_is_no_weights_file_is_refused(save, tmp_path):
         refusal(tmp_path / "cut.pth", expected)
 
 
-class Touch:
-    def __init__(self, path):
-        self.path = path
-
-    def __reduce__(self):
-        return os.mkdir, (str(self.path),)
-
-
 @pytest.mark.parametrize("new_format", [True, False])
 def test_a_hostile_pytorch_file_is_refused_by_name_and_runs_nothing(save, tmp_path, new_format):
-    path = save({"conv1.weight": Touch(tmp_path / "planted")}, _use_new_zipfile_serialization=new_format)
+    path = save({"conv1.weight": Asks(os.mkdir, str(tmp_path / "planted"))}, _use_new_zipfile_serialization=new_format)
     assert "posix.mkdir" in refusal(path, {"conv1.weight": (2,)})
     assert not (tmp_path / "planted").exists()
 

@@ -1,0 +1,42 @@
+"""Check weights before any video is decoded, in a process of its own: planning does without torch.
+
+    python scripts/check_weights.py resources/i3d_r50_kinetics.pth --model i3d_r50
+
+Prints one line: JSON with the content's SHA-256 and the model that it fits, or, with exit code 1, on stderr why it is
+refused. Memory and time are limited, whatever the file holds.
+"""
+
+import argparse
+import json
+import resource
+import sys
+from pathlib import Path
+
+from i3d.errors import run_main
+from i3d.network.specs import MODELS
+from i3d.network.weights import MAX_BYTES, check_weights
+
+SECONDS = 300  # of CPU time
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("weights", type=Path, help=".pth, .safetensors or the published Caffe2 .pkl")
+    parser.add_argument("--model", choices=MODELS, default="i3d_r50", help="network that they are for")
+    arguments = parser.parse_args()
+    limit_resources()
+    sha256 = check_weights(arguments.weights, arguments.model)
+    print(json.dumps({"sha256": sha256, "model": arguments.model}))
+
+
+def limit_resources() -> None:
+    """Let this process take no more than the largest file could need, beyond what its libraries have mapped."""
+    if sys.platform != "linux":
+        return
+    pages = int(Path("/proc/self/statm").read_text().split()[0])
+    resource.setrlimit(resource.RLIMIT_AS, (pages * resource.getpagesize() + 4 * MAX_BYTES,) * 2)
+    resource.setrlimit(resource.RLIMIT_CPU, (SECONDS, SECONDS))
+
+
+if __name__ == "__main__":
+    run_main(main)
