@@ -1,9 +1,11 @@
 import pytest
+import yaml
 
 from i3d.planning import cost
 from i3d.planning.cost import Speeds, VideoWork
+from tests.support.paths import ROOT
 
-SETTINGS = {"precision": "bf16", "sample_mode": "oversample", "clip_length": 16}
+SETTINGS = {"model": "i3d_r50", "precision": "bf16", "sample_mode": "oversample", "clip_length": 16}
 EXAMPLE = Speeds(10.0, "invented", frame_seconds=0.001, pixel_seconds={"": 2e-9, "h264": 1e-9})
 
 
@@ -51,6 +53,14 @@ def test_one_crop_and_longer_clips():
     whole = cost.assumed("a100", SETTINGS).snippets_per_second
     assert cost.assumed("a100", SETTINGS | {"clip_length": 32}).snippets_per_second == pytest.approx(whole / 2)
     assert 8 < cost.assumed("a100", SETTINGS | {"sample_mode": "center_crop"}).snippets_per_second / whole < 10
+
+
+def test_narvals_profile_uses_the_cpus_that_cost_nothing_more():
+    profile = yaml.safe_load((ROOT / "profiles/narval/config.yaml").read_text())
+    cpus, threads = 2 * profile["default-resources"]["cpus_per_task"], profile["set-threads"]
+    assert sum(threads.values()) == cpus == profile["cores"]
+    rgu = cost.SLICES["a100_4g.20gb"].rgu
+    assert cost.charged_rgu("a100_4g.20gb", cpus, 40) == rgu < cost.charged_rgu("a100_4g.20gb", cpus + 1, 40)
 
 
 @pytest.mark.parametrize(

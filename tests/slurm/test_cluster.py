@@ -38,7 +38,7 @@ def test_bundles_are_single_jobs_that_ask_for_what_the_profile_says(project: Pro
         assert job["Account"] == "def-test_gpu"
         assert job["Timelimit"] == "01:00:00"
         assert set(job["AllocTRES"].split(",")) >= {
-            "cpu=4",
+            "cpu=6",
             "mem=40G",
             "gres/gpu:a100_4g.20gb=1",
             "gres/gpu=1",

@@ -8,6 +8,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from i3d.network.specs import MODELS, SAMPLE_MODES
+
 OTHER_CODECS = ""  # the key of `pixel_seconds` for codecs that it does not name
 
 # CPU seconds of decoding to resized frames, one core, as bench/decode.py measures them: per frame of any size, and per
@@ -44,22 +46,19 @@ class Arithmetic:
 
     peak: float  # TFLOP/s of all 108 multiprocessors, dense, NVIDIA's
     efficiency: float  # part of the peak that convolutions reach
-    traffic: float  # GB that one ten-crop snippet moves through memory
+    traffic: float  # GB that one crop of 16 frames moves through memory
 
 
 # A roofline over every operation of the network: convolutions at `efficiency` of the peak, all operations' inputs and
 # outputs at BANDWIDTH_EFFICIENCY of the bandwidth. Together bf16 reaches 17 % of its peak on half an A100, close to the
 # 19 % that NVIDIA publishes for training ResNet-50 in mixed precision there; fp32 reaches 51 %.
 PRECISIONS = {
-    "fp32": Arithmetic(19.5, 0.65, 7.7),
-    "tf32": Arithmetic(156.0, 0.5, 7.7),
-    "bf16": Arithmetic(312.0, 0.5, 4.0),
-    "fp16": Arithmetic(312.0, 0.5, 4.0),
+    "fp32": Arithmetic(19.5, 0.65, 0.77),
+    "tf32": Arithmetic(156.0, 0.5, 0.77),
+    "bf16": Arithmetic(312.0, 0.5, 0.40),
+    "fp16": Arithmetic(312.0, 0.5, 0.40),
 }
 BANDWIDTH_EFFICIENCY = 0.8
-CROP_TFLOP = 0.033  # one crop of 16 frames
-OVERSAMPLE_TFLOP = 0.27  # ten crops of 16 frames, which share most of their first layer
-OVERSAMPLE_CROPS = 10
 
 
 @dataclass(frozen=True)
@@ -108,10 +107,9 @@ def assumed(slice_name: str, settings: Mapping[str, Any]) -> Speeds:
     They are upper estimates of the network's.
     """
     gpu, arithmetic = SLICES[slice_name], PRECISIONS[settings["precision"]]
-    oversample = settings["sample_mode"] == "oversample"
-    length = settings["clip_length"] / 16
-    tflop = (OVERSAMPLE_TFLOP if oversample else CROP_TFLOP) * length
-    traffic = arithmetic.traffic / (1 if oversample else OVERSAMPLE_CROPS) * length
+    mode, clip_length = settings["sample_mode"], settings["clip_length"]
+    tflop = MODELS[settings["model"]].snippet_tflop(mode, clip_length)
+    traffic = arithmetic.traffic * SAMPLE_MODES[mode].crops * clip_length / 16
     share = gpu.multiprocessors / SLICES["a100"].multiprocessors
     computing = tflop / (arithmetic.efficiency * arithmetic.peak * share)
     moving = traffic / (BANDWIDTH_EFFICIENCY * gpu.bandwidth)
