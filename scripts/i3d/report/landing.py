@@ -26,6 +26,8 @@ def _weights(row: Row) -> str:
 
 
 def _resampling(row: Row) -> str:
+    if row.via_jpeg not in ("", "False"):
+        return "through JPEG at a constant rate, as the original scripts had them"
     return f"{row.resample_fps:g} frames/s" if row.resample_fps else "every coded frame once"
 
 

@@ -60,6 +60,7 @@ class Row:
     sample_mode: str = ""
     frequency: int | None = None
     clip_length: int | None = None
+    via_jpeg: str = ""
     dim: int | None = None
     bundle: str = ""
     started: datetime | None = None
@@ -132,6 +133,7 @@ def _row(cells: dict[str, str]) -> Row:
         frames=integer("frames_decoded"),
         fps=number("fps"),
         resample_fps=number("resample_fps"),
+        via_jpeg=cells.get("via_jpeg") or "",
         seconds=number("seconds"),
         damaged=text("damaged"),
         device=text("device"),
