@@ -155,7 +155,7 @@ def time_limit(wildcards, attempt) -> str:
     """The time limit of the bundle's job, for a cluster."""
     bundle = WORK.bundle(wildcards.bundle)
     return time_limits.runtime(
-        read_bundle(bundle).frames if bundle.exists() else 0,
+        read_bundle(bundle).weight if bundle.exists() else 0,
         attempt,
         frames_per_second=config["frames_per_second"],
         longest=config["longest_job"],

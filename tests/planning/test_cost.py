@@ -2,7 +2,7 @@ import pytest
 import yaml
 
 from i3d.planning import cost
-from i3d.planning.cost import Speeds, VideoWork
+from i3d.planning.cost import Speeds, VideoWork, weigh
 from tests.support.paths import ROOT
 
 SETTINGS = {"model": "i3d_r50", "precision": "bf16", "sample_mode": "oversample", "clip_length": 16}
@@ -69,3 +69,17 @@ def test_narvals_profile_uses_the_cpus_that_cost_nothing_more():
 )
 def test_a_job_is_charged_for_its_largest_share(cpus, memory, rgu):
     assert cost.charged_rgu("a100_4g.20gb", cpus, memory) == pytest.approx(rgu)
+
+
+def test_a_video_weighs_what_it_takes_beside_plain_video():
+    fast, slow = Speeds(100.0, "assumed"), Speeds(1.0, "assumed")
+    plain = VideoWork(frames=1600, pixels=320 * 240, snippets=100, codec="h264")
+    large = VideoWork(frames=1600, pixels=1920 * 1080, snippets=100, codec="h264")
+    assert weigh(plain, fast, 5) == weigh(plain, slow, 5) == 1600
+    assert weigh(large, slow, 5) == 1600, "where the network sets the pace, decoding costs nothing"
+    ratio = fast.decode_seconds(large.pixels, 1600, "h264") / 5 / fast.network_seconds(100)
+    assert ratio > 1.5
+    assert weigh(large, fast, 5) == round(1600 * ratio)
+    assert weigh(VideoWork(frames=1600, pixels=64 * 48, snippets=100), fast, 1) == 1600, (
+        "nothing weighs less than it is"
+    )

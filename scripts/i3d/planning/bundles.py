@@ -24,6 +24,7 @@ class BundleEntry(msgspec.Struct, kw_only=True):
     feature: str  # path under the features tree
     digest: str  # of the video's content
     frames: int  # as far as planning can tell
+    weight: int = 0  # frames of plain video that take as long, see cost.weigh
 
 
 class Bundle(msgspec.Struct, kw_only=True):
@@ -39,20 +40,25 @@ class Bundle(msgspec.Struct, kw_only=True):
     def frames(self) -> int:
         return sum(entry.frames for entry in self.videos)
 
+    @property
+    def weight(self) -> int:
+        return sum(max(entry.weight, entry.frames) for entry in self.videos)
+
 
 def pack(entries: Iterable[BundleEntry], bundle_frames: int) -> Iterator[list[BundleEntry]]:
-    """Group entries, in their order, so that a group's frames stay within `bundle_frames`.
+    """Group entries, in their order, so that a group's weight stays within `bundle_frames`.
 
-    A longer video is a group of its own.
+    A heavier video is a group of its own.
     """
     group: list[BundleEntry] = []
-    frames = 0
+    total = 0
     for entry in entries:
-        if group and frames + entry.frames > bundle_frames:
+        weight = max(entry.weight, entry.frames)
+        if group and total + weight > bundle_frames:
             yield group
-            group, frames = [], 0
+            group, total = [], 0
         group.append(entry)
-        frames += entry.frames
+        total += weight
     if group:
         yield group
 

@@ -5,7 +5,7 @@ are either `assumed` here or measured elsewhere and put into the same `Speeds`; 
 """
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from i3d.network.specs import MODELS, SAMPLE_MODES
@@ -99,6 +99,24 @@ class Speeds:
         decoding = [self.decode_seconds(video.pixels, video.frames, video.codec) for video in videos]
         network = self.network_seconds(sum(video.snippets for video in videos))
         return max(network, sum(decoding) / decode_threads, max(decoding, default=0.0))
+
+
+PLAIN_PIXELS, PLAIN_CODEC = 320 * 240, "h264"  # of the video that others are weighed by
+
+
+def weigh(video: VideoWork, speeds: Speeds, decode_threads: int) -> int:
+    """How many frames of plain video take as long as this one; never fewer than it has.
+
+    It sizes bundles and time limits, so that frames of every size fill them alike.
+    """
+    plain = replace(video, pixels=PLAIN_PIXELS, codec=PLAIN_CODEC)
+    seconds, plain_seconds = (_seconds_in_a_bundle(each, speeds, decode_threads) for each in (video, plain))
+    return max(video.frames, round(video.frames * seconds / plain_seconds)) if plain_seconds else video.frames
+
+
+def _seconds_in_a_bundle(video: VideoWork, speeds: Speeds, decode_threads: int) -> float:
+    decoding = speeds.decode_seconds(video.pixels, video.frames, video.codec) / decode_threads
+    return max(decoding, speeds.network_seconds(video.snippets))
 
 
 def assumed(slice_name: str, settings: Mapping[str, Any]) -> Speeds:

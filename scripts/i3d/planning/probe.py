@@ -32,7 +32,8 @@ class Probe:
     """What is known of a video.
 
     `frames` is None if that could not be found out, and an estimate unless `exact`; `fps`, `width` and `height` (in
-    pixels as stored) are None if unknown; `reason` says why no frame of it can be decoded, None if it can.
+    pixels as stored) and `codec` (FFmpeg's name) are None if unknown; `reason` says why no frame of it can be decoded, None
+    if it can.
     """
 
     frames: int | None = None
@@ -41,6 +42,7 @@ class Probe:
     width: int | None = None
     height: int | None = None
     reason: str | None = None
+    codec: str | None = None
 
 
 def probe(path: Path, *, clip_length: int, fps: float | None = None, via_jpeg: bool | str = False) -> Probe:
@@ -59,7 +61,8 @@ def probe(path: Path, *, clip_length: int, fps: float | None = None, via_jpeg: b
         fps_seen = float(video.rate) if video.rate else None
         if via_jpeg:
             fps_seen = float(constant_rate.picture_rate(video.stream))
-        seen = Probe(fps=fps_seen, width=video.stream.width, height=video.stream.height)
+        codec = video.stream.codec_context.name
+        seen = Probe(fps=fps_seen, width=video.stream.width, height=video.stream.height, codec=codec)
         estimate = _estimate(video, constant_rate.picture_rate(video.stream) if via_jpeg else rate)
         cut = video.format == video_file.MP4_FORMAT and video_file.mp4_boxes(path)[1]
         if estimate is not None and estimate > limit and not cut:
