@@ -5,13 +5,13 @@ reason is said. Needs msgspec alone, so that planning starts quickly.
 """
 
 import fcntl
-import os
 from collections.abc import Iterable
 from pathlib import Path
 
 import msgspec
 
 from i3d.errors import UserError
+from i3d.files import write_atomically, writing
 
 RUN_AGAIN = "run `snakemake selfcheck` there"
 
@@ -162,8 +162,10 @@ def save(path: Path, calibration: Calibration) -> None:
     Entries of other machines stay, also those that are being saved at the same time. A damaged file is kept beside the
     new one as `.damaged`.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with path.with_name(f"{path.name}.lock").open("w") as lock:
+    with writing(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        lock = path.with_name(f"{path.name}.lock").open("w")
+    with lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         try:
             entries = read(path) if path.exists() else []
@@ -172,9 +174,7 @@ def save(path: Path, calibration: Calibration) -> None:
             entries = []
         kept = [entry for entry in entries if _place(entry) != _place(calibration)]
         content = msgspec.json.format(msgspec.json.encode(_File([*kept, calibration])), indent=1)
-        partial = path.with_name(f"{path.name}.{os.getpid()}.tmp")
-        partial.write_bytes(content + b"\n")
-        partial.replace(path)
+        write_atomically(path, content + b"\n")
 
 
 def _place(entry: Calibration) -> tuple[object, ...]:

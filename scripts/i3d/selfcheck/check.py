@@ -18,7 +18,7 @@ from i3d.network.engine import DTYPES, Engine, choose_device
 from i3d.network.model import build_model, expected_shapes
 from i3d.network.specs import PRECISIONS
 from i3d.network.weights import load_state_dict
-from i3d.planning.catalog import find_videos
+from i3d.planning.tree import find_videos
 from i3d.quantities import size
 from i3d.selfcheck import decode_speed, facts, machine, numerics, pipe_speed, reference, throughput
 from i3d.selfcheck.calibration import Calibration, DecodeSpeed, NetworkSpeed, Recommendation
@@ -219,11 +219,13 @@ class SelfCheck:
         self._heading("Decoding your videos, frames a second")
         options = self.options
         try:
-            found = find_videos(Path(options.videos), options.extensions, options.subsets)
+            found = find_videos(Path(options.videos), options.extensions, options.subsets).videos
         except UserError as error:
             self._line("none", f"{error}")
             return
         self.samples = choose([video.path for video in found], self.budget.kinds)
+        if not self.samples:
+            self._line("none", f"nothing under {options.videos} can be opened as a video")
         for samples in list(self.samples):
             kind = samples[0]
             speeds = []
@@ -248,7 +250,8 @@ class SelfCheck:
         precision = self._precision_to_run()
         best = throughput.smallest_good_batch([speed for speed in self.network if speed.precision == precision])
         clip = reference.reference_snippet(self.options.clip_length + 1)
-        self.start_seconds = pipe_speed.start_seconds(self._extract_options(precision), clip, best.snippets_per_second)
+        fp32 = next(speed for speed in self.network if speed.precision == "fp32")
+        self.start_seconds = pipe_speed.start_seconds(self._extract_options(), clip, fp32.snippets_per_second)
         self._line("start", f"{self.start_seconds:.1f} s from an extract job's start to its first batch")
         if not self.samples:
             return
@@ -337,14 +340,15 @@ class SelfCheck:
         measured = {speed.precision for speed in self.network}
         return self.options.precision if self.options.precision in measured else "fp32"
 
-    def _extract_options(self, precision: str) -> list[str]:
+    def _extract_options(self) -> list[str]:
+        """Options of `scripts/extract.py`, in fp32, which it never refuses."""
         options = self.options
         weights = options.weights if self.weights is not None else RANDOM
         pairs = {
             "weights": weights,
             "device": self.device.type,
             "threads": 1 if self.on_gpu else options.cpus,
-            "precision": precision,
+            "precision": "fp32",
             "model": options.model,
             "sample-mode": options.sample_mode,
             "clip-length": options.clip_length,

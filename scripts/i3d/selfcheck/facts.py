@@ -2,11 +2,15 @@
 
 import os
 import platform
+from collections.abc import Mapping
 from importlib.metadata import PackageNotFoundError, version
+from typing import Any
 
 import torch
 
+from i3d.network.gpu_guard import gpu_versions
 from i3d.selfcheck import machine
+from i3d.selfcheck.calibration import Key
 
 PACKAGES = ("torch", "torchvision", "numpy", "numba", "pillow", "av", "decord")
 
@@ -17,8 +21,18 @@ def hardware_name(device: torch.device) -> str:
 
 
 def cudnn_version(device: torch.device) -> str | None:
-    """cuDNN's version number as torch counts it, such as `91300`; None where a CPU computes."""
-    return str(torch.backends.cudnn.version()) if device.type == "cuda" else None
+    """cuDNN's version, such as `9.13.1`; None where a CPU computes."""
+    return gpu_versions(device).get("cudnn")
+
+
+def job_key(device: torch.device, settings: Mapping[str, Any]) -> Key:
+    """What an extract job looks its device's calibration up by; `settings` are a bundle's."""
+    return Key(
+        device=hardware_name(device),
+        torch=version("torch"),
+        cudnn=cudnn_version(device),
+        **{name: settings[name] for name in ("model", "sample_mode", "clip_length", "precision")},
+    )
 
 
 def gather(device: torch.device) -> dict[str, str]:
@@ -30,7 +44,7 @@ def gather(device: torch.device) -> dict[str, str]:
             "memory": f"{properties.total_memory / 2**30:.1f} GiB, {properties.multi_processor_count} multiprocessors",
             "driver": machine.driver_version() or "unknown",
             "CUDA": str(torch.version.cuda),
-            "cuDNN": str(torch.backends.cudnn.version()),
+            "cuDNN": cudnn_version(device) or "none",
         }
     elif torch.backends.mkldnn.is_available():
         facts["oneDNN"] = f"{_onednn_version()}, for {torch.backends.cpu.get_cpu_capability()}"

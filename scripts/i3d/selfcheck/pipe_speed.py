@@ -15,6 +15,7 @@ from i3d.errors import UserError
 from i3d.frame_stream import StreamWriter
 from i3d.network.engine import Engine
 from i3d.network.extraction import Extraction
+from i3d.planning.bundles import BundleEntry
 from i3d.selfcheck.samples import Sample
 from i3d.snippets import SnippetRule
 
@@ -63,9 +64,11 @@ def measure(
     counter = _SnippetCounter(seconds)
     features: dict[Path, np.ndarray] = {}
     with tempfile.TemporaryDirectory() as staging:
-        entries = [{"video": str(place), "feature": f"{place}.npy", "digest": ""} for place in range(len(videos))]
-        settings = {"clip_length": rule.clip_length, "frequency": rule.frequency}
-        extraction = Extraction(engine, entries, Path(staging), settings, provenance, counter)
+        entries = [
+            BundleEntry(video=str(place), path=str(sample.path), feature=f"{place}.npy", digest="", frames=0)
+            for place, sample in enumerate(videos)
+        ]
+        extraction = Extraction(engine, entries, Path(staging), rule, provenance, snippets_done=counter)
         receiving, sending = os.pipe()
         paths = [str(sample.path) for sample in videos]
         command = [sys.executable, str(SCRIPTS / "decode.py"), "--output", f"/dev/fd/{sending}"]
@@ -76,9 +79,9 @@ def measure(
         try:
             with open(receiving, "rb", buffering=0) as stream:  # noqa: PTH123 (a descriptor)
                 for record in extraction.run(stream):
-                    path = videos[int(record["video"])].path
-                    if record["snippets"] and path not in features:
-                        features[path] = np.load(Path(staging, record["feature_file"]))
+                    path = videos[int(record.video)].path
+                    if record.snippets and path not in features:
+                        features[path] = np.load(Path(staging, record.feature_file))
         except _TimeIsUpError:
             pass
         finally:

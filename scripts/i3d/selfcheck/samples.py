@@ -71,11 +71,11 @@ def look_at(paths: list[Path], module: str = WORKER_MODULE) -> Iterator[Sample]:
 
 def describe(path: Path) -> dict[str, Any]:
     """Size, codec and declared frames by the header; empty if there is no video in the file."""
-    from i3d.decoding import readers
+    from i3d.decoding.video_file import UnreadableError, Video  # in the worker alone
 
     try:
-        video = readers.Video(path)
-    except (readers.UnreadableError, OSError, MemoryError):
+        video = Video(path)
+    except (UnreadableError, OSError, MemoryError):
         return {}
     stream = video.stream
     if not stream.width or not stream.height:
