@@ -44,7 +44,8 @@ def main() -> None:
         lines.append(line)
         print(line, flush=True)
 
-    check = SelfCheck(Options(**{name: settings[name] for name in names}, gres=args.gres, cpus=args.cpus), say)
+    cpus = min(args.cpus, machine.cpu_count())
+    check = SelfCheck(Options(**{name: settings[name] for name in names}, gres=args.gres, cpus=cpus), say)
     calibration = check.run()
     path = Path(settings["calibration"])
     save(path, calibration)
@@ -70,7 +71,7 @@ def parse_args() -> argparse.Namespace:
         default, text = schema[name]["default"], schema[name]["description"]
         parser.add_argument(f"--{name}", nargs="*", default=default, metavar=name[:-1].upper(), help=text)
     parser.add_argument("--gres", default="", help="what a SLURM job asked for, like gpu:a100_4g.20gb:1")
-    parser.add_argument("--cpus", type=int, default=machine.cpu_count(), help="CPUs to use (default: all there are)")
+    parser.add_argument("--cpus", type=int, default=machine.cpu_count(), help="CPUs to use, of those there are")
     parser.add_argument("--report", type=Path, help="file to write what is printed to as well")
     return parser.parse_args()
 

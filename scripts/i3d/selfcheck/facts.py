@@ -12,7 +12,7 @@ from i3d.network.gpu_guard import gpu_versions
 from i3d.selfcheck import machine
 from i3d.selfcheck.calibration import Key
 
-PACKAGES = ("torch", "torchvision", "numpy", "numba", "pillow", "av", "decord")
+PACKAGES = ("torch", "torchvision", "numpy", "llvmlite", "pillow", "av", "decord")
 
 
 def hardware_name(device: torch.device) -> str:
