@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from importlib.metadata import version
+from itertools import chain, islice
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +31,7 @@ from i3d.snippets import SnippetRule
 
 RANDOM = "random"
 SHOWN_VIDEOS = 3  # whose classes are printed
+SHOWN_AFTER = 250  # frames, where the videos are that long: many begin with a title or nothing at all
 MIB = 2**20
 
 
@@ -258,8 +260,7 @@ class SelfCheck:
         processes = max(1, self.options.cpus - 1) if self.on_gpu else self.options.cpus
         engine = self._engine(self.weights or self.reference, precision, batch_size=best.batch_size)
         samples = self.samples[0]
-        provenance = {"precision": precision}
-        rate, features = pipe_speed.measure(engine, samples, self.rule, processes, self.budget.pipe, provenance)
+        rate = pipe_speed.measure(engine, samples, self.rule, processes, self.budget.pipe, precision)
         if rate is None:
             self._line(str(samples[0]), f"not enough came in {self.budget.pipe:.0f} s to tell")
         else:
@@ -276,19 +277,22 @@ class SelfCheck:
             self._line(
                 str(samples[0]), f"{self.pipe_frames_per_second:,.1f} frames a second, {share:.2f} {stages}{note}"
             )
-        self._classes(features)
+        self._classes(engine)
 
-    def _classes(self, features: dict[Path, np.ndarray]) -> None:
-        """Print what the published classifier sees, if the weights have one."""
+    def _classes(self, engine: Engine) -> None:
+        """Print what the published classifier sees some seconds into a few videos, if the weights have one."""
         classifier = Classifier.load(Path(self.options.weights)) if self.weights is not None else None
         if classifier is None:
             return
         self._heading("What the network sees: do the actions resemble your videos?")
-        for path, snippets in list(features.items())[:SHOWN_VIDEOS]:
-            middle = len(snippets) // 2
-            likeliest = classifier.likeliest(snippets[middle])
-            text = ", ".join(f"{name} {likely:.0%}" for name, likely in likeliest)
-            self._line(path.name, f"snippet {middle}: {text}")
+        length = self.options.clip_length
+        for sample in islice(chain.from_iterable(self.samples), SHOWN_VIDEOS):
+            frames = decode_speed.first_frames(sample, length + SHOWN_AFTER, decoder=self.options.decoder)
+            if len(frames) < length:
+                continue
+            features = engine.launch(torch.from_numpy(frames[None, -length:])).collect()[0]
+            text = ", ".join(f"{name} {likely:.0%}" for name, likely in classifier.likeliest(features))
+            self._line(sample.path.name, f"from frame {len(frames) - length}: {text}")
 
     # Results ----------------------------------------------------------------------------------------------------------
 

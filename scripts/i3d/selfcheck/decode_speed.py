@@ -2,6 +2,7 @@
 
 import logging
 import time
+from collections.abc import Iterable
 from itertools import cycle, islice
 from typing import Any, BinaryIO, cast
 
@@ -10,7 +11,7 @@ from PIL import Image
 
 from i3d.decoding.decoder import Settings, decode_videos
 from i3d.decoding.resize import resize
-from i3d.frame_stream import FRAME_BYTES, HEIGHT, WIDTH, StreamWriter
+from i3d.frame_stream import FRAME_BYTES, FRAME_SHAPE, HEIGHT, WIDTH, StreamWriter
 from i3d.selfcheck.calibration import DecodeSpeed
 from i3d.selfcheck.samples import Sample
 
@@ -67,18 +68,48 @@ def measure(samples: list[Sample], processes: int, seconds: float, **settings: A
     `settings` are further ones of `decoder.Settings`.
     """
     counter = _FrameCounter(seconds)
-    videos = ((place, str(sample), sample.path) for place, sample in enumerate(islice(cycle(samples), MOST_VIDEOS)))
-    logging.getLogger("decode").disabled = True  # thousands of lines
-    try:
-        decode_videos(videos, StreamWriter(cast(BinaryIO, counter)), Settings(threads=processes, **settings))
-    except _TimeIsUpError:
-        pass
-    finally:
-        logging.getLogger("decode").disabled = False
+    _decode_quietly(islice(cycle(samples), MOST_VIDEOS), counter, Settings(threads=processes, **settings))
     if counter.frames_per_second is None:
         return None
     kind = samples[0]
     return DecodeSpeed(kind.width, kind.height, kind.codec, processes, counter.frames_per_second)
+
+
+def _decode_quietly(samples: Iterable[Sample], file: object, settings: Settings) -> None:
+    """Decode into a file until it has had enough, without the line per video that a run logs."""
+    videos = ((place, str(sample), sample.path) for place, sample in enumerate(samples))
+    logging.getLogger("decode").disabled = True
+    try:
+        decode_videos(videos, StreamWriter(cast(BinaryIO, file)), settings)
+    except _TimeIsUpError:
+        pass
+    finally:
+        logging.getLogger("decode").disabled = False
+
+
+class _FrameCollector:
+    """The file that a frame stream goes to: keeps its frames until there are enough."""
+
+    def __init__(self, enough: int) -> None:
+        self._enough = enough
+        self.blocks: list[np.ndarray] = []
+
+    def write(self, data: memoryview) -> int:
+        if len(data) >= FRAME_BYTES:
+            self.blocks.append(np.frombuffer(bytes(data), np.uint8).reshape(-1, *FRAME_SHAPE))
+            if sum(map(len, self.blocks)) >= self._enough:
+                raise _TimeIsUpError
+        return len(data)
+
+    def flush(self) -> None:
+        """Nothing is held back."""
+
+
+def first_frames(sample: Sample, count: int, **settings: Any) -> np.ndarray:
+    """The first frames of a video as the network gets them, uint8 (n, 256, 340, 3); fewer than `count` if it ends."""
+    collector = _FrameCollector(count)
+    _decode_quietly([sample], collector, Settings(**settings))
+    return np.concatenate([np.empty((0, *FRAME_SHAPE), np.uint8), *collector.blocks])[:count]
 
 
 def check_resize(width: int, height: int, frames: int = 3) -> int:

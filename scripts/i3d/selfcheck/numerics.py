@@ -42,7 +42,8 @@ class Verdict:
 
 def relative_error(found: np.ndarray, expected: np.ndarray) -> np.ndarray:
     """Relative L2 distance along the last axis; infinite where `found` is not finite."""
-    distance = np.linalg.norm(found.astype(np.float64) - expected, axis=-1) / np.linalg.norm(expected, axis=-1)
+    with np.errstate(invalid="ignore"):  # infinity less infinity
+        distance = np.linalg.norm(found.astype(np.float64) - expected, axis=-1) / np.linalg.norm(expected, axis=-1)
     return np.where(np.isfinite(distance), distance, np.inf)
 
 

@@ -7,7 +7,6 @@ import tempfile
 import time
 from itertools import cycle, islice
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -53,22 +52,20 @@ class _SnippetCounter:
 
 
 def measure(
-    engine: Engine, samples: list[Sample], rule: SnippetRule, processes: int, seconds: float, provenance: dict[str, Any]
-) -> tuple[float | None, dict[Path, np.ndarray]]:
+    engine: Engine, samples: list[Sample], rule: SnippetRule, processes: int, seconds: float, precision: str
+) -> float | None:
     """Decode samples over and over in so many processes and extract what comes, for so many seconds.
 
-    Returns the snippets per second, None if two batches did not come, and the features of those samples that were
-    finished, float32 (snippets, crops, dim).
+    Returns the snippets per second; None if two batches did not come. `precision` is the engine's.
     """
     videos = list(islice(cycle(samples), MOST_VIDEOS))
     counter = _SnippetCounter(seconds)
-    features: dict[Path, np.ndarray] = {}
     with tempfile.TemporaryDirectory() as staging:
         entries = [
             BundleEntry(video=str(place), path=str(sample.path), feature=f"{place}.npy", digest="", frames=0)
             for place, sample in enumerate(videos)
         ]
-        extraction = Extraction(engine, entries, Path(staging), rule, provenance, snippets_done=counter)
+        extraction = Extraction(engine, entries, Path(staging), rule, {"precision": precision}, snippets_done=counter)
         receiving, sending = os.pipe()
         paths = [str(sample.path) for sample in videos]
         command = [sys.executable, str(SCRIPTS / "decode.py"), "--output", f"/dev/fd/{sending}"]
@@ -78,16 +75,14 @@ def measure(
         os.close(sending)
         try:
             with open(receiving, "rb", buffering=0) as stream:  # noqa: PTH123 (a descriptor)
-                for record in extraction.run(stream):
-                    path = videos[int(record.video)].path
-                    if record.snippets and path not in features:
-                        features[path] = np.load(Path(staging, record.feature_file))
+                for _ in extraction.run(stream):
+                    pass
         except _TimeIsUpError:
             pass
         finally:
             decode.terminate()
             decode.wait()
-    return counter.per_second, features
+    return counter.per_second
 
 
 def expected_rate(decode_rate: float, network_rate: float, on_gpu: bool) -> float:

@@ -3,7 +3,7 @@
 Planning asks here, so that neither torch nor a decoder is imported.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from importlib.metadata import version
 from pathlib import Path
@@ -126,8 +126,8 @@ def other_slices(chosen: str, known: Known, settings: Mapping[str, Any], calibra
 def fit_decoding(speeds: Sequence[DecodeSpeed]) -> tuple[float, dict[str, float]]:
     """Measured decoding as seconds per frame of any size, and per pixel by codec, each of one core.
 
-    The first comes from a straight line through all points, kept between nothing and the smaller of FRAME_SECONDS and
-    half the fastest point; what remains of each point is its pixels'.
+    The first comes from a straight line through all points, kept between nothing and the fastest point; what it leaves
+    of each point is its pixels', by a line for each codec. Both lines are least squares.
     """
     points = [
         (speed.width * speed.height, speed.processes / speed.frames_per_second, speed.codec)
@@ -140,14 +140,15 @@ def fit_decoding(speeds: Sequence[DecodeSpeed]) -> tuple[float, dict[str, float]
     slope = 0.0
     if spread:
         slope = sum((p - mean_pixels) * (s - mean_seconds) for p, s in zip(pixels, seconds, strict=True)) / spread
-    intercept = mean_seconds - slope * mean_pixels if spread else FRAME_SECONDS
-    frame_seconds = min(max(intercept, 0.0), FRAME_SECONDS, min(seconds) / 2)
-    of_codec: dict[str, list[float]] = {OTHER_CODECS: []}
-    for count_of_pixels, each, codec in points:
-        per_pixel = (each - frame_seconds) / count_of_pixels
-        of_codec[OTHER_CODECS].append(per_pixel)
-        of_codec.setdefault(codec, []).append(per_pixel)
-    return frame_seconds, {codec: fmean(values) for codec, values in of_codec.items()}
+    intercept = mean_seconds - slope * mean_pixels if spread else min(FRAME_SECONDS, min(seconds) / 2)
+    frame_seconds = min(max(intercept, 0.0), min(seconds))
+
+    def per_pixel(codecs: Collection[str]) -> float:
+        of_codecs = [(size, each - frame_seconds) for size, each, codec in points if codec in codecs]
+        return sum(size * rest for size, rest in of_codecs) / sum(size**2 for size, _ in of_codecs)
+
+    codecs = {codec for _, _, codec in points}
+    return frame_seconds, {codec: per_pixel({codec}) for codec in codecs} | {OTHER_CODECS: per_pixel(codecs)}
 
 
 def _with_processes(speeds: Sequence[DecodeSpeed], processes: int) -> list[DecodeSpeed]:
