@@ -18,6 +18,7 @@ if Path("config/config.yaml").exists():
 
 include: "rules/common.smk"
 include: "rules/weights.smk"
+include: "rules/selfcheck.smk"
 include: "rules/decode.smk"
 include: "rules/extract.smk"
 include: "rules/feature.smk"

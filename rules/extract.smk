@@ -27,6 +27,7 @@ rule extract:
         progress=f"{WORK.progress}/extract/{{bundle}}.json",
         device=config["device"],
         batch_size=config["batch_size"],
+        calibration=config["calibration"],
     shell:
         r"""
         export OMP_WAIT_POLICY=PASSIVE # idle threads sleep: spinning ones take the cores from decode
@@ -40,5 +41,6 @@ rule extract:
             --device {params.device} \
             --batch-size {params.batch_size} \
             --threads {threads} \
+            --calibration={params.calibration:q} \
             2>{log:q}
         """

@@ -31,6 +31,8 @@ from i3d.progress.bundle import EXTRACT, BundleProgress, ProgressFile
 from i3d.progress.counter import Counter
 from i3d.records.journal import finished
 from i3d.records.record import OK, VideoRecord
+from i3d.selfcheck.calibration import passed_precisions, refuse_failed
+from i3d.selfcheck.facts import job_key
 from i3d.snippets import SnippetRule
 
 OPTIONS = (*NUMERIC_SETTINGS, "weights", "device", "batch_size")  # that mean what they mean in the configuration
@@ -86,6 +88,9 @@ def parse_args() -> argparse.Namespace:
         "--batch-size", type=int, default=defaults["batch_size"], help="snippets per forward pass at most"
     )
     parser.add_argument("--threads", type=int, default=torch.get_num_threads(), help="CPU threads")
+    parser.add_argument(
+        "--calibration", type=Path, default=defaults["calibration"], help="what self-checks found: refuse what failed"
+    )
     bundle = parser.add_argument_group("a bundle, as in the workflow")
     bundle.add_argument("--bundle", type=Path, help="bundle file; holds the settings")
     bundle.add_argument("--staging", type=Path, help="tree to put finished features in")
@@ -120,7 +125,10 @@ def extract(args: argparse.Namespace, bundle: Bundle, stream: BinaryIO, skip: se
         progress_file.write(progress, now=True)
     settings = bundle.settings
     device = choose_device(args.device)
-    check_precision(device.type, settings["precision"], torch.backends.cudnn.version(), passed=None)
+    key = job_key(device, settings)
+    refuse_failed(args.calibration, key)
+    passed = passed_precisions(args.calibration, key)
+    check_precision(device.type, settings["precision"], torch.backends.cudnn.version(), passed)
     expected = expected_shapes(settings["model"])
     weights = (
         random_state_dict(expected)

@@ -1,0 +1,206 @@
+"""The calibration file: what self-checks proved and measured, one entry per device and kind of work.
+
+Planning and jobs look an entry up by a `Key`. One that was measured under other circumstances is not used, and the
+reason is said. Needs msgspec alone, so that planning starts quickly.
+"""
+
+import fcntl
+from collections.abc import Iterable
+from pathlib import Path
+
+import msgspec
+
+from i3d.errors import UserError
+from i3d.files import write_atomically, writing
+
+RUN_AGAIN = "run `snakemake selfcheck` there"
+
+
+class NetworkSpeed(msgspec.Struct, frozen=True):
+    """The network's speed in one precision with batches of one size."""
+
+    precision: str
+    batch_size: int  # snippets per pass
+    snippets_per_second: float
+    tuning_seconds: float  # that the first batch took longer than the others
+    peak_memory_mb: float | None  # of the GPU, in MiB; None on a CPU
+
+
+class DecodeSpeed(msgspec.Struct, frozen=True):
+    """The speed of decoding and resizing videos of one kind with so many processes."""
+
+    width: int  # pixels
+    height: int
+    codec: str
+    processes: int
+    frames_per_second: float
+
+
+class Recommendation(msgspec.Struct, frozen=True):
+    """Settings that suit the device."""
+
+    precision: str
+    batch_size: int
+    decode_processes: int
+    extract_threads: int
+    bundle_frames: int
+
+
+class Calibration(msgspec.Struct, frozen=True, kw_only=True):
+    """One self-check. What `Key` has by the same name is what it is valid for."""
+
+    device: str
+    torch: str
+    cudnn: str | None  # None on a CPU
+    model: str
+    sample_mode: str
+    clip_length: int
+    hardware: str  # the GPU or processor as torch or the system call it
+    measured: str  # when it ended, ISO 8601, UTC
+    host: str
+    cpus: int
+    facts: dict[str, str]  # all that was found out about device, driver, libraries and processor
+    passed: tuple[str, ...]  # precisions whose numbers are right
+    failed: dict[str, str]  # the others that were tried, with what was wrong
+    network: tuple[NetworkSpeed, ...]
+    decoding: tuple[DecodeSpeed, ...]
+    start_seconds: float  # from an extract job's start to its first batch
+    pipe_frames_per_second: float | None  # decode and extract together
+    recommended: Recommendation | None  # None if not even fp32 passed
+
+    def best(self, precision: str) -> NetworkSpeed | None:
+        """The fastest that was measured in a precision; None if it was not."""
+        speeds = [speed for speed in self.network if speed.precision == precision]
+        return max(speeds, key=lambda speed: speed.snippets_per_second, default=None)
+
+
+class Key(msgspec.Struct, frozen=True):
+    """What a calibration must have been measured with to be of use.
+
+    `device` is the SLURM slice or this machine's processor for a plan, torch's name for it in a job. Only a job knows
+    its `cudnn`; None means that it is not asked for.
+    """
+
+    device: str
+    torch: str
+    model: str
+    sample_mode: str
+    clip_length: int
+    precision: str
+    cudnn: str | None = None
+
+
+class Found(msgspec.Struct, frozen=True):
+    """The calibration that fits, or None with the reason why none does."""
+
+    calibration: Calibration | None
+    reason: str = ""
+
+
+class _File(msgspec.Struct):
+    calibrations: list[Calibration] = []
+
+
+_WORDS = {"torch": "torch {}", "cudnn": "cuDNN {}", "model": "{}", "sample_mode": "{}", "clip_length": "clip_length {}"}
+
+
+def find(path: Path, key: Key) -> Found:
+    """The calibration in the file at `path` for this key; never raises for a missing, damaged or stale one."""
+    if not path.exists():
+        return Found(None, "no self-check has been run: `snakemake selfcheck` measures it")
+    try:
+        entries = read(path)
+    except UserError as error:
+        return Found(None, str(error))
+    same_device = [entry for entry in entries if key.device in (entry.device, entry.hardware)]
+    if not same_device:
+        others = ", ".join(sorted({entry.device for entry in entries})) or "nothing"
+        return Found(None, f"the self-check was run on {others}, not on {key.device}: {RUN_AGAIN}")
+    nearest = min(same_device, key=lambda entry: len(_differences(entry, key)))
+    if differences := _differences(nearest, key):
+        measured, wanted = zip(*differences, strict=True)
+        return Found(
+            None,
+            f"the self-check on {key.device} of {nearest.measured[:10]} was with {', '.join(measured)}, "
+            f"and now it is {', '.join(wanted)}: {RUN_AGAIN} again",
+        )
+    if key.precision in nearest.failed:
+        return Found(None, f"precision {key.precision} failed the self-check on {key.device}")
+    if nearest.best(key.precision) is None:
+        return Found(None, f"the self-check on {key.device} did not measure precision {key.precision}: {RUN_AGAIN}")
+    return Found(nearest)
+
+
+def refuse_failed(path: Path, key: Key) -> None:
+    """Raise UserError if the key's precision failed its self-check on this device with these versions."""
+    for entry in _of_device(path, key):
+        if key.precision in entry.failed:
+            better = f"set precision: {entry.recommended.precision}, or " if entry.recommended else ""
+            raise UserError(
+                f"precision: {key.precision} failed the self-check on {key.device} on {entry.measured[:10]} "
+                f"({entry.failed[key.precision]}); {better}{RUN_AGAIN} again after a change of driver or libraries"
+            )
+
+
+def passed_precisions(path: Path, key: Key) -> set[str] | None:
+    """The precisions that passed a self-check on the key's device with its versions and model; None without one."""
+    entries = list(_of_device(path, key))
+    return {precision for entry in entries for precision in entry.passed} if entries else None
+
+
+def read(path: Path) -> list[Calibration]:
+    """The file's entries. Raises UserError if it is no calibration file."""
+    try:
+        return msgspec.json.decode(path.read_bytes(), type=_File).calibrations
+    except (OSError, msgspec.DecodeError) as error:
+        raise UserError(f"{path} is no calibration file ({error}): delete it and {RUN_AGAIN}") from None
+
+
+def save(path: Path, calibration: Calibration) -> None:
+    """Put an entry into the file, in place of an older one for the same device, model and kind of snippet.
+
+    Entries of other machines stay, also those that are being saved at the same time. A damaged file is kept beside the
+    new one as `.damaged`.
+    """
+    with writing(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        lock = path.with_name(f"{path.name}.lock").open("w")
+    with lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        try:
+            entries = read(path) if path.exists() else []
+        except UserError:
+            path.replace(path.with_name(f"{path.name}.damaged"))
+            entries = []
+        kept = [entry for entry in entries if _place(entry) != _place(calibration)]
+        content = msgspec.json.format(msgspec.json.encode(_File([*kept, calibration])), indent=1)
+        write_atomically(path, content + b"\n")
+
+
+def _place(entry: Calibration) -> tuple[object, ...]:
+    return entry.device, entry.model, entry.sample_mode, entry.clip_length
+
+
+def _of_device(path: Path, key: Key) -> Iterable[Calibration]:
+    """Entries that tell whether numbers are right on the key's device: the kind of snippet does not matter for that.
+
+    None if the file is missing or damaged: plans say so, and a job goes on without it.
+    """
+    try:
+        entries = read(path)
+    except UserError:
+        return
+    for entry in entries:
+        if (
+            key.device in (entry.device, entry.hardware)
+            and entry.torch == key.torch
+            and entry.model == key.model
+            and (key.cudnn is None or entry.cudnn == key.cudnn)
+        ):
+            yield entry
+
+
+def _differences(entry: Calibration, key: Key) -> list[tuple[str, str]]:
+    """What differs between the two, each as what was measured and what is wanted."""
+    fields = [name for name in _WORDS if getattr(key, name) is not None and getattr(key, name) != getattr(entry, name)]
+    return [(_WORDS[name].format(getattr(entry, name)), _WORDS[name].format(getattr(key, name))) for name in fields]

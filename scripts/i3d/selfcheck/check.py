@@ -1,0 +1,391 @@
+"""The self-check from beginning to end; each step says what it found as it goes."""
+
+import socket
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from importlib.metadata import version
+from itertools import chain, islice
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from i3d.errors import UserError
+from i3d.network import fused_cpu
+from i3d.network.engine import DTYPES, Engine, choose_device
+from i3d.network.model import build_model, expected_shapes
+from i3d.network.specs import PRECISIONS
+from i3d.network.weights import load_state_dict
+from i3d.planning.tree import find_videos
+from i3d.quantities import size
+from i3d.selfcheck import decode_speed, facts, machine, numerics, pipe_speed, reference, throughput
+from i3d.selfcheck.calibration import Calibration, DecodeSpeed, NetworkSpeed, Recommendation
+from i3d.selfcheck.classes import Classifier
+from i3d.selfcheck.numerics import Verdict
+from i3d.selfcheck.recommend import recommend
+from i3d.selfcheck.samples import Sample, choose
+from i3d.snippets import SnippetRule
+
+RANDOM = "random"
+SHOWN_VIDEOS = 3  # whose classes are printed
+SHOWN_AFTER = 250  # frames, where the videos are that long: many begin with a title or nothing at all
+MIB = 2**20
+
+
+@dataclass(frozen=True)
+class Budget:
+    """How long the steps may take, in seconds each, and how many kinds of videos are looked at."""
+
+    network: float
+    decoding: float
+    pipe: float
+    kinds: int
+
+
+GPU_BUDGET = Budget(network=5, decoding=4, pipe=60, kinds=6)
+CPU_BUDGET = Budget(network=3, decoding=2, pipe=10, kinds=3)
+
+
+@dataclass(frozen=True)
+class Options:
+    """What to check; by the names of the configuration, but for `gres` (the profile's request) and `cpus`."""
+
+    videos: str
+    subsets: list[str]
+    extensions: list[str]
+    weights: str
+    model: str
+    normalization: str
+    sample_mode: str
+    frequency: int
+    clip_length: int
+    batch_size: int
+    precision: str
+    device: str
+    decoder: str
+    fps: float | None
+    gres: str
+    cpus: int
+
+
+@dataclass
+class SelfCheck:
+    """The steps, in order, and what they leave for the calibration. `say` takes a line of the report."""
+
+    options: Options
+    say: Callable[[str], None]
+    passed: dict[str, Verdict] = field(default_factory=dict)
+    failed: dict[str, str] = field(default_factory=dict)
+    network: list[NetworkSpeed] = field(default_factory=list)
+    decoding: list[DecodeSpeed] = field(default_factory=list)
+    samples: list[list[Sample]] = field(default_factory=list)
+    start_seconds: float = 0.0
+    pipe_frames_per_second: float | None = None
+    recommended: Recommendation | None = None
+
+    def __post_init__(self) -> None:
+        self.device = choose_device(self.options.device)
+        self.on_gpu = self.device.type == "cuda"
+        self.budget = GPU_BUDGET if self.on_gpu else CPU_BUDGET
+        self.rule = SnippetRule(self.options.clip_length, self.options.frequency)
+        self.facts = facts.gather(self.device)
+        self.reference = reference.reference_weights(self.options.model)
+        self.weights = self._users_weights()
+        torch.set_num_threads(self.options.cpus)
+
+    def run(self) -> Calibration:
+        """Do all steps. Raises UserError when nothing can be checked; a wrong fp32 is in the calibration."""
+        self._heading("Machine")
+        for name, fact in self.facts.items():
+            self._line(name, fact)
+        self._numbers()
+        if "fp32" in self.passed:
+            self._speed()
+            self._decoding()
+            self._together()
+            self._recommend()
+        return self._calibration()
+
+    # Numbers ----------------------------------------------------------------------------------------------------------
+
+    def _numbers(self) -> None:
+        self._heading("Numbers: relative error of the worst of ten crops")
+        for precision in PRECISIONS:
+            if reason := self._left_out(precision):
+                self._line(precision, f"left out: {reason}")
+                continue
+            verdict = self._first_failure(precision)
+            if verdict.passed:
+                self.passed[precision] = verdict
+                self._line(precision, f"right, {verdict}")
+            else:
+                self.failed[precision] = str(verdict)
+                self._line(precision, f"WRONG, {verdict}: runs on this device will refuse it")
+
+    def _left_out(self, precision: str) -> str | None:
+        if self.on_gpu:
+            return None
+        if precision == "tf32":
+            return "a CPU has none"
+        if precision != "fp32" and not fused_cpu.supported(DTYPES[precision]):
+            return f"this CPU has no instructions for {precision}"
+        return None
+
+    def _first_failure(self, precision: str) -> Verdict:
+        """The first check that fails, or the one against the stored features."""
+        verdicts = self._verdicts(precision)
+        stored = next(verdicts)
+        return next((each for each in (stored, *verdicts) if not each.passed), stored)
+
+    def _verdicts(self, precision: str) -> Iterator[Verdict]:
+        snippet = reference.reference_snippet()
+        stored = reference.reference_features(self.options.model)
+        yield numerics.compare_features(self._features(self.reference, precision, snippet), stored, precision)
+        crop = numerics.centre_crop(snippet, reference.NORMALIZATION)
+        yield numerics.check_layers(self._model(self.reference), crop, self.device, precision)
+        if self.weights is not None:
+            yield self._verdict_on_users_weights(precision, snippet)
+
+    def _verdict_on_users_weights(self, precision: str, snippet: np.ndarray) -> Verdict:
+        assert self.weights is not None
+        found = self._features(self.weights, precision, snippet)
+        if precision == "fp32":
+            crop = numerics.centre_crop(snippet, reference.NORMALIZATION)
+            expected = numerics.plain_features(self._model(self.weights), crop, self.device)
+            verdict = numerics.compare_features(found[:, 2:3], expected, precision)
+            self._fp32_of_users = found
+        else:
+            verdict = numerics.compare_features(found, self._fp32_of_users, precision)
+        return Verdict(verdict.error, verdict.tolerance, f"{verdict.where} with {self.options.weights}")
+
+    def _features(self, weights: dict[str, Tensor], precision: str, snippet: np.ndarray) -> np.ndarray:
+        """Features (B, 10, dim) of a full batch of the snippet, as the reference has them."""
+        engine = self._engine(
+            weights, precision, sample_mode=reference.SAMPLE_MODE, normalization=reference.NORMALIZATION
+        )
+        snippets = engine.buffer(engine.batch_size, len(snippet))
+        snippets.numpy()[:] = snippet
+        return engine.launch(snippets).collect()
+
+    def _users_weights(self) -> dict[str, Tensor] | None:
+        path = Path(self.options.weights)
+        if self.options.weights == RANDOM or not path.exists():
+            return None
+        return load_state_dict(path, expected_shapes(self.options.model))
+
+    # Speed ------------------------------------------------------------------------------------------------------------
+
+    def _speed(self) -> None:
+        self._heading("Speed of the network")
+        snippet = reference.reference_snippet(self.options.clip_length)
+        for precision in self.passed:
+            for batch_size in throughput.BATCH_SIZES if self.on_gpu else (self.options.batch_size,):
+                engine = self._engine(self.weights or self.reference, precision, batch_size=batch_size)
+                try:
+                    speed = throughput.measure(engine, snippet, precision, self.budget.network)
+                except UserError as error:
+                    self._line(precision, str(error))
+                    break
+                if self.on_gpu and speed.batch_size < batch_size:
+                    self._line(precision, f"batches of {batch_size} do not fit into the memory")
+                    break
+                self.network.append(speed)
+                self._line(precision, _in_words(speed, self.options.frequency))
+            if self.on_gpu:
+                self._memory(precision, snippet)
+
+    def _memory(self, precision: str, snippet: np.ndarray) -> None:
+        """Make a batch run out of memory, and see that the features stay the same."""
+        speeds = [speed for speed in self.network if speed.precision == precision]
+        if not speeds or speeds[-1].batch_size < 2 or speeds[-1].peak_memory_mb is None:
+            return
+        largest = speeds[-1]
+        engine = self._engine(self.weights or self.reference, precision, batch_size=largest.batch_size)
+        try:
+            shortage = throughput.gpu_memory_limit(0.7 * (largest.peak_memory_mb or 0.0))
+            halved, verdict = throughput.check_halving(engine, snippet, precision, shortage)
+        except UserError as error:
+            self._line("too little memory", str(error))
+            return
+        if verdict.passed:
+            self._line("too little memory", f"goes on with batches of {halved}, {verdict}")
+        else:
+            self.failed[precision] = f"{verdict} after a batch was halved"
+            self.network = [speed for speed in self.network if speed.precision != precision]
+            self._line("too little memory", f"WRONG, {verdict}: runs on this device will refuse {precision}")
+
+    def _decoding(self) -> None:
+        self._heading("Decoding your videos, frames a second")
+        options = self.options
+        try:
+            found = find_videos(Path(options.videos), options.extensions, options.subsets).videos
+        except UserError as error:
+            self._line("none", f"{error}")
+            return
+        self.samples = choose([video.path for video in found], self.budget.kinds)
+        if not self.samples:
+            self._line("none", f"nothing under {options.videos} can be opened as a video")
+        for samples in list(self.samples):
+            kind = samples[0]
+            speeds = []
+            for processes in decode_speed.process_counts(options.cpus):
+                speed = decode_speed.measure(
+                    samples, processes, self.budget.decoding, decoder=options.decoder, fps=options.fps
+                )
+                if speed is not None:
+                    speeds.append(speed)
+            if not speeds:
+                self.samples.remove(samples)
+                self._line(str(kind), "cannot be decoded")
+                continue
+            self.decoding += speeds
+            text = ", ".join(f"{speed.frames_per_second:,.0f} by {speed.processes}" for speed in speeds)
+            wrong = decode_speed.check_resize(kind.width, kind.height)
+            resized = "resized as Pillow does" if not wrong else "resized OTHERWISE THAN PILLOW: please report this"
+            self._line(str(kind), f"{text}; {resized}")
+
+    def _together(self) -> None:
+        self._heading("Together")
+        precision = self._precision_to_run()
+        best = throughput.smallest_good_batch([speed for speed in self.network if speed.precision == precision])
+        clip = reference.reference_snippet(self.options.clip_length + 1)
+        fp32 = next(speed for speed in self.network if speed.precision == "fp32")
+        self.start_seconds = pipe_speed.start_seconds(self._extract_options(), clip, fp32.snippets_per_second)
+        self._line("start", f"{self.start_seconds:.1f} s from an extract job's start to its first batch")
+        if not self.samples:
+            return
+        processes = max(1, self.options.cpus - 1) if self.on_gpu else self.options.cpus
+        engine = self._engine(self.weights or self.reference, precision, batch_size=best.batch_size)
+        samples = self.samples[0]
+        rate = pipe_speed.measure(engine, samples, self.rule, processes, self.budget.pipe, precision)
+        if rate is None:
+            self._line(str(samples[0]), f"not enough came in {self.budget.pipe:.0f} s to tell")
+        else:
+            self.pipe_frames_per_second = rate * self.options.frequency
+            decode_rate = max(
+                speed.frames_per_second
+                for speed in self.decoding
+                if (speed.width, speed.height, speed.codec) == samples[0].kind
+            )
+            network_rate = best.snippets_per_second * self.options.frequency
+            share = self.pipe_frames_per_second / pipe_speed.expected_rate(decode_rate, network_rate, self.on_gpu)
+            note = "" if share >= pipe_speed.ENOUGH else ": less than it should be; was the machine busy?"
+            stages = "of its slowest stage" if self.on_gpu else "of what its stages reach one after the other"
+            self._line(
+                str(samples[0]), f"{self.pipe_frames_per_second:,.1f} frames a second, {share:.2f} {stages}{note}"
+            )
+        self._classes(engine)
+
+    def _classes(self, engine: Engine) -> None:
+        """Print what the published classifier sees some seconds into a few videos, if the weights have one."""
+        classifier = Classifier.load(Path(self.options.weights)) if self.weights is not None else None
+        if classifier is None:
+            return
+        self._heading("What the network sees: do the actions resemble your videos?")
+        length = self.options.clip_length
+        for sample in islice(chain.from_iterable(self.samples), SHOWN_VIDEOS):
+            frames = decode_speed.first_frames(sample, length + SHOWN_AFTER, decoder=self.options.decoder)
+            if len(frames) < length:
+                continue
+            features = engine.launch(torch.from_numpy(frames[None, -length:])).collect()[0]
+            text = ", ".join(f"{name} {likely:.0%}" for name, likely in classifier.likeliest(features))
+            self._line(sample.path.name, f"from frame {len(frames) - length}: {text}")
+
+    # Results ----------------------------------------------------------------------------------------------------------
+
+    def _recommend(self) -> None:
+        options = self.options
+        self.recommended = recommend(
+            self.network,
+            self.decoding,
+            frequency=options.frequency,
+            cpus=options.cpus,
+            on_gpu=self.on_gpu,
+            cluster=bool(options.gres),
+            start_seconds=self.start_seconds,
+        )
+        best = self.recommended
+        self._heading("Recommended")
+        self._line("precision", f"{best.precision} (set: {options.precision})")
+        self._line("batch_size", f"{best.batch_size} (set: {options.batch_size})" if self.on_gpu else "does not matter")
+        self._line("threads", f"{best.decode_processes} for decode, {best.extract_threads} for extract")
+        self._line("bundle_frames", f"{best.bundle_frames:,}")
+
+    def _calibration(self) -> Calibration:
+        options = self.options
+        return Calibration(
+            device=machine.device_name(options.gres, self.device.type),
+            torch=version("torch"),
+            cudnn=facts.cudnn_version(self.device),
+            model=options.model,
+            sample_mode=options.sample_mode,
+            clip_length=options.clip_length,
+            hardware=facts.hardware_name(self.device),
+            measured=datetime.now(UTC).isoformat(timespec="seconds"),
+            host=socket.gethostname(),
+            cpus=options.cpus,
+            facts=self.facts,
+            passed=tuple(precision for precision in self.passed if precision not in self.failed),
+            failed=self.failed,
+            network=tuple(self.network),
+            decoding=tuple(self.decoding),
+            start_seconds=self.start_seconds,
+            pipe_frames_per_second=self.pipe_frames_per_second,
+            recommended=self.recommended,
+        )
+
+    # Tools ------------------------------------------------------------------------------------------------------------
+
+    def _precision_to_run(self) -> str:
+        """The configured precision, or fp32 if that one was not measured."""
+        measured = {speed.precision for speed in self.network}
+        return self.options.precision if self.options.precision in measured else "fp32"
+
+    def _extract_options(self) -> list[str]:
+        """Options of `scripts/extract.py`, in fp32, which it never refuses."""
+        options = self.options
+        weights = options.weights if self.weights is not None else RANDOM
+        pairs = {
+            "weights": weights,
+            "device": self.device.type,
+            "threads": 1 if self.on_gpu else options.cpus,
+            "precision": "fp32",
+            "model": options.model,
+            "sample-mode": options.sample_mode,
+            "clip-length": options.clip_length,
+            "frequency": options.frequency,
+            "normalization": options.normalization,
+            "batch-size": 1,
+        }
+        return [f"--{name}={value}" for name, value in pairs.items()]
+
+    def _model(self, weights: dict[str, Tensor]) -> Any:
+        return build_model(self.options.model, dict(weights))
+
+    def _engine(self, weights: dict[str, Tensor], precision: str, **changes: Any) -> Engine:
+        options = self.options
+        settings = {
+            "normalization": options.normalization,
+            "sample_mode": options.sample_mode,
+            "batch_size": options.batch_size,
+        }
+        return Engine(self._model(weights), self.device, precision=precision, **(settings | changes))
+
+    def _heading(self, text: str) -> None:
+        self.say("")
+        self.say(text)
+
+    def _line(self, name: str, text: str) -> None:
+        self.say(f"  {name:<18} {text}")
+
+
+def _in_words(speed: NetworkSpeed, frequency: int) -> str:
+    text = f"{speed.snippets_per_second:.2f} snippets a second, {speed.snippets_per_second * frequency:,.1f} frames"
+    if speed.peak_memory_mb is not None:
+        text = f"batches of {speed.batch_size}: {text}, {size(speed.peak_memory_mb * MIB)} of memory"
+    return text + f", tuned in {speed.tuning_seconds:.1f} s"
+
+

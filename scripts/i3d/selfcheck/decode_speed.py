@@ -1,0 +1,123 @@
+"""How fast this machine decodes and resizes the user's videos, by the very path that a run takes."""
+
+import logging
+import time
+from collections.abc import Iterable
+from itertools import cycle, islice
+from typing import Any, BinaryIO, cast
+
+import numpy as np
+from PIL import Image
+
+from i3d.decoding.decoder import Settings, decode_videos
+from i3d.decoding.resize import resize
+from i3d.frame_stream import FRAME_BYTES, FRAME_SHAPE, HEIGHT, WIDTH, StreamWriter
+from i3d.selfcheck.calibration import DecodeSpeed
+from i3d.selfcheck.samples import Sample
+
+PROCESSES = (1, 3, 5)  # to try, as far as the machine has CPUs for them
+WARM_UP_SECONDS = 0.5  # after the first frames, until all workers are at work
+MOST_VIDEOS = 2000  # that one measurement opens, however short they are
+
+
+def process_counts(cpus: int) -> list[int]:
+    """Numbers of decoding processes to try."""
+    return sorted({min(count, cpus) for count in PROCESSES})
+
+
+class _TimeIsUpError(Exception):
+    """Enough has been decoded."""
+
+
+class _FrameCounter:
+    """The file that a frame stream goes to: counts its frames, from WARM_UP_SECONDS after the first, for a while."""
+
+    def __init__(self, seconds: float) -> None:
+        self._seconds = seconds
+        self._first: float | None = None
+        self._from = 0.0
+        self._frames = 0
+        self._elapsed = 0.0
+
+    def write(self, data: memoryview) -> int:
+        frames = len(data) // FRAME_BYTES
+        if frames:
+            now = time.monotonic()
+            if self._first is None:
+                self._first = self._from = now
+            elif now - self._first < WARM_UP_SECONDS:
+                self._from = now
+            else:
+                self._frames += frames
+                self._elapsed = now - self._from
+                if self._elapsed >= self._seconds:
+                    raise _TimeIsUpError
+        return len(data)
+
+    def flush(self) -> None:
+        """Nothing is held back."""
+
+    @property
+    def frames_per_second(self) -> float | None:
+        return self._frames / self._elapsed if self._elapsed else None
+
+
+def measure(samples: list[Sample], processes: int, seconds: float, **settings: Any) -> DecodeSpeed | None:
+    """Decode videos of one kind, over and over, for so many seconds; None if they give no frames.
+
+    `settings` are further ones of `decoder.Settings`.
+    """
+    counter = _FrameCounter(seconds)
+    _decode_quietly(islice(cycle(samples), MOST_VIDEOS), counter, Settings(threads=processes, **settings))
+    if counter.frames_per_second is None:
+        return None
+    kind = samples[0]
+    return DecodeSpeed(kind.width, kind.height, kind.codec, processes, counter.frames_per_second)
+
+
+def _decode_quietly(samples: Iterable[Sample], file: object, settings: Settings) -> None:
+    """Decode into a file until it has had enough, without the line per video that a run logs."""
+    videos = ((place, str(sample), sample.path) for place, sample in enumerate(samples))
+    logging.getLogger("decode").disabled = True
+    try:
+        decode_videos(videos, StreamWriter(cast(BinaryIO, file)), settings)
+    except _TimeIsUpError:
+        pass
+    finally:
+        logging.getLogger("decode").disabled = False
+
+
+class _FrameCollector:
+    """The file that a frame stream goes to: keeps its frames until there are enough."""
+
+    def __init__(self, enough: int) -> None:
+        self._enough = enough
+        self.blocks: list[np.ndarray] = []
+
+    def write(self, data: memoryview) -> int:
+        if len(data) >= FRAME_BYTES:
+            self.blocks.append(np.frombuffer(bytes(data), np.uint8).reshape(-1, *FRAME_SHAPE))
+            if sum(map(len, self.blocks)) >= self._enough:
+                raise _TimeIsUpError
+        return len(data)
+
+    def flush(self) -> None:
+        """Nothing is held back."""
+
+
+def first_frames(sample: Sample, count: int, **settings: Any) -> np.ndarray:
+    """The first frames of a video as the network gets them, uint8 (n, 256, 340, 3); fewer than `count` if it ends."""
+    collector = _FrameCollector(count)
+    _decode_quietly([sample], collector, Settings(**settings))
+    return np.concatenate([np.empty((0, *FRAME_SHAPE), np.uint8), *collector.blocks])[:count]
+
+
+def check_resize(width: int, height: int, frames: int = 3) -> int:
+    """How many of some frames of noise, width x height, the workflow resizes otherwise than Pillow; 0 is right."""
+    generator = np.random.default_rng(width * height)
+    differ = 0
+    for _ in range(frames):
+        frame = generator.integers(0, 256, (height, width, 3), np.uint8)
+        expected = np.asarray(Image.fromarray(frame).resize((WIDTH, HEIGHT), Image.Resampling.LANCZOS))
+        differ += not np.array_equal(resize(frame), expected)
+    return differ

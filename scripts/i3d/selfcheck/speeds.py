@@ -1,0 +1,157 @@
+"""What is known of a machine's speed, from the best source there is: its self-check, earlier runs, or assumptions.
+
+Planning asks here, so that neither torch nor a decoder is imported.
+"""
+
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from importlib.metadata import version
+from pathlib import Path
+from statistics import fmean
+from typing import Any
+
+from i3d.network.specs import MODELS
+from i3d.planning.cost import FRAME_SECONDS, OTHER_CODECS, SLICES, Speeds, assumed
+from i3d.quantities import count
+from i3d.records.record import OK, VideoRecord
+from i3d.selfcheck.calibration import Calibration, DecodeSpeed, Key, find
+
+START_SECONDS = 15.0  # until an extract job has Python, torch and the weights; 3 to 20 were seen
+CPU_TFLOPS = 0.05  # of one CPU with AVX2 in any precision: 0.05 to 0.2 were seen in fp32
+ENOUGH_SNIPPETS = 20  # of earlier runs, to believe them
+SAME_WORK = ("model", "sample_mode", "clip_length", "precision")  # settings that the network's speed depends on
+
+
+@dataclass(frozen=True)
+class Known:
+    """Speeds, what starting an extract job costs, and why there is no better source (empty for a calibration)."""
+
+    speeds: Speeds
+    start_seconds: float = START_SECONDS
+    why: str = ""
+
+
+def known_speeds(
+    device: str,
+    settings: Mapping[str, Any],
+    calibration: Path,
+    records: Iterable[VideoRecord] = (),
+    *,
+    cpus: int,
+    decode_threads: int,
+) -> Known:
+    """The speeds of `device`, as `machine.device_name` has it, for the settings of a plan.
+
+    `records` are those of earlier runs on the tree; `cpus` are what a local run may use, `decode_threads` the
+    processes that one bundle is decoded by.
+    """
+    key = Key(device=device, torch=version("torch"), **{name: settings[name] for name in SAME_WORK})
+    found = find(calibration, key)
+    if found.calibration is not None:
+        speeds = of_calibration(found.calibration, settings["precision"], decode_threads)
+        return Known(speeds, found.calibration.start_seconds)
+    speeds = of_earlier_runs(records, device, settings) or assumed_speeds(device, settings, cpus)
+    return Known(speeds, why=found.reason)
+
+
+def of_calibration(calibration: Calibration, precision: str, decode_threads: int) -> Speeds:
+    """The measured speeds as a cost model; `calibration` has the precision."""
+    best = calibration.best(precision)
+    assert best is not None
+    speeds = Speeds(
+        best.snippets_per_second, f"measured on {calibration.device} at {calibration.measured[:16].replace('T', ' ')}"
+    )
+    if not calibration.decoding:
+        return speeds
+    frame_seconds, pixel_seconds = fit_decoding(_with_processes(calibration.decoding, decode_threads))
+    return replace(speeds, frame_seconds=frame_seconds, pixel_seconds=pixel_seconds)
+
+
+def of_earlier_runs(records: Iterable[VideoRecord], device: str, settings: Mapping[str, Any]) -> Speeds | None:
+    """What finished videos of this tree took on such a device, with settings that cost the same; None for too few.
+
+    A record's seconds are its share of its bundle's time, so that waiting for frames is part of the network's speed.
+    """
+    alike = [
+        record
+        for record in records
+        if record.status == OK
+        and record.seconds
+        and record.snippets
+        and same_device(device, record.device or "")
+        and all(getattr(record, name) == settings[name] for name in SAME_WORK)
+    ]
+    snippets = sum(record.snippets or 0 for record in alike)
+    if snippets < ENOUGH_SNIPPETS:
+        return None
+    seconds = sum(record.seconds or 0.0 for record in alike)
+    return Speeds(snippets / seconds, f"from earlier runs on this tree, {count(len(alike), 'video')}")
+
+
+def same_device(planned: str, recorded: str) -> bool:
+    """Whether a record's device, torch's name for it or `cpu`, is the one of a plan: a slice or a processor's name."""
+    if planned in SLICES:
+        model, _, slice_name = planned.partition("_")
+        return model.upper() in recorded and (slice_name in recorded if slice_name else "MIG" not in recorded)
+    return recorded == planned or recorded == "cpu"
+
+
+def assumed_speeds(device: str, settings: Mapping[str, Any], cpus: int) -> Speeds:
+    """The last resort: a slice by arithmetic, anything else as so many CPUs."""
+    if device in SLICES:
+        return assumed(device, settings)
+    tflop = MODELS[settings["model"]].snippet_tflop(settings["sample_mode"], settings["clip_length"])
+    return Speeds(CPU_TFLOPS * cpus / tflop, "assumed")
+
+
+def other_slices(chosen: str, known: Known, settings: Mapping[str, Any], calibration: Path) -> dict[str, Speeds]:
+    """Speeds of all slices in SLICES: those with a self-check of their own by it, the others in proportion to `chosen`.
+
+    The proportion is that of the assumed speeds.
+    """
+    speeds = {}
+    for name in SLICES:
+        key = Key(device=name, torch=version("torch"), **{field: settings[field] for field in SAME_WORK})
+        own = find(calibration, key).calibration
+        if name == chosen or chosen not in SLICES:
+            speeds[name] = known.speeds if name == chosen else assumed(name, settings)
+        elif own is not None and (best := own.best(settings["precision"])) is not None:
+            speeds[name] = replace(known.speeds, snippets_per_second=best.snippets_per_second)
+        else:
+            share = assumed(name, settings).snippets_per_second / assumed(chosen, settings).snippets_per_second
+            speeds[name] = replace(known.speeds, snippets_per_second=known.speeds.snippets_per_second * share)
+    return speeds
+
+
+def fit_decoding(speeds: Sequence[DecodeSpeed]) -> tuple[float, dict[str, float]]:
+    """Measured decoding as seconds per frame of any size, and per pixel by codec, each of one core.
+
+    The first comes from a straight line through all points, kept between nothing and the fastest point; what it leaves
+    of each point is its pixels', by a line for each codec. Both lines are least squares.
+    """
+    points = [
+        (speed.width * speed.height, speed.processes / speed.frames_per_second, speed.codec)
+        for speed in speeds
+        if speed.frames_per_second
+    ]
+    pixels, seconds = [point[0] for point in points], [point[1] for point in points]
+    mean_pixels, mean_seconds = fmean(pixels), fmean(seconds)
+    spread = sum((each - mean_pixels) ** 2 for each in pixels)
+    slope = 0.0
+    if spread:
+        slope = sum((p - mean_pixels) * (s - mean_seconds) for p, s in zip(pixels, seconds, strict=True)) / spread
+    intercept = mean_seconds - slope * mean_pixels if spread else min(FRAME_SECONDS, min(seconds) / 2)
+    frame_seconds = min(max(intercept, 0.0), min(seconds))
+
+    def per_pixel(codecs: Collection[str]) -> float:
+        of_codecs = [(size, each - frame_seconds) for size, each, codec in points if codec in codecs]
+        return sum(size * rest for size, rest in of_codecs) / sum(size**2 for size, _ in of_codecs)
+
+    codecs = {codec for _, _, codec in points}
+    return frame_seconds, {codec: per_pixel({codec}) for codec in codecs} | {OTHER_CODECS: per_pixel(codecs)}
+
+
+def _with_processes(speeds: Sequence[DecodeSpeed], processes: int) -> list[DecodeSpeed]:
+    """Those measured with the number of processes that is nearest."""
+    nearest = min((speed.processes for speed in speeds), key=lambda tried: abs(tried - processes))
+    return [speed for speed in speeds if speed.processes == nearest]

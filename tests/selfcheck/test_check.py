@@ -1,0 +1,174 @@
+"""The whole self-check on a CPU, and the program around it. Operations are replaced, never checks."""
+
+import sys
+
+import pytest
+import torch
+from torch import nn
+
+import selfcheck
+from i3d.errors import UserError
+from i3d.network import engine as engine_module
+from i3d.network import fused_cpu
+from i3d.selfcheck import calibration, check, machine
+from i3d.selfcheck.check import Budget, Options, SelfCheck
+from i3d.selfcheck.classes import class_names
+from i3d.selfcheck.reference import reference_weights
+from tests.support.clips import h264_clip
+
+
+@pytest.fixture(autouse=True)
+def small(monkeypatch):
+    """No more seconds than needed to have every step."""
+    monkeypatch.setattr(check, "CPU_BUDGET", Budget(network=0.1, decoding=0.2, pipe=1.0, kinds=2))
+
+
+@pytest.fixture(scope="module")
+def videos(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("videos")
+    (folder / "train_val/anomaly").mkdir(parents=True)
+    h264_clip(folder / "train_val/anomaly/a.mp4", frames=33)
+    (folder / "train_val/anomaly/text.mp4").write_text("no video at all")
+    return folder
+
+
+def options(videos, **changes):
+    known = {
+        "videos": str(videos),
+        "subsets": [],
+        "extensions": ["mp4"],
+        "weights": "random",
+        "model": "i3d_r50",
+        "normalization": "inception",
+        "sample_mode": "center_crop",
+        "frequency": 16,
+        "clip_length": 16,
+        "batch_size": 20,
+        "precision": "fp32",
+        "device": "cpu",
+        "decoder": "decord",
+        "fps": None,
+        "gres": "",
+        "cpus": 2,
+    }
+    return Options(**known | changes)
+
+
+def run(videos, **changes):
+    lines = []
+    return SelfCheck(options(videos, **changes), lines.append).run(), "\n".join(lines)
+
+
+def break_kernels_of(monkeypatch, dtype):
+    """Make the fused convolutions of one type 3 % off where 512 channels come out."""
+    right = fused_cpu.FusedConv.forward
+
+    def wrong(self, x):
+        result = right(self, x)
+        return result * 1.03 if x.dtype == dtype and result.shape[1] == 512 else result
+
+    monkeypatch.setattr(fused_cpu.FusedConv, "forward", wrong)
+
+
+@pytest.fixture(scope="module")
+def published(tmp_path_factory):
+    """Weights of the user with a classifier that always says class 22."""
+    path = tmp_path_factory.mktemp("weights") / "published.pth"
+    classifier = {"fc.weight": torch.zeros(400, 2048), "fc.bias": torch.eye(400)[22] * 9}
+    torch.save(reference_weights("i3d_r50") | classifier, path)
+    return path
+
+
+def test_a_sound_machine_passes_and_is_measured(videos, published):
+    found, report = run(videos, weights=str(published))
+    assert found.device == found.hardware == machine.cpu_model()
+    assert "fp32" in found.passed and found.failed == {}
+    assert {speed.precision for speed in found.network} == set(found.passed)
+    assert {(speed.codec, speed.processes) for speed in found.decoding} == {("h264", 1), ("h264", 2)}
+    assert found.pipe_frames_per_second > 0 and found.start_seconds > 0.5
+    assert found.recommended.precision in found.passed
+    for words in (f"torch {found.torch}", "oneDNN", "right, error", "160x96 h264", "as Pillow does", "bundle_frames"):
+        assert words in report
+    assert f"from frame 17: {class_names()[22]} 95%" in report
+
+
+def test_a_precision_that_fails_is_recorded_and_the_others_go_on(videos, monkeypatch):
+    monkeypatch.setattr(fused_cpu, "supported", lambda dtype: True)  # on CPUs without bf16 as well, slowly
+    break_kernels_of(monkeypatch, torch.bfloat16)
+    monkeypatch.setattr(check, "PRECISIONS", {name: check.PRECISIONS[name] for name in ("fp32", "bf16")})
+    found, report = run(videos)
+    assert found.passed == ("fp32",)
+    assert "allowed is 1e-02" in found.failed["bf16"]
+    assert {speed.precision for speed in found.network} == {"fp32"}
+    assert "WRONG" in report and found.recommended.precision == "fp32"
+
+
+@pytest.fixture
+def only_fp32(monkeypatch):
+    monkeypatch.setattr(check, "PRECISIONS", {"fp32": check.PRECISIONS["fp32"]})
+
+
+def test_wrong_fp32_ends_the_check(videos, monkeypatch, only_fp32):
+    break_kernels_of(monkeypatch, torch.float32)
+    found, report = run(videos)
+    assert "fp32" in found.failed and found.recommended is None
+    assert found.network == () and "Speed of the network" not in report
+
+
+def test_a_wrong_layer_fails_a_precision_by_its_name(videos, monkeypatch, only_fp32):
+    """The engine's own fused kernels are right, torch's plain convolution is not."""
+    right = nn.Conv3d.forward
+
+    def wrong(self, x):
+        result = right(self, x)
+        return result * 1.01 if self.kernel_size == (1, 3, 3) and self.in_channels == 512 else result
+
+    monkeypatch.setattr(nn.Conv3d, "forward", wrong)
+    found, _ = run(videos)
+    assert "in layer4." in found.failed["fp32"] and ".conv2 of" in found.failed["fp32"]
+
+
+def test_the_users_weights_can_fail_alone(videos, published, monkeypatch, only_fp32):
+    """An engine that overflows on large activations, as fp16 does with some weights."""
+    state = torch.load(published, weights_only=True)
+    state["layer4.2.bn3.weight"] = state["layer4.2.bn3.weight"] * 1e4
+    large = published.with_name("large.pth")
+    torch.save(state, large)
+    right = engine_module.Engine._forward
+
+    def overflowing(self, snippets):
+        features = right(self, snippets)
+        return torch.where(features > 10_000, torch.inf, features)
+
+    monkeypatch.setattr(engine_module.Engine, "_forward", overflowing)
+    found, _ = run(videos, weights=str(large))
+    assert "error inf" in found.failed["fp32"] and "large.pth" in found.failed["fp32"]
+
+
+def test_no_videos_and_no_weights_yet_leave_the_rest(tmp_path, only_fp32):
+    found, report = run(tmp_path / "none", weights=str(tmp_path / "later.pth"))
+    assert found.decoding == () and found.pipe_frames_per_second is None
+    assert found.recommended is not None and "there is no folder" in report
+    assert "What the network sees" not in report, "seeded weights know no classes"
+
+
+def program(monkeypatch, tmp_path, videos, *more):
+    settings = ["--device=cpu", "--sample-mode=center_crop", "--weights=random", f"--videos={videos}", "--cpus=2"]
+    arguments = ["selfcheck.py", *settings, f"--calibration={tmp_path}/calibration.json", *more]
+    monkeypatch.setattr(sys, "argv", arguments)
+    selfcheck.main()
+
+
+def test_the_program_ends_with_a_sentence_if_fp32_is_wrong_and_jobs_refuse_it(monkeypatch, tmp_path, videos, only_fp32):
+    break_kernels_of(monkeypatch, torch.float32)
+    with pytest.raises(UserError, match=r"fp32 does not give the right numbers on .*: do not extract here"):
+        program(monkeypatch, tmp_path, videos)
+    (entry,) = calibration.read(tmp_path / "calibration.json")
+    key = calibration.Key(entry.hardware, entry.torch, "i3d_r50", "oversample", 16, "fp32")
+    with pytest.raises(UserError, match="precision: fp32 failed the self-check"):
+        calibration.refuse_failed(tmp_path / "calibration.json", key)
+
+
+def test_the_program_refuses_a_wrong_setting_in_words(monkeypatch, tmp_path, videos):
+    with pytest.raises(UserError, match="'model'"):
+        program(monkeypatch, tmp_path, videos, "--model=resnet")
