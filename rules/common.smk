@@ -26,6 +26,7 @@ from i3d.progress import run as progress
 from i3d.progress.ending import ending_text
 from i3d.records.tree_lock import take_lock
 from i3d.planning.plan import Plan, make_plan
+from i3d.planning.pricing import Machine
 from i3d.records.work_folder import WorkFolder
 from i3d.results.names import METADATA, SUMMARY
 from i3d.results.run_summary import tables_are_current
@@ -43,6 +44,20 @@ WORK = WorkFolder.beside(FEATURES)
 EXTRACTION_RULES = ("decode", "extract", "feature")
 IS_MODULE = snakemake_internals.is_module(workflow)
 STARTED = time.time()
+SELFCHECK_SETTINGS = (
+    "weights",
+    "model",
+    "normalization",
+    "sample_mode",
+    "frequency",
+    "clip_length",
+    "batch_size",
+    "precision",
+    "device",
+    "decoder",
+    "videos",
+    "calibration",
+)
 LAST_CONFIG = Path("logs/last_config.yaml")  # what this run was given, for `make status`, `make report`, `make watch`
 
 
@@ -69,12 +84,20 @@ def plan() -> Plan:
     with told_in_one_line():
         if config["frames"] == "pipe" and cores() < 2:
             raise UserError("frames: through a pipe both stages run at once; use --cores 2 or more, or `frames: temp`")
-        made = make_plan(config, again=wanted_again(), only=wanted_alone())
+        made = make_plan(config, again=wanted_again(), only=wanted_alone(), machine=machine())
         if made.is_due and snakemake_internals.executes(workflow) or not made.path.exists():
             made.write()
     if workflow.is_main_process and snakemake_internals.executes(workflow):
         logger.info(status_text(made, f"all in {made.path}") + "\n")
     return made
+
+
+def machine() -> Machine:
+    """Where the jobs will run: what the profile asks a cluster for, or this machine."""
+    job = snakemake_internals.cluster_job(workflow)
+    if job is None:
+        return Machine(cpus=cores())
+    return Machine(job.gres, job.cpus, job.memory_gb, job.decode_threads)
 
 
 def wanted_again() -> set[str] | None:
@@ -173,6 +196,18 @@ def table_to_show(wildcards) -> list[str]:
     As an input to a run it would start all that is due.
     """
     return [] if snakemake_internals.executes(workflow) else [in_rules(FEATURES / METADATA)]
+
+
+def selfcheck_options() -> list[str]:
+    """The settings as options of scripts/selfcheck.py."""
+    options = [f"--{name.replace('_', '-')}={config[name]}" for name in SELFCHECK_SETTINGS]
+    options += [f"--fps={config['fps']}"] if config["fps"] else []
+    return [*options, "--extensions", *config["extensions"], "--subsets", *config["subsets"]]
+
+
+def gres_of_job(wildcards, resources) -> str:
+    """What the job asks for beside CPUs and memory, such as `gpu:a100_4g.20gb:1`; empty without a cluster."""
+    return str(resources.get("gres", ""))
 
 
 def plan_file(wildcards) -> str:

@@ -75,7 +75,10 @@ PLAIN = {
     "forced": [],
     "notemp": False,
     "slurm": False,
+    "job": "None",
 }
+NARVAL = ["--default-resources", "gres=gpu:a100_4g.20gb:1", "cpus_per_task=3", "mem_mb=20480 * attempt"]
+NARVAL_JOB = "ClusterJob(gres='gpu:a100_4g.20gb:1', cpus=6, memory_gb=40.0, decode_threads=5)"
 
 
 @pytest.mark.parametrize(
@@ -90,6 +93,7 @@ PLAIN = {
         (["-n", "-R", "work"], {"forced": None}),
         (["-n", "-R", "one.txt"], {"forced": ["one.txt"]}),
         (["-n", "--notemp"], {"notemp": True}),
+        (["-n", *NARVAL, "--set-threads", "decode=5"], {"job": NARVAL_JOB}),
     ],
 )
 def test_what_was_asked_of_snakemake(snakemake, arguments, changed):

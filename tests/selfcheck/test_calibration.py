@@ -100,7 +100,9 @@ def test_a_place_that_cannot_be_written_is_named(tmp_path, measured):
 
 
 def test_a_failed_precision_is_refused_in_one_sentence(path):
-    with pytest.raises(UserError, match="tf32 failed the self-check on .*4g.20gb on 2026-11-24 .*3.0e-02.*set precision: bf16"):
+    with pytest.raises(
+        UserError, match="tf32 failed the self-check on .*4g.20gb on 2026-11-24 .*3.0e-02.*set precision: bf16"
+    ):
         refuse_failed(path, but(IN_A_JOB, precision="tf32", sample_mode="center_crop", clip_length=32))
 
 

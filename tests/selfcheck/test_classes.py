@@ -23,7 +23,9 @@ def test_torchvisions_order_is_that_of_the_published_weights():
 def weights(tmp_path):
     """A file whose classifier takes feature i for class i."""
     path = tmp_path / "weights.pth"
-    torch.save({"fc.weight": torch.eye(400, 2048) * 10, "fc.bias": torch.zeros(400), "conv1.weight": torch.ones(1)}, path)
+    torch.save(
+        {"fc.weight": torch.eye(400, 2048) * 10, "fc.bias": torch.zeros(400), "conv1.weight": torch.ones(1)}, path
+    )
     return path
 
 

@@ -4,7 +4,9 @@ import pytest
 
 from i3d.selfcheck import machine
 
-CPUINFO = "processor\t: 0\nmodel name\t: AMD EPYC 9654  96-Core Processor\nflags\t\t: fpu avx2 avx512f amx_bf16 amx_tile\n"
+CPUINFO = (
+    "processor\t: 0\nmodel name\t: AMD EPYC 9654  96-Core Processor\nflags\t\t: fpu avx2 avx512f amx_bf16 amx_tile\n"
+)
 NVRM = "NVRM version: NVIDIA UNIX Open Kernel Module for x86_64  570.86.15  Release Build\nGCC version:  gcc 13.2\n"
 
 

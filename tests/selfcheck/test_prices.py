@@ -55,7 +55,10 @@ def lines(slices, **job):
 def test_each_slice_has_its_hours_and_its_price(slices):
     head, rows = lines(slices)
     assert head == "measured on a100_4g.20gb at 2026-11-24 14:32; other slices in proportion"
-    assert rows["a100_4g.20gb"].split() == ["a100_4g.20gb", *"1.0 GPU hours 2.3 RGU hours in the profile".split()]
+    assert rows["a100_4g.20gb"].split() == [
+        "a100_4g.20gb",
+        *["1.0", "GPU", "hours", "2.3", "RGU", "hours", "in", "the", "profile"],
+    ]
     # 40 GB beside the smallest slice are charged as 40/31 units, which its own 0.57 does not cover.
     assert "4.0 GPU hours       5.3 RGU hours" in rows["a100_1g.5gb"]
 
@@ -72,6 +75,8 @@ def test_the_cheapest_and_the_fastest_are_named(slices):
 
 
 def test_where_decoding_sets_the_pace_the_cheaper_of_equal_slices_is_the_fastest(slices):
-    slow_decoding = {name: Speeds(each.snippets_per_second, "", 1.0, {OTHER_CODECS: 0.0}) for name, each in slices.items()}
+    slow_decoding = {
+        name: Speeds(each.snippets_per_second, "", 1.0, {OTHER_CODECS: 0.0}) for name, each in slices.items()
+    }
     _, rows = lines(slow_decoding)
     assert "cheapest, fastest" in rows["a100_1g.5gb"]

@@ -114,7 +114,9 @@ def test_codecs_share_what_a_frame_costs_and_differ_in_their_pixels():
 
 def test_no_part_of_a_cost_is_negative():
     """A small video that was slower than a large one, as a busy machine can have it."""
-    frame, pixel = speeds.fit_decoding([DecodeSpeed(320, 240, "h264", 1, 100.0), DecodeSpeed(1280, 720, "h264", 1, 200.0)])
+    frame, pixel = speeds.fit_decoding(
+        [DecodeSpeed(320, 240, "h264", 1, 100.0), DecodeSpeed(1280, 720, "h264", 1, 200.0)]
+    )
     assert 0 <= frame <= 1 / 200 and all(each >= 0 for each in pixel.values())
 
 
@@ -127,7 +129,12 @@ def test_other_slices_are_in_proportion_but_for_those_with_a_self_check(path, ch
     torch = version("torch")
     save(path, changed(torch=torch))
     smaller = [s for s in changed().network if s.precision == "bf16"]
-    save(path, changed(torch=torch, device="a100_3g.20gb", hardware="NVIDIA A100-SXM4-40GB MIG 3g.20gb", network=tuple(smaller[:1])))
+    save(
+        path,
+        changed(
+            torch=torch, device="a100_3g.20gb", hardware="NVIDIA A100-SXM4-40GB MIG 3g.20gb", network=tuple(smaller[:1])
+        ),
+    )
     found = speeds.other_slices("a100_4g.20gb", known(path, "a100_4g.20gb"), SETTINGS, path)
     assert list(found) == list(SLICES)
     assert found["a100_4g.20gb"].snippets_per_second == 100.0

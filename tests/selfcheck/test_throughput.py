@@ -79,7 +79,9 @@ def test_the_limit_on_a_gpus_memory_is_lifted_whatever_happens(monkeypatch):
     limits = []
     monkeypatch.setattr(torch.cuda, "empty_cache", lambda: None)
     monkeypatch.setattr(torch.cuda, "current_device", lambda: 0)
-    monkeypatch.setattr(torch.cuda, "get_device_properties", lambda device: type("Gpu", (), {"total_memory": 20 * 2**30}))
+    monkeypatch.setattr(
+        torch.cuda, "get_device_properties", lambda device: type("Gpu", (), {"total_memory": 20 * 2**30})
+    )
     monkeypatch.setattr(torch.cuda, "set_per_process_memory_fraction", limits.append)
     with pytest.raises(RuntimeError), throughput.gpu_memory_limit(5 * 1024):
         raise RuntimeError

@@ -3,6 +3,7 @@
 `tests/cluster/test_snakemake_internals.py` runs it against the pinned Snakemake and the newest one.
 """
 
+import re
 import signal
 import sys
 from collections.abc import Callable, Collection, Iterable
@@ -128,6 +129,30 @@ class SlurmRun:
     requests: frozenset[Request]
     jobs: int | None
     job_prefix: str
+
+
+@dataclass(frozen=True)
+class ClusterJob:
+    """What the profile asks for by default for a bundle's two rules together."""
+
+    gres: str
+    cpus: int
+    memory_gb: float
+    decode_threads: int
+
+
+def cluster_job(workflow: Any) -> ClusterJob | None:
+    """What one job gets by the profile's default resources; None where these name no GPU."""
+    settings = workflow.resource_settings
+    given = settings.default_resources.args if settings.default_resources else ()
+    defaults = dict(text.split("=", 1) for text in given)
+    if "gres" not in defaults:
+        return None
+    threads = {rule: getattr(count, "value", count) for rule, count in settings.overwrite_threads.items()}
+    each = {name: re.match(r"\d+", defaults.get(name, "")) for name in ("cpus_per_task", "mem_mb")}
+    cpus, memory_mb = (2 * int(found[0]) if found else 0 for found in each.values())
+    decode_threads = int(threads.get("decode", 1))
+    return ClusterJob(defaults["gres"], cpus or decode_threads + 1, memory_mb / 1024, decode_threads)
 
 
 def slurm_run(workflow: Any) -> SlurmRun | None:

@@ -6,7 +6,6 @@ from pathlib import Path
 
 from i3d.errors import UserError
 from i3d.network.specs import HEIGHT, MODELS, SAMPLE_MODES, WIDTH
-from i3d.planning.cost import SLICES, assumed
 from i3d.planning.plan import ASSUMED_FRAMES, Plan
 from i3d.quantities import count, duration, size
 from i3d.records.record import FAILED, OK, SETTINGS_COLUMNS
@@ -36,7 +35,7 @@ def status_text(plan: Plan, full_list: str, named: int = NAMED) -> str:
                 "bundles",
                 f"{len(plan.bundles):,}, the largest of {max(bundle.frames for bundle in plan.bundles):,} frames",
             ),
-            ("GPU time", _gpu_time(plan, frames)),
+            ("takes", _price(plan)),
             ("to write", _to_write(plan, frames)),
         ]
     failed = failures(plan)
@@ -145,10 +144,8 @@ def _hours(plan: Plan, videos: Iterable[str]) -> str:
     return duration(seconds)
 
 
-def _gpu_time(plan: Plan, frames: Sequence[int]) -> str:
-    total = sum(_snippets(plan, length) for length in frames)
-    times = (f"{name} {duration(assumed(name, plan.settings).network_seconds(total))}" for name in SLICES)
-    return f"{', '.join(times)} (computed for {plan.settings['precision']}, not measured)"
+def _price(plan: Plan) -> str:
+    return plan.pricing.text(plan.bundles, {video: known.probe for video, known in plan.videos.items()})
 
 
 def _to_write(plan: Plan, frames: Sequence[int]) -> str:

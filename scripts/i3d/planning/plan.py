@@ -25,6 +25,8 @@ from i3d.errors import UserError
 from i3d.files import write_atomically, writing
 from i3d.planning.bundles import Bundle, BundleEntry, new_bundle, pack, write_bundle
 from i3d.planning.catalog import UNREAD, Catalog, Known, processes
+from i3d.planning.cost import weigh
+from i3d.planning.pricing import Machine, Pricing
 from i3d.planning.probe import Probe
 from i3d.planning.tree import find_videos
 from i3d.records import journal
@@ -81,6 +83,7 @@ class Plan:
     bundles: list[Bundle]
     last: dict[str, VideoRecord]  # the newest record of each video that is not present
     elsewhere: dict[str, VideoRecord]  # outside this run's subsets, and orphaned features
+    pricing: Pricing = field(repr=False)
     work: WorkFolder = field(repr=False)
 
     @cached_property
@@ -178,11 +181,18 @@ class Plan:
                 waiting.source.replace(staged)
 
 
-def make_plan(config: dict[str, Any], *, again: Collection[str] | None = (), only: Collection[str] = ()) -> Plan:
+def make_plan(
+    config: dict[str, Any],
+    *,
+    again: Collection[str] | None = (),
+    only: Collection[str] = (),
+    machine: Machine | None = None,
+) -> Plan:
     """Look at the trees and decide. `config` is complete.
 
     `again` are feature files, by their path under the features tree, that are to be made anew although they are
     present; None: all. `only` are feature files, likewise, that nothing else is to be done for; empty: all are.
+    `machine` is where the jobs will run, this one unless given.
     Raises UserError for what the user must mend before anything can start.
     """
     work = WorkFolder.beside(config["features"])
@@ -200,7 +210,9 @@ def make_plan(config: dict[str, Any], *, again: Collection[str] | None = (), onl
     )
     names = {*tree.refused, *(item.file.video for item in known)}
     past = _Past(work, catalog, Path(config["videos"]), names)
-    sorted_in = _Sorter(past, settings, fingerprint, again)
+    of_all = [record for records in past.records.values() for record in records]
+    pricing = Pricing.of(machine or Machine(), config, settings, of_all)
+    sorted_in = _Sorter(past, pricing, settings, fingerprint, again)
     sorted_in.recoloured = catalog.recoloured(sorted_in.suspects(known))
     for item in known:
         sorted_in.video(item)
@@ -218,6 +230,7 @@ def make_plan(config: dict[str, Any], *, again: Collection[str] | None = (), onl
         bundles=[new_bundle(settings, fingerprint, group, work) for group in groups],
         last=sorted_in.last,
         elsewhere=elsewhere,
+        pricing=pricing,
         work=work,
     )
 
@@ -285,8 +298,16 @@ class _Past:
 class _Sorter:
     """Sorts videos into those that are present, skipped, waiting and pending."""
 
-    def __init__(self, past: _Past, settings: dict[str, Any], fingerprint: str, again: Collection[str] | None) -> None:
+    def __init__(
+        self,
+        past: _Past,
+        pricing: Pricing,
+        settings: dict[str, Any],
+        fingerprint: str,
+        again: Collection[str] | None,
+    ) -> None:
         self.past = past
+        self.pricing = pricing
         self.fingerprint = fingerprint
         self.again = again
         self.rule = SnippetRule(settings["clip_length"], settings["frequency"])
@@ -320,8 +341,17 @@ class _Sorter:
             self.waiting[video] = waiting
             return
         frames = item.probe.frames or ASSUMED_FRAMES
+        work = self.pricing.work(frames, item.probe)
+        weight = weigh(work, self.pricing.known.speeds, self.pricing.machine.decode_threads)
         self.pending.append(
-            BundleEntry(video=video, path=str(item.file.path), feature=feature, digest=item.digest, frames=frames)
+            BundleEntry(
+                video=video,
+                path=str(item.file.path),
+                feature=feature,
+                digest=item.digest,
+                frames=frames,
+                weight=weight,
+            )
         )
 
     def suspects(self, known: Iterable[Known]) -> dict[str, tuple[Known, str]]:

@@ -32,8 +32,8 @@ class Probe:
     """What is known of a video.
 
     `frames` is None if that could not be found out, and an estimate unless `exact`; `fps`, `width` and `height` (in
-    pixels as stored) and `codec` (FFmpeg's name) are None if unknown; `reason` says why no frame of it can be decoded, None
-    if it can.
+    pixels as stored) and `codec` (FFmpeg's name) are None if unknown; `reason` says why no frame of it can be decoded,
+    None if it can.
     """
 
     frames: int | None = None

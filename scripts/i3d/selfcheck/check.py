@@ -367,7 +367,7 @@ class SelfCheck:
 
     def _engine(self, weights: dict[str, Tensor], precision: str, **changes: Any) -> Engine:
         options = self.options
-        settings = {
+        settings: dict[str, Any] = {
             "normalization": options.normalization,
             "sample_mode": options.sample_mode,
             "batch_size": options.batch_size,
@@ -387,5 +387,3 @@ def _in_words(speed: NetworkSpeed, frequency: int) -> str:
     if speed.peak_memory_mb is not None:
         text = f"batches of {speed.batch_size}: {text}, {size(speed.peak_memory_mb * MIB)} of memory"
     return text + f", tuned in {speed.tuning_seconds:.1f} s"
-
-

@@ -40,7 +40,7 @@ class Sample:
 
 
 def choose(paths: list[Path], kinds: int, seed: int = 0) -> list[list[Sample]]:
-    """Samples of the `kinds` most frequent sizes and codecs, each a list of OF_A_KIND or fewer; unreadable ones left out.
+    """Samples of the `kinds` most frequent sizes and codecs, each a list of OF_A_KIND or fewer, all readable.
 
     The same tree gives the same samples.
     """

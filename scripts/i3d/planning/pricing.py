@@ -1,0 +1,71 @@
+"""What the due videos will take: time on this machine, or GPU hours on a cluster's slices."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from i3d.planning.bundles import Bundle
+from i3d.planning.cost import VideoWork
+from i3d.planning.probe import Probe
+from i3d.records.record import VideoRecord
+from i3d.selfcheck.machine import cpu_count, device_name
+from i3d.selfcheck.prices import price_text, time_text
+from i3d.selfcheck.speeds import Known, known_speeds, other_slices
+from i3d.snippets import SnippetRule
+
+USUAL_PIXELS = 320 * 240  # of a video whose size is not known
+
+
+@dataclass(frozen=True)
+class Machine:
+    """Where the jobs will run: `gres` is the GPU that one asks a cluster for, empty where they run here."""
+
+    gres: str = ""
+    cpus: int = cpu_count()
+    memory_gb: float = 0.0
+    decode_threads: int = 4
+
+
+@dataclass(frozen=True)
+class Pricing:
+    """Speeds that fit a machine and a plan's settings, and what videos cost by them."""
+
+    machine: Machine
+    device: str
+    known: Known
+    settings: Mapping[str, Any]
+    calibration: Path
+
+    @classmethod
+    def of(
+        cls, machine: Machine, config: Mapping[str, Any], settings: Mapping[str, Any], records: Iterable[VideoRecord]
+    ) -> "Pricing":
+        """The best knowledge there is: a self-check's, else that of earlier runs, else assumptions."""
+        device, calibration = device_name(machine.gres, config["device"]), Path(config["calibration"])
+        known = known_speeds(
+            device, settings, calibration, records, cpus=machine.cpus, decode_threads=machine.decode_threads
+        )
+        return cls(machine, device, known, settings, calibration)
+
+    def work(self, frames: int, probe: Probe) -> VideoWork:
+        """What a video asks for."""
+        rule = SnippetRule(self.settings["clip_length"], self.settings["frequency"])
+        pixels = probe.width * probe.height if probe.width and probe.height else USUAL_PIXELS
+        return VideoWork(frames, pixels, max(1, rule.snippets(frames)), probe.codec)
+
+    def text(self, bundles: Iterable[Bundle], probes: Mapping[str, Probe]) -> str:
+        """What bundles will take, in words."""
+        works = [[self.work(entry.frames, probes[entry.video]) for entry in bundle.videos] for bundle in bundles]
+        if not self.machine.gres:
+            return time_text(works, self.known, self.machine.cpus)
+        slices = other_slices(self.device, self.known, self.settings, self.calibration)
+        return price_text(
+            works,
+            self.device,
+            self.known,
+            slices,
+            decode_threads=self.machine.decode_threads,
+            cpus=self.machine.cpus,
+            memory_gb=self.machine.memory_gb,
+        )
