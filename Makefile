@@ -44,7 +44,7 @@ status: env ## what is done, what is to do, what it takes, for the last run's tr
 	@python scripts/status.py $(if $(CONFIG),--config $(CONFIG)) --configfile config/config.yaml $(LAST)
 
 watch: env ## follow the run that is at work, from another terminal; CONFIG as for status
-	@python scripts/watch.py $(if $(CONFIG),--config $(CONFIG)) --configfile config/config.yaml $(LAST)
+	@python scripts/watch.py $(if $(CONFIG),--configfile config/config.yaml --config $(CONFIG))
 
 test: env check unit workflow ## all quick checks and tests
 

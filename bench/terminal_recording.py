@@ -22,7 +22,7 @@ SETTINGS = ["videos=videos", "features=features", "weights=random", "bundle_fram
 TEXT = """# What a run looks like
 
 Written by `python -m bench.terminal_recording`: the demo on two busy CPU cores, in three bundles, in a terminal of
-{columns} columns, looked at every {seconds} seconds. Bars move twice a second, in colour where there is any. On a
+{columns} columns, looked at every {seconds} seconds. Bars move every second, in colour where there is any. On a
 cluster each bundle shows its job's number; bundles that wait in the queue are counted at the foot.
 
 The last line of bars makes room for errors, which pass above them. When output goes to a file, there is a line a minute
@@ -59,8 +59,7 @@ def record(folder: Path, command: list[str]) -> tuple[str, str]:
     run = Terminal(command, folder, columns=COLUMNS, **plain)
     while run.going and not (folder / "features/.i3d/progress/run.json").exists():
         time.sleep(0.1)
-    settings = ["--configfile", "config/config.yaml", "logs/last_config.yaml"]
-    watch = Terminal([sys.executable, "scripts/watch.py", *settings], folder, columns=COLUMNS, **plain)
+    watch = Terminal([sys.executable, "scripts/watch.py"], folder, columns=COLUMNS, **plain)
     looks, watched = [look(began, run)], [look(began, watch)]
     while run.going:
         time.sleep(SECONDS)

@@ -4,6 +4,7 @@ The plan is made when it is first asked for: jobs on other nodes and `--lint` ne
 """
 
 import atexit
+import os
 import gc
 import subprocess
 import sys
@@ -58,7 +59,6 @@ SELFCHECK_SETTINGS = (
     "videos",
     "calibration",
 )
-LAST_CONFIG = Path("logs/last_config.yaml")  # what this run was given, for `make status`, `make report`, `make watch`
 
 
 def in_rules(path) -> str:
@@ -237,9 +237,12 @@ def begin_run() -> None:
         if plan.cache_info().currsize and plan().is_due:
             plan().write()
             plan().stage_moved()
-            remember(snakemake_internals.given_config(workflow), LAST_CONFIG)
+            remember(snakemake_internals.given_config(workflow))
             progress.begin_run(WORK.progress, plan().bundles)
-            logger.info("`make watch` shows this run in another terminal", extra={"i3d_progress": str(WORK.progress)})
+            watch = os.path.relpath(SCRIPTS / "watch.py")
+            logger.info(
+                f"`python {watch}` shows this run in another terminal", extra={"i3d_progress": str(WORK.progress)}
+            )
 
 
 def end_run() -> None:

@@ -23,8 +23,8 @@ def recipe(clone: Path, *arguments: str) -> str:
     return "\n".join(line for line in made.stdout.splitlines() if "make_env" not in line)
 
 
-@pytest.mark.parametrize("target", ["status", "watch", "report"])
-def test_status_watch_and_report_look_at_what_was_last_run(clone, target):
+@pytest.mark.parametrize("target", ["status", "report"])
+def test_status_and_report_look_at_what_was_last_run(clone, target):
     assert "last_config" not in recipe(clone, target)
     (clone / "logs").mkdir()
     (clone / "logs/last_config.yaml").write_text("videos: demo/videos\n")

@@ -11,6 +11,7 @@ from i3d.errors import UserError
 from i3d.files import write_atomically
 
 CONFIG = Path("config/config.yaml")
+LAST_CONFIG = Path("logs/last_config.yaml")  # what the last run was given beside it
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -52,6 +53,6 @@ def read_setting(text: str) -> tuple[str, Any]:
     return key, yaml.safe_load(value)
 
 
-def remember(given: dict[str, Any], path: Path) -> None:
-    """Keep the settings that a run was given on its command line, for `make status` and `make report` after it."""
-    write_atomically(path, yaml.safe_dump(given))
+def remember(given: dict[str, Any]) -> None:
+    """Keep what a run was given by `--configfile` and `--config`, for status, watch and report beside and after it."""
+    write_atomically(LAST_CONFIG, yaml.safe_dump(given))

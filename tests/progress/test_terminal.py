@@ -40,8 +40,7 @@ def extracting(workflow: Workflow) -> bool:
 def test_a_run_moves_in_its_terminal_and_in_another_one(workflow):
     run = Terminal(command(workflow), workflow.folder, PATH=PATH)
     assert wait_until((workflow.work / "progress/run.json").exists, lambda: run.going), run.drawn
-    settings = ["--configfile", "config/config.yaml", "logs/last_config.yaml"]
-    watch = Terminal([sys.executable, "scripts/watch.py", *settings], workflow.folder)
+    watch = Terminal([sys.executable, "scripts/watch.py"], workflow.folder)
     assert run.end() == 0
     assert watch.end() == 0
 
@@ -58,13 +57,14 @@ def test_a_run_moves_in_its_terminal_and_in_another_one(workflow):
     assert not (workflow.work / "progress").exists()
 
     again = subprocess.run(
-        [sys.executable, "scripts/watch.py", *settings],
+        [sys.executable, "scripts/watch.py"],
         cwd=workflow.folder,
         capture_output=True,
         text=True,
         check=False,
     )
     assert again.returncode == 1 and again.stderr.startswith("error: features: no run is at work there")
+    settings = ["--configfile", "config/config.yaml", "logs/last_config.yaml"]
     status = subprocess.run(
         [sys.executable, "scripts/status.py", *settings],
         cwd=workflow.folder,

@@ -1,8 +1,8 @@
 """How far a whole run is, read from the small files in the work folder's `progress/`.
 
 The main process writes `run.json` as the run begins; the stages of each bundle add theirs (`i3d.progress.bundle`), and
-the end of the run removes them all. A screen, `make watch` in another terminal and a run on a cluster read the same
-files, so that nobody asks a login node or a batch system for anything.
+the end of the run removes them all. The run's own screen and `scripts/watch.py` in another terminal read these files,
+also on a cluster, so that nobody asks a login node or a batch system for anything.
 """
 
 import os

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from rich.console import Group
 
 STDERR = 2
-LIVE_SECONDS = 0.5  # between two pictures on a terminal
+LIVE_SECONDS = 1.0  # between two pictures on a terminal
 LINE_SECONDS = 60.0  # between two lines elsewhere
 DRAIN_SECONDS = 5.0  # at most, to tell what others have written
 MARK = b"\0all told\0"  # in a diverted stream, after all that was written while it was diverted
