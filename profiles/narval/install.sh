@@ -11,7 +11,8 @@
 set -euo pipefail
 
 MODULES="StdEnv/2023 python/3.12 ffmpeg/7.1.1"
-requirements=$(realpath --no-symlinks "$(dirname "$0")/../../envs/requirements.txt")
+clone=$(realpath --no-symlinks "$(dirname "$0")/../..")
+requirements=$clone/envs/requirements.txt
 folder=$(realpath -m "${1:-$HOME/envs/i3d}")
 
 fail() {
@@ -39,7 +40,10 @@ if ! "$folder/bin/python" -c "import pip" 2>/dev/null; then
 fi
 "$folder/bin/python" -m pip install --quiet --no-index --requirement "$requirements" ||
     fail "the wheelhouse lacks a package of $requirements: compare with 'avail_wheels NAME', and write the version it has"
-"$folder/bin/python" -c "import av, decord, snakemake, torch" || fail "the environment does not work: see the lines above"
+# The workflow's own package, in place: nothing has to be built for it.
+site=$("$folder/bin/python" -c "import sysconfig; print(sysconfig.get_path('purelib'))")
+echo "$clone/scripts" >"$site/i3d_features.pth"
+"$folder/bin/python" -c "import av, decord, i3d, snakemake, torch" || fail "the environment does not work: see the lines above"
 
 cat >"$folder/load" <<END
 module load $MODULES
