@@ -138,7 +138,7 @@ def test_a_job_with_fewer_cpus_than_its_rules_threads_is_refused(slurm):
     ],
 )
 def test_a_machine_without_a_cluster_is_told_apart(tmp_path, monkeypatch, program, words):
-    monkeypatch.setenv("PATH", f"{tmp_path}:/usr/bin:/bin")
+    monkeypatch.setenv("PATH", str(tmp_path))
     if program:
         (tmp_path / "sinfo").write_text(f"#!/bin/sh\n{program}\n")
         (tmp_path / "sinfo").chmod(0o755)

@@ -1,5 +1,6 @@
 """The plan in words, and the script that prints it."""
 
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -10,6 +11,7 @@ from i3d.frame_stream import FRAME_BYTES
 from i3d.planning import cost
 from i3d.planning import overview as status
 from i3d.planning.plan import make_plan
+from i3d.planning.pricing import Machine
 from i3d.planning.probe import Probe
 from tests.support import plans
 from tests.support.paths import SCRIPTS
@@ -45,12 +47,17 @@ def test_a_fresh_tree(config):
     assert "failed" not in found
 
 
-def test_gpu_time_is_computed_from_snippets(config):
-    said = lines(config)["GPU time"]
-    assert said.endswith("(computed for fp32, not measured)")
-    assert said.startswith("a100_1g.5gb 69 s, a100_2g.10gb ")
-    seconds = cost.assumed("a100", make_plan(config).settings).network_seconds(321)
-    assert f"a100 {seconds:.0f} s" in said
+def test_the_price_is_in_time_here_and_in_gpu_hours_on_a_cluster(config):
+    config["device"] = "cpu"
+    assert re.fullmatch(
+        r"about \d+ \w+ on this machine \(assumed; no self-check has been run: .*", lines(config)["takes"]
+    )
+    plan = make_plan(config, machine=Machine("gpu:a100_4g.20gb:1", 6, 40.0, 5))
+    said = status.status_text(plan, "").partition("takes     ")[2].splitlines()
+    assert said[0].startswith("assumed; no self-check has been run")
+    assert [line.split()[0] for line in said[1:6]] == list(cost.SLICES)
+    assert "in the profile" in said[4]
+    assert sum("cheapest" in line for line in said) == sum("fastest" in line for line in said) == 1
 
 
 def test_a_tree_in_progress_and_a_finished_one(config):

@@ -23,7 +23,7 @@ def test_near_the_clip_length_every_count_is_exact(clips, name):
 def test_far_above_it_nothing_is_decoded(tmp_path, suffix, monkeypatch):
     monkeypatch.setattr("i3d.decoding.video_file.Video.decode", lambda *_: pytest.fail("decodes"))
     path = h264_clip(tmp_path / f"x{suffix}", frames=100, rate="25")
-    assert probe(path, clip_length=16) == Probe(100, False, 25.0, 160, 96)
+    assert probe(path, clip_length=16) == Probe(100, False, 25.0, 160, 96, codec="h264")
 
 
 def test_large_files_are_not_read(clips, tmp_path, monkeypatch):
@@ -31,7 +31,7 @@ def test_large_files_are_not_read(clips, tmp_path, monkeypatch):
     monkeypatch.setattr("i3d.planning.probe.SMALL_BYTES", 1000)
     path = h264_clip(tmp_path / "x.mkv", frames=100)
     assert probe(path, clip_length=16).frames == 100
-    assert probe(clips["plain.mkv"], clip_length=16) == Probe(24, True, 24.0, 160, 96)
+    assert probe(clips["plain.mkv"], clip_length=16) == Probe(24, True, 24.0, 160, 96, codec="h264")
 
 
 def test_an_index_that_promises_more_than_the_file_holds_is_not_believed(tmp_path):
@@ -79,7 +79,7 @@ def test_many_are_probed_and_the_hostile_ones_left_open(clips, tmp_path, monkeyp
     assert sorted(found) == paths
     for path, result in found.items():
         good = path.name.startswith("good")
-        assert (path.name, result) == (path.name, Probe(24, True, 24.0, 160, 96) if good else Probe())
+        assert (path.name, result) == (path.name, Probe(24, True, 24.0, 160, 96, codec="h264") if good else Probe())
 
 
 def test_no_paths_need_no_worker():
