@@ -52,6 +52,7 @@ def test_the_price_is_in_time_here_and_in_gpu_hours_on_a_cluster(config):
     assert re.fullmatch(
         r"about \d+ \w+ on this machine \(assumed; no self-check has been run: .*", lines(config)["takes"]
     )
+    config["device"] = "cuda"
     plan = make_plan(config, machine=Machine("gpu:a100_4g.20gb:1", 6, 40.0, 5))
     said = status.status_text(plan, "").partition("takes     ")[2].splitlines()
     assert said[0].startswith("assumed; no self-check has been run")
