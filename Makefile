@@ -11,7 +11,7 @@ export OMP_WAIT_POLICY := PASSIVE
 LAST := $(if $(CONFIG),,$(wildcard logs/last_config.yaml))
 SETTINGS = $(if $(CONFIG),--config $(CONFIG)) $(if $(LAST),--configfile $(LAST))
 
-.PHONY: help env demo report status watch test unit check workflow test-faults test-slurm bench precision clean distclean
+.PHONY: help env demo report status watch test unit check workflow test-faults test-gpu test-slurm bench precision clean distclean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -56,13 +56,16 @@ check: env ## formatting, lint, types
 	snakemake --lint
 
 unit: env ## tests of the modules
-	pytest -n 2 --dist loadfile -m "not workflow and not slurm and not faults"
+	pytest -n 2 --dist loadfile -m "not workflow and not slurm and not faults and not gpu"
 
 workflow: env ## tests that run Snakemake on small clips
 	pytest -n 2 --dist loadfile -m workflow
 
 test-faults: env ## killed jobs, full disks, vanished files, two runs at once, 10,000 videos (10 minutes)
 	pytest -m faults -n 2
+
+test-gpu: env ## what needs an NVIDIA GPU: every precision, fused layers, short memory (a minute)
+	pytest -s -m gpu
 
 test-slurm: env .venv-newest/.complete ## the Narval profile on a SLURM that is started for it (root, Debian; 10 minutes)
 	pytest -m slurm

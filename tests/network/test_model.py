@@ -5,37 +5,10 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from i3d.decoding.resize import resize
 from i3d.network.engine import Engine
 from i3d.network.model import NonLocal, build_model, empty_model, expected_shapes, halve
-from i3d.network.specs import MODELS, PRECISIONS, SAMPLE_MODES
-from tests.support import reference_inputs
-from tests.support.paths import ROOT
-
-GOLDEN = ROOT / "tests" / "golden"
-
-
-@pytest.fixture(scope="module")
-def clip() -> torch.Tensor:
-    """The first two snippets of the reference clip, uint8 (2, 16, 256, 340, 3)."""
-    frames = np.stack([resize(frame) for frame in reference_inputs.frames()[:32]])
-    return torch.from_numpy(frames.reshape(2, 16, *frames.shape[1:]))
-
-
-@pytest.fixture(scope="module")
-def weights() -> dict[str, dict[str, torch.Tensor]]:
-    """Model name -> the reference weights for it."""
-    return {
-        name: {
-            key: torch.from_numpy(value) for key, value in reference_inputs.state_dict(expected_shapes(name)).items()
-        }
-        for name in MODELS
-    }
-
-
-def relative_error(features: np.ndarray, golden: np.ndarray) -> float:
-    assert features.shape == golden.shape
-    return float(np.linalg.norm(features - golden) / np.linalg.norm(golden))
+from i3d.network.specs import PRECISIONS, SAMPLE_MODES
+from tests.support.reference_inputs import GOLDEN, relative_error
 
 
 @pytest.mark.parametrize(

@@ -8,6 +8,10 @@ from collections.abc import Mapping
 
 import numpy as np
 
+from tests.support.paths import ROOT
+
+GOLDEN = ROOT / "tests" / "golden"
+
 
 def frames(count: int = 40, height: int = 240, width: int = 320) -> np.ndarray:
     """A colour ramp with a square crossing it: uint8 RGB (count, height, width, 3)."""
@@ -39,3 +43,9 @@ def _tensor(name: str, shape: tuple[int, ...]) -> np.ndarray:
     else:
         values = generator.normal(0, 0.1, shape)
     return values.astype(np.float32)
+
+
+def relative_error(features: np.ndarray, golden: np.ndarray) -> float:
+    """L2 distance of features from the golden ones over the norm of those."""
+    assert features.shape == golden.shape
+    return float(np.linalg.norm(features - golden) / np.linalg.norm(golden))

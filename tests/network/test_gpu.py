@@ -1,0 +1,118 @@
+"""What needs a GPU to be true: `make test-gpu`. Everything else about the GPU path is tested with stand-ins."""
+
+import numpy as np
+import pytest
+import torch
+import torch.nn.functional as F
+
+from i3d.network import fused_cuda
+from i3d.network.engine import Engine, choose_device, device_name
+from i3d.network.fused_cuda import RectifiedConv
+from i3d.network.gpu_guard import gpu_versions
+from i3d.network.model import build_model, halve
+from i3d.network.specs import MODELS, PRECISIONS, SAMPLE_MODES
+from tests.support.reference_inputs import GOLDEN, relative_error
+
+pytestmark = pytest.mark.gpu
+
+
+@pytest.fixture(scope="module")
+def device() -> torch.device:
+    return choose_device("cuda")  # fails without a GPU: the marker was asked for
+
+
+@pytest.fixture
+def engine(device, weights):
+    def make(model="i3d_r50", **options) -> Engine:
+        options = {"normalization": "inception", "sample_mode": "center_crop", "precision": "fp32"} | options
+        return Engine(build_model(model, dict(weights[model])), device, **{"batch_size": 4} | options)
+
+    return make
+
+
+def test_the_gpu_and_its_software_are_named(device):
+    assert device_name(device) == torch.cuda.get_device_name()
+    assert gpu_versions(device).keys() == {"cuda", "cudnn"}
+
+
+@pytest.mark.parametrize("precision", PRECISIONS)
+@pytest.mark.parametrize(
+    ("file", "model", "sample_mode"),
+    [
+        ("synthetic_oversample", "i3d_r50", "oversample"),
+        ("synthetic_center_crop", "i3d_r50", "center_crop"),
+        ("synthetic_center_crop_nonlocal", "i3d_r50_nl", "center_crop"),
+    ],
+)
+def test_features_are_the_originals_in_every_precision(engine, clip, file, model, sample_mode, precision):
+    features = engine(model, sample_mode=sample_mode, precision=precision).launch(clip).collect()
+    assert features.dtype == np.float32
+    error = relative_error(features, np.load(GOLDEN / f"{file}.npy"))
+    print(f"{file} {precision}: {error:.1e}")
+    assert error < PRECISIONS[precision].tolerance
+
+
+@pytest.mark.parametrize("precision", PRECISIONS)
+@pytest.mark.parametrize("model", MODELS)
+@torch.inference_mode()
+def test_fused_layers_that_were_chosen_give_what_the_plain_ones_do(engine, device, model, precision):
+    made = engine(model, precision=precision)
+    stems = torch.rand((10, 64, 4, 55, 55), device=device, generator=torch.Generator(device).manual_seed(0))
+    stems = stems.to(made.dtype, memory_format=torch.channels_last_3d)
+    features = made.model.trunk(stems)
+    layers = [module for module in made.model.modules() if isinstance(module, RectifiedConv)]
+    fused = [layer for layer in layers if layer.in_one_pass]
+    print(f"{model} {precision}: {len(fused)} of {len(layers)} convolutions in one pass")
+    for layer in fused:
+        layer.in_one_pass = False
+    plain = made.model.trunk(stems)
+    assert all(layer.in_one_pass is not None for layer in layers)
+    assert fused_cuda.relative_error(features, plain) < PRECISIONS[precision].tolerance
+
+
+def test_short_memory_halves_the_batch_and_changes_no_feature(engine, clip):
+    snippets = clip.repeat(6, 1, 1, 1, 1)  # 12
+    options = {"sample_mode": "oversample", "precision": "fp32"}
+    expected = engine(**options, batch_size=12).launch(snippets).collect()
+    torch.cuda.empty_cache()
+    torch.cuda.reset_peak_memory_stats()
+    engine(**options, batch_size=4).launch(snippets).collect()
+    enough_for_four = torch.cuda.max_memory_reserved()
+    torch.cuda.empty_cache()
+    total = torch.cuda.get_device_properties(0).total_memory
+    torch.cuda.set_per_process_memory_fraction(enough_for_four / total)
+    try:
+        short = engine(**options, batch_size=12)
+        found = short.launch(snippets).collect()
+    finally:
+        torch.cuda.set_per_process_memory_fraction(1.0)
+    assert short.batch_size < 12
+    assert relative_error(found, expected) < PRECISIONS["fp32"].tolerance
+
+
+def test_batches_on_their_way_do_not_disturb_each_other(engine, clip):
+    made = engine(sample_mode="oversample")
+    batches = [made.buffer(4, 16) for _ in range(3)]
+    for number, batch in enumerate(batches):
+        batch.copy_(clip[:1].roll(number * 16, dims=3).expand_as(batch))
+    alone = [made.launch(batch).collect() for batch in batches]
+    pending = [made.launch(batch) for batch in batches]
+    for found, expected in zip(pending, alone, strict=True):
+        assert relative_error(found.collect(), expected) < 1e-6
+
+
+@pytest.mark.parametrize("count", [1, 3, 5])
+def test_a_batch_that_is_not_full_gives_the_same(engine, clip, count):
+    made = engine()
+    snippets = clip.repeat(3, 1, 1, 1, 1)[:count]
+    features = made.launch(snippets).collect()
+    assert features.shape == (count, SAMPLE_MODES["center_crop"].crops, MODELS["i3d_r50"].dim)
+    assert relative_error(features[:2], made.launch(clip).collect()[:count]) < 1e-6
+
+
+@pytest.mark.parametrize("axis", [2, 3, 4])
+def test_halving_is_max_pooling_bit_for_bit(device, axis):
+    values = torch.rand((2, 5, 7, 6, 9), device=device) - 0.5
+    window = [2 if place == axis else 1 for place in (2, 3, 4)]
+    for images in (values, values.half().to(memory_format=torch.channels_last_3d)):
+        assert torch.equal(halve(images, axis), F.max_pool3d(images, window, window))
