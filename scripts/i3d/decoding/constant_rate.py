@@ -216,7 +216,7 @@ def constant_rate(
     held: T | None = None
     for start, duration, frame in frames:
         instant = _instant(start * base, rate)
-        length = float(duration * base * rate) or 1.0
+        length = float((duration or nearest(1 / rate / base)) * base * rate)
         if old:
             length = float(round(length) or 1)
         drift = instant - place
