@@ -121,6 +121,8 @@ def test_every_key_has_a_description_and_a_default():
         ({"subsets": "test"}, r"expected a list like \[a, b\]"),
         ({"extensions": ["mp4", "a b"]}, "invalid value 'a b' of 'extensions.1'"),
         ({"fps": 0}, "expected a number or null above 0"),
+        ({"via_jpeg": "yes"}, "expected one of False, True, old_ffmpeg"),
+        ({"fps": 30, "via_jpeg": True}, "'fps' and 'via_jpeg' exclude each other"),
         ({"videos": None}, "expected a text"),
         ({"features": "{x}"}, "invalid value '{x}' of 'features'; expected a path without"),
         ({"videos": "<features>"}, "invalid value '<features>' of 'videos'"),
