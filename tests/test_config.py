@@ -109,6 +109,11 @@ def test_every_key_has_a_description_and_a_default():
     assert set(NUMERIC_SETTINGS) <= set(load_schema()["properties"])
 
 
+@pytest.mark.parametrize(("given", "taken"), [("true", True), ("True", True), ("false", False), (True, True)])
+def test_a_choice_of_several_types_is_taken_as_the_command_line_hands_it_over(given, taken):
+    assert complete({"via_jpeg": given})["via_jpeg"] is taken
+
+
 @pytest.mark.parametrize(
     ("config", "words"),
     [
@@ -121,6 +126,8 @@ def test_every_key_has_a_description_and_a_default():
         ({"subsets": "test"}, r"expected a list like \[a, b\]"),
         ({"extensions": ["mp4", "a b"]}, "invalid value 'a b' of 'extensions.1'"),
         ({"fps": 0}, "expected a number or null above 0"),
+        ({"via_jpeg": "yes"}, "expected one of false, true, old_ffmpeg"),
+        ({"fps": 30, "via_jpeg": True}, "'fps' and 'via_jpeg' exclude each other"),
         ({"videos": None}, "expected a text"),
         ({"features": "{x}"}, "invalid value '{x}' of 'features'; expected a path without"),
         ({"videos": "<features>"}, "invalid value '<features>' of 'videos'"),

@@ -56,6 +56,9 @@ def _typed(schema: dict[str, Any], value: Any) -> Any:
         return {key: _typed(known.get(key, {}), inner) for key, inner in value.items()}
     if isinstance(value, list):
         return [_typed(schema.get("items", {}), inner) for inner in value]
+    if isinstance(value, str) and value not in schema.get("enum", [value]):
+        by_name = {_named(choice): choice for choice in schema["enum"]}
+        return by_name.get(value.lower(), value)
     if isinstance(value, str) and "type" in schema:
         kinds = [schema["type"]] if isinstance(schema["type"], str) else schema["type"]
         try:
@@ -65,6 +68,11 @@ def _typed(schema: dict[str, Any], value: Any) -> Any:
         if "string" not in kinds or (read is None and "null" in kinds):
             return read
     return value
+
+
+def _named(choice: str | bool) -> str:
+    """How a configuration names one of several choices."""
+    return choice if isinstance(choice, str) else str(choice).lower()
 
 
 def _refuse_unprintable(value: Any, where: str) -> None:
@@ -149,7 +157,7 @@ def _property(schema: dict[str, Any], key: str) -> dict[str, Any]:
 
 def _expected(schema: dict[str, Any]) -> str:
     if "enum" in schema:
-        return "one of " + ", ".join(str(value) for value in schema["enum"])
+        return "one of " + ", ".join(_named(value) for value in schema["enum"])
     kinds = schema.get("type", "value")
     words = {
         "array": "a list like [a, b]",

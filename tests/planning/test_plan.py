@@ -6,8 +6,10 @@ import shutil
 import numpy as np
 import pytest
 
+from i3d.config import complete
+from i3d.digests import json_digest
 from i3d.errors import UserError
-from i3d.planning.plan import make_plan, read_plan
+from i3d.planning.plan import make_plan, numeric_settings, read_plan
 from i3d.records.work_folder import WorkFolder
 from tests.support.plans import extract, finish, move
 
@@ -88,7 +90,15 @@ NUMERIC_CHANGES = {
     "frequency": 8,
     "clip_length": 12,
     "fps": 30,
+    "via_jpeg": True,
 }
+
+
+def test_features_from_before_a_setting_was_there_stay_valid(config):
+    """`via_jpeg` came later: at its default, settings have the fingerprint that they had without it."""
+    assert json_digest(numeric_settings(complete({"weights": "random"}))) == "c8f27c21abd2dff9"
+    ways = [json_digest(numeric_settings(config | {"via_jpeg": way})) for way in (False, True, "old_ffmpeg")]
+    assert len(set(ways)) == 3
 
 
 @pytest.mark.parametrize("key", NUMERIC_CHANGES)

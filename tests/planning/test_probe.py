@@ -3,11 +3,13 @@
 import os
 import subprocess
 import sys
+from unittest.mock import ANY
 
 import pytest
 
 from i3d.planning.probe import Probe, probe, probe_many
-from tests.support.clips import KINDS, ffmpeg, h264_clip, pattern, true_frames
+from tests.support.clips import KINDS, X264, ffmpeg, h264_clip, pattern, true_frames
+from tests.support.jpegs import program_pictures, timed
 from tests.support.paths import SCRIPTS, SUPPORT
 
 
@@ -55,6 +57,23 @@ def test_hidden_frames_do_not_count_in_an_estimate(tmp_path):
 def test_counts_after_resampling(clips, fps, expected):
     found = probe(clips["plain.mp4"], clip_length=16, fps=fps)
     assert (found.frames, found.exact) == expected
+
+
+@pytest.mark.parametrize("name", KINDS)
+def test_counts_the_pictures_that_jpeg_gives(clips, name):
+    pictures = program_pictures(clips[name], "-threads", "1")
+    found = probe(clips[name], clip_length=16, via_jpeg=True)
+    assert (found.frames, found.exact) == (len(pictures), True)
+
+
+def test_pictures_far_above_the_clip_length_are_estimated_by_time(tmp_path):
+    """Ten frames with a pause of four seconds: 110 pictures."""
+    path = tmp_path / "x.mp4"
+    ffmpeg(*timed("(N+if(gt(N,5),100))/25", *X264, "-video_track_timescale", "25", source=pattern(10, rate="25")), path)
+    assert probe(path, clip_length=16) == Probe(10, True, fps=ANY, width=160, height=96)
+    found = probe(path, clip_length=16, via_jpeg=True)
+    assert (found.exact, found.fps) == (False, 25)
+    assert found.frames == pytest.approx(len(program_pictures(path)), abs=1)
 
 
 def test_says_why_there_is_nothing(undecodable):

@@ -47,7 +47,7 @@ HALF = "(N+0.5)/25"
 
 def timed(seconds: str, *options: str, source: list[str] | None = None) -> list[str]:
     """ffmpeg arguments for a clip whose frame N starts at these seconds."""
-    timing = ["-vf", f"setpts='({seconds})/TB'", "-fps_mode", "passthrough", "-enc_time_base", "1/90000"]
+    timing = ["-vf", f"settb=1/90000,setpts='({seconds})/TB'", "-fps_mode", "passthrough", "-enc_time_base", "1/90000"]
     return [*(source or pattern(40, rate="30")), *timing, *(options or X264)]
 
 

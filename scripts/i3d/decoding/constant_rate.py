@@ -200,15 +200,13 @@ def constant_rate(
     `frames` are (start, duration, frame), in ticks of `base` seconds from the start of the file; a duration of 0 counts
     as one picture. `from_first`: the first frame is the first picture, however late it starts; otherwise it fills the
     time before (the program does the former where the file holds the video alone, and the latter where it has sound).
-    Places count up from 0, or from where the first frame stands.
-    Raises UnreadableError at a hole of more than an hour.
+    `old`: as before FFmpeg 6.1, which rounds a duration to whole pictures, to one at least. Places count up from 0, or
+    from where the first frame stands. Raises UnreadableError at a hole of more than an hour.
 
-    `old`: as before FFmpeg 6.1, which rounds a duration to whole pictures, to one at least.
-
-    With `drift` and `end` for the frame's start and end, in pictures after the place that is next: a frame that ends
-    more than 1.1 before that place is dropped. One that ends less than 1.1 after it is shown once. A longer one is
-    shown until its end, except that, when it starts more than 1.1 late, the frame before it fills the time up to 0.6
-    before its start. After the last frame, it is repeated as often as the median of the last three such fillings.
+    With `drift` and `end` for a frame's start and end, in pictures after the place that is next: one that ends more
+    than 1.1 before that place is dropped, and one that ends up to 1.1 after it is shown once. Otherwise `end` pictures
+    are shown, rounded: this frame, but, if `drift` is more than 1.1, in the first `drift` - 0.6 of them, rounded, the
+    frame before it. The last frame comes again as often as the median of the last three such fillings.
     """
     shown = 0
     place = 0
@@ -216,7 +214,7 @@ def constant_rate(
     held: T | None = None
     for start, duration, frame in frames:
         instant = _instant(start * base, rate)
-        length = float(duration * base * rate) or 1.0
+        length = float((duration or nearest(1 / rate / base)) * base * rate)
         if old:
             length = float(round(length) or 1)
         drift = instant - place

@@ -1,0 +1,101 @@
+"""Features through JPEG, by the whole workflow, against the original way: JPEG files, Pillow, the plain network."""
+
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from i3d.network.model import I3DResNet50, expected_shapes
+from tests.support import reference_inputs
+from tests.support.clips import X264, ffmpeg, pattern
+from tests.support.jpegs import program_pictures, timed
+from tests.support.paths import SHARED
+from tests.support.workflow import Workflow
+
+pytestmark = pytest.mark.workflow
+
+REAL = SHARED / "videos" / "real"
+GOLDEN = SHARED / "reference" / "golden"
+
+
+@pytest.fixture(scope="module")
+def weights() -> dict[str, torch.Tensor]:
+    arrays = reference_inputs.state_dict(expected_shapes("i3d_r50"))
+    return {name: torch.from_numpy(array) for name, array in arrays.items()}
+
+
+def workflow(folder: Path, weights: dict[str, torch.Tensor], **config: object) -> Workflow:
+    made = Workflow(folder, {}, weights="weights.pth", clip_length=16, frequency=16, **config)
+    torch.save(weights, folder / "weights.pth")
+    made.video("test/normal").mkdir(parents=True)
+    return made
+
+
+def relative_error(features: np.ndarray, expected: np.ndarray) -> float:
+    assert features.shape == expected.shape
+    return float(np.linalg.norm(features - expected) / np.linalg.norm(expected))
+
+
+def original_features(pictures: list[np.ndarray], weights: dict[str, torch.Tensor]) -> np.ndarray:
+    """Centre crops, as the original scripts computed them: Pillow, float64 frames, the network as it is written."""
+    network = I3DResNet50(nonlocal_blocks=False)
+    network.load_state_dict(weights, strict=False)
+    network.eval()
+    sizes = (Image.fromarray(picture).resize((340, 256), Image.Resampling.LANCZOS) for picture in pictures)
+    frames = np.stack([np.asarray(picture).astype(float) * 2 / 255 - 1 for picture in sizes])[:, 16:240, 58:282]
+    with torch.no_grad():
+        snippets = [
+            network(torch.from_numpy(frames[start : start + 16].transpose(3, 0, 1, 2)[None]).float())
+            for start in range(0, len(frames) - 15, 16)
+        ]
+    return torch.stack(snippets).reshape(len(snippets), 1, 2048).numpy()
+
+
+def test_features_are_those_of_the_original_way(tmp_path, weights):
+    """A variable-rate clip with sound, and one that has more pictures than a snippet only because of a pause."""
+    made = workflow(tmp_path, weights, via_jpeg="true")
+    phone, paused = made.video("test/normal/phone.mov"), made.video("test/normal/paused.mp4")
+    jitter = "(N*40+17*sin(N*1.7)+9*mod(N*7,5)+if(gt(N,20),300))/1000"
+    tone = ["-f", "lavfi", "-i", "sine=d=2"]
+    ffmpeg(*timed(jitter, *X264, "-c:a", "aac", source=[*pattern(30, rate="25"), *tone]), phone)
+    ffmpeg(*timed("(N+if(gt(N,5),20))/25", *X264, source=pattern(10, rate="25")), paused)
+    made.run()
+    rows = made.metadata()
+    for path in (phone, paused):
+        pictures = program_pictures(path)
+        row = rows[f"test/normal/{path.name}"]
+        assert (row["via_jpeg"], row["frames_decoded"], row["decoder"]) == ("True", str(len(pictures)), "pyav")
+        features = np.load(made.feature(f"test/normal/{path.stem}.npy"))
+        assert relative_error(features, original_features(pictures, weights)) < 1e-5
+    assert rows["test/normal/paused.mp4"]["status"] == "ok"
+    assert made.planned() == set()
+
+
+def test_a_change_of_the_way_makes_features_due_and_the_old_default_does_not(tmp_path, weights):
+    made = workflow(tmp_path, weights)
+    ffmpeg(*pattern(20, rate="25"), *X264, made.video("test/normal/x.mp4"))
+    made.run()
+    assert made.metadata()["test/normal/x.mp4"]["via_jpeg"] == ""
+    for way, due in (("false", set()), ("true", {"test/normal/x.npy"}), ("old_ffmpeg", {"test/normal/x.npy"})):
+        made.config["via_jpeg"] = way
+        assert made.planned() == due
+    made.run()
+    assert made.metadata()["test/normal/x.mp4"]["via_jpeg"] == "old_ffmpeg"
+    made.config["fps"] = 30
+    assert "'fps' and 'via_jpeg' exclude each other" in made.run(ok=False)
+
+
+@pytest.mark.skipif(not GOLDEN.exists(), reason="real clips and their features lie beside some checkouts only")
+@pytest.mark.parametrize("way", ["true", "old_ffmpeg"])
+def test_real_clips_have_the_original_scripts_features(tmp_path, weights, way):
+    made = workflow(tmp_path, weights, via_jpeg=way)
+    for name in ("v_GGSY1Qvo990.mp4", "normal_019.MP4"):
+        shutil.copy(REAL / name, made.video("test/normal"))
+    made.run(cores=2)
+    for name in ("v_GGSY1Qvo990", "normal_019"):
+        features = np.load(made.feature(f"test/normal/{name}.npy"))
+        error = relative_error(features, np.load(GOLDEN / f"{name}_center_crop_jpeg.npy"))
+        assert error < 1e-5, name
