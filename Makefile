@@ -79,7 +79,7 @@ test-slurm: env .venv-newest/.complete ## the Narval profile on a SLURM that is 
 	touch $@
 
 bench: env ## time every stage and the whole against a plain baseline; writes docs/bench.md
-	python bench/bench.py --output docs/bench.md
+	python -m bench --output docs/bench.md --clips $(wildcard ../shared/videos/real/*)
 
 precision: env ## measure the error of each precision; writes the table in README.md
 	python -m bench.precision_table

@@ -14,7 +14,7 @@ def test_the_self_check_is_one_job_on_the_production_slice(project: Project):
     assert code == 0
     (job,) = project.jobs()
     assert job["State"] == "COMPLETED" and job["Account"] == "def-test_gpu" and job["Timelimit"] == "00:30:00"
-    assert set(job["AllocTRES"].split(",")) >= {"cpu=4", "mem=40G", "gres/gpu:a100_4g.20gb=1", "node=1"}
+    assert set(job["AllocTRES"].split(",")) >= {"cpu=6", "mem=40G", "gres/gpu:a100_4g.20gb=1", "node=1"}
     assert "right, error" in project.output and "320x240 mpeg4" in project.output
     (entry,) = calibration.read(project.folder / "resources/calibration.json")
     assert entry.device == "a CPU of a job for a100_4g.20gb"

@@ -12,10 +12,20 @@ from i3d.network.specs import MODELS, SAMPLE_MODES
 
 OTHER_CODECS = ""  # the key of `pixel_seconds` for codecs that it does not name
 
-# CPU seconds of decoding to resized frames, one core, as bench/decode.py measures them: per frame of any size, and per
-# pixel by the codec's name in FFmpeg. On a 2.6 GHz Xeon, of a 1280x720 H.264 recording; the other codecs in proportion.
+# CPU seconds of the decode stage on one core: per frame whatever its size, and per pixel by the codec's FFmpeg name. An
+# AMD EPYC of 2024 (Zen 5) with busy neighbours; a moving test picture with noise, at bit rates that cameras record at
+# (0.5 Mbit/s at 320x240, 2.5 at 1280x720). A quiet H.264 recording of 1280x720 took 2.3 ms a frame instead of 3.8.
 FRAME_SECONDS = 0.4e-3
-PIXEL_SECONDS = {OTHER_CODECS: 3e-9, "h264": 2.6e-9, "hevc": 3e-9, "mpeg4": 2.5e-9, "mjpeg": 4e-9, "av1": 4e-9}
+PIXEL_SECONDS = {
+    "h264": 3.7e-9,
+    "hevc": 4.4e-9,
+    "vp9": 3.7e-9,
+    "mjpeg": 2.9e-9,
+    "wmv2": 2.8e-9,
+    "mpeg4": 2.1e-9,
+    "mpeg2video": 1.9e-9,
+    OTHER_CODECS: 4.4e-9,  # the slowest that was measured
+}
 
 
 @dataclass(frozen=True)
