@@ -202,6 +202,7 @@ def selfcheck_options() -> list[str]:
     """The settings as options of scripts/selfcheck.py."""
     options = [f"--{name.replace('_', '-')}={config[name]}" for name in SELFCHECK_SETTINGS]
     options += [f"--fps={config['fps']}"] if config["fps"] else []
+    options += [f"--via-jpeg={str(config['via_jpeg']).lower()}"] if config["via_jpeg"] else []
     return [*options, "--extensions", *config["extensions"], "--subsets", *config["subsets"]]
 
 

@@ -8,6 +8,7 @@ Ends with an error if not even fp32 gives the right numbers. Other precisions th
 
 import argparse
 from pathlib import Path
+from typing import Any
 
 from i3d.config import complete, load_schema
 from i3d.errors import UserError, run_main
@@ -28,6 +29,7 @@ SETTINGS = (
     "device",
     "decoder",
     "fps",
+    "via_jpeg",
     "videos",
     "calibration",
 )
@@ -65,7 +67,7 @@ def parse_args() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     for name in SETTINGS:
         default = schema[name]["default"]
-        kind = type(default) if default is not None else float
+        kind: Any = {bool: _switch, type(None): float}.get(type(default), type(default))
         parser.add_argument(f"--{name.replace('_', '-')}", type=kind, default=default, help=schema[name]["description"])
     for name in ("subsets", "extensions"):
         default, text = schema[name]["default"], schema[name]["description"]
@@ -74,6 +76,11 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument("--cpus", type=int, default=machine.cpu_count(), help="CPUs to use, of those there are")
     parser.add_argument("--report", type=Path, help="file to write what is printed to as well")
     return parser.parse_args()
+
+
+def _switch(text: str) -> bool | str:
+    """A setting that is true, false or a name."""
+    return {"true": True, "false": False}.get(text, text)
 
 
 if __name__ == "__main__":

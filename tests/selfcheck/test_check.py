@@ -48,6 +48,7 @@ def options(videos, **changes):
         "device": "cpu",
         "decoder": "decord",
         "fps": None,
+        "via_jpeg": False,
         "gres": "",
         "cpus": 2,
     }

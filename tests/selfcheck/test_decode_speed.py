@@ -12,7 +12,7 @@ from tests.support.clips import h264_clip, true_frames
 
 @pytest.fixture(scope="module")
 def sample(tmp_path_factory):
-    return Sample(h264_clip(tmp_path_factory.mktemp("clip") / "a.mp4", frames=48), 160, 96, "h264", 48)
+    return Sample(h264_clip(tmp_path_factory.mktemp("clip") / "a.mp4", frames=48), 160, 96, "h264")
 
 
 @pytest.mark.parametrize(("cpus", "counts"), [(1, [1]), (2, [1, 2]), (4, [1, 3, 4]), (16, [1, 3, 5])])
@@ -30,7 +30,7 @@ def test_videos_that_give_no_frames_have_no_speed(tmp_path, monkeypatch):
     monkeypatch.setattr(decode_speed, "MOST_VIDEOS", 3)
     path = tmp_path / "text.mp4"
     path.write_text("no video at all")
-    assert decode_speed.measure([Sample(path, 160, 96, "h264", None)], 1, 5.0) is None
+    assert decode_speed.measure([Sample(path, 160, 96, "h264")], 1, 5.0) is None
 
 
 def test_the_counter_leaves_the_warm_up_out(monkeypatch):

@@ -21,7 +21,7 @@ def engine():
 
 @pytest.fixture(scope="module")
 def sample(tmp_path_factory):
-    return Sample(h264_clip(tmp_path_factory.mktemp("clip") / "a.mp4", frames=17), 160, 96, "h264", 17)
+    return Sample(h264_clip(tmp_path_factory.mktemp("clip") / "a.mp4", frames=17), 160, 96, "h264")
 
 
 def test_videos_go_through_both_stages_until_the_time_is_up(engine, sample, monkeypatch):
@@ -33,16 +33,20 @@ def test_videos_go_through_both_stages_until_the_time_is_up(engine, sample, monk
         return forward(snippets)
 
     monkeypatch.setattr(engine, "_forward", counting)
-    rate = pipe_speed.measure(engine, [sample], RULE, 1, 2.0, "fp32")
+    rate = pipe_speed.measure(engine, [sample], RULE, ["--threads=1"], 2.0, "fp32")
     assert 0 < rate <= len(done) / 2.0
     assert len(done) > 2 and min(done) > 50
+
+
+def test_frames_that_no_snippet_takes_are_left_out_as_in_a_run(engine, sample):
+    assert pipe_speed.measure(engine, [sample], SnippetRule(8, 12), [], 1.0, "fp32") > 0
 
 
 def test_videos_without_snippets_have_no_rate(engine, tmp_path, monkeypatch):
     monkeypatch.setattr(pipe_speed, "MOST_VIDEOS", 2)
     path = h264_clip(tmp_path / "short.mp4", frames=7)
-    short = Sample(path, 160, 96, "h264", 7)
-    assert pipe_speed.measure(engine, [short], RULE, 1, 1.0, "fp32") is None
+    short = Sample(path, 160, 96, "h264")
+    assert pipe_speed.measure(engine, [short], RULE, [], 1.0, "fp32") is None
 
 
 def test_the_slower_stage_sets_the_pace_beside_a_gpu_alone():

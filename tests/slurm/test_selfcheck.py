@@ -10,7 +10,7 @@ pytestmark = pytest.mark.slurm
 
 def test_the_self_check_is_one_job_on_the_production_slice(project: Project):
     project.clip("train_val/anomaly/a.mp4", LONG)
-    code = project.snakemake("--set-threads", "measure_machine=2", "--", "selfcheck", config=("device=cpu",))
+    code = project.snakemake("selfcheck", "--set-threads", "measure_machine=2", config=("device=cpu",))
     assert code == 0
     (job,) = project.jobs()
     assert job["State"] == "COMPLETED" and job["Account"] == "def-test_gpu" and job["Timelimit"] == "00:30:00"
@@ -24,7 +24,7 @@ def test_the_self_check_is_one_job_on_the_production_slice(project: Project):
 def test_a_slice_without_a_gpu_is_told(project: Project):
     """The profile's own `device: cuda`, and no GPU behind the slice."""
     project.clip("train_val/anomaly/a.mp4", LONG)
-    assert project.snakemake("--set-threads", "measure_machine=2", "--", "selfcheck") == 1
+    assert project.snakemake("selfcheck", "--set-threads", "measure_machine=2", config=("device=cuda",)) == 1
     assert len(project.jobs()) == 1, "it must not be tried again"
     assert "device: cuda is set, but torch sees no GPU here" in project.output
     assert not (project.folder / "resources/calibration.json").exists()

@@ -67,6 +67,7 @@ class Options:
     device: str
     decoder: str
     fps: float | None
+    via_jpeg: bool | str
     gres: str
     cpus: int
 
@@ -225,16 +226,15 @@ class SelfCheck:
         except UserError as error:
             self._line("none", f"{error}")
             return
-        self.samples = choose([video.path for video in found], self.budget.kinds)
+        paths = [video.path for video in found]
+        self.samples = choose(paths, self.budget.kinds, clip_length=options.clip_length, processes=options.cpus)
         if not self.samples:
-            self._line("none", f"nothing under {options.videos} can be opened as a video")
+            self._line("none", f"no video under {options.videos} gives a snippet")
         for samples in list(self.samples):
             kind = samples[0]
             speeds = []
             for processes in decode_speed.process_counts(options.cpus):
-                speed = decode_speed.measure(
-                    samples, processes, self.budget.decoding, decoder=options.decoder, fps=options.fps
-                )
+                speed = decode_speed.measure(samples, processes, self.budget.decoding, **self._decode_settings())
                 if speed is not None:
                     speeds.append(speed)
             if not speeds:
@@ -260,7 +260,8 @@ class SelfCheck:
         processes = max(1, self.options.cpus - 1) if self.on_gpu else self.options.cpus
         engine = self._engine(self.weights or self.reference, precision, batch_size=best.batch_size)
         samples = self.samples[0]
-        rate = pipe_speed.measure(engine, samples, self.rule, processes, self.budget.pipe, precision)
+        decode_options = self._decode_options(processes)
+        rate = pipe_speed.measure(engine, samples, self.rule, decode_options, self.budget.pipe, precision)
         if rate is None:
             self._line(str(samples[0]), f"not enough came in {self.budget.pipe:.0f} s to tell")
         else:
@@ -287,7 +288,7 @@ class SelfCheck:
         self._heading("What the network sees: do the actions resemble your videos?")
         length = self.options.clip_length
         for sample in islice(chain.from_iterable(self.samples), SHOWN_VIDEOS):
-            frames = decode_speed.first_frames(sample, length + SHOWN_AFTER, decoder=self.options.decoder)
+            frames = decode_speed.first_frames(sample, length + SHOWN_AFTER, **self._decode_settings())
             if len(frames) < length:
                 continue
             features = engine.launch(torch.from_numpy(frames[None, -length:])).collect()[0]
@@ -344,6 +345,16 @@ class SelfCheck:
         measured = {speed.precision for speed in self.network}
         return self.options.precision if self.options.precision in measured else "fp32"
 
+    def _decode_settings(self) -> dict[str, Any]:
+        """What the decoding depends on beside the videos."""
+        return {name: getattr(self.options, name) for name in ("decoder", "fps", "via_jpeg")}
+
+    def _decode_options(self, processes: int) -> list[str]:
+        """The same as options of `scripts/decode.py`."""
+        settings = {name.replace("_", "-"): value for name, value in self._decode_settings().items() if value}
+        settings |= {"threads": processes}
+        return [f"--{name}={'true' if value is True else value}" for name, value in settings.items()]
+
     def _extract_options(self) -> list[str]:
         """Options of `scripts/extract.py`, in fp32, which it never refuses."""
         options = self.options
@@ -356,7 +367,7 @@ class SelfCheck:
             "model": options.model,
             "sample-mode": options.sample_mode,
             "clip-length": options.clip_length,
-            "frequency": options.frequency,
+            "frequency": options.clip_length,
             "normalization": options.normalization,
             "batch-size": 1,
         }

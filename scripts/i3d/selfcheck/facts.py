@@ -37,6 +37,8 @@ def job_key(device: torch.device, settings: Mapping[str, Any]) -> Key:
 
 def gather(device: torch.device) -> dict[str, str]:
     """All there is to know, in the order of printing."""
+    from i3d.decoding.resize import why_pillow  # which an extract job has no need of
+
     facts = {"device": hardware_name(device)}
     if device.type == "cuda":
         properties = torch.cuda.get_device_properties(device)
@@ -54,6 +56,7 @@ def gather(device: torch.device) -> dict[str, str]:
     return facts | {
         "processor": f"{machine.cpu_model()}, {machine.cpu_count()} of {os.cpu_count()} CPUs",
         "instructions": sets,
+        "resize": f"by Pillow ({why})" if (why := why_pillow()) else "by vector instructions",
         "system": f"{platform.system()} {platform.release()}, Python {platform.python_version()}",
         "versions": ", ".join(f"{name} {found}" for name in PACKAGES if (found := _installed(name))),
     }

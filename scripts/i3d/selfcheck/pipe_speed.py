@@ -52,11 +52,12 @@ class _SnippetCounter:
 
 
 def measure(
-    engine: Engine, samples: list[Sample], rule: SnippetRule, processes: int, seconds: float, precision: str
+    engine: Engine, samples: list[Sample], rule: SnippetRule, options: list[str], seconds: float, precision: str
 ) -> float | None:
-    """Decode samples over and over in so many processes and extract what comes, for so many seconds.
+    """Decode samples over and over and extract what comes, for so many seconds.
 
-    Returns the snippets per second; None if two batches did not come. `precision` is the engine's.
+    Returns the snippets per second; None if two batches did not come. `options` are those of `scripts/decode.py`, but
+    for the videos, the rule and the output; `precision` is the engine's.
     """
     videos = list(islice(cycle(samples), MOST_VIDEOS))
     counter = _SnippetCounter(seconds)
@@ -68,10 +69,9 @@ def measure(
         extraction = Extraction(engine, entries, Path(staging), rule, {"precision": precision}, snippets_done=counter)
         receiving, sending = os.pipe()
         paths = [str(sample.path) for sample in videos]
-        command = [sys.executable, str(SCRIPTS / "decode.py"), "--output", f"/dev/fd/{sending}"]
-        decode = subprocess.Popen(
-            [*command, "--threads", str(processes), "--", *paths], pass_fds=[sending], stderr=subprocess.DEVNULL
-        )
+        command = [sys.executable, str(SCRIPTS / "decode.py"), f"--output=/dev/fd/{sending}", *options]
+        command += [f"--clip-length={rule.clip_length}", f"--frequency={rule.frequency}"]
+        decode = subprocess.Popen([*command, "--", *paths], pass_fds=[sending], stderr=subprocess.DEVNULL)
         os.close(sending)
         try:
             with open(receiving, "rb", buffering=0) as stream:  # noqa: PTH123 (a descriptor)

@@ -1,8 +1,8 @@
 """The stored reference: a clip that integers alone decide, and the features it must give with seeded weights.
 
 `reference.npz` has, per model, features of one snippet in ten crops, float32 (10, 2048), normalization `inception`.
-Those of i3d_r50 were computed by the original extraction code, in fp32 on a CPU; those of i3d_r50_nl, whose blocks the
-original code did not have for ten crops, by this package's network in float64, one crop at a time.
+Those of i3d_r50 were computed by the original extraction code, in fp32 on a CPU; those of i3d_r50_nl, with damped
+attention, by this package's network in float64, one crop at a time.
 """
 
 from collections.abc import Mapping
