@@ -81,8 +81,8 @@ test-slurm: env .venv-newest/.complete ## the Narval profile on a SLURM that is 
 bench: env ## time every stage and the whole against a plain baseline; writes docs/bench.md
 	python -m bench --output docs/bench.md --clips $(wildcard ../shared/videos/real/*)
 
-precision: env ## measure the error of each precision; writes the table in README.md
-	python -m bench.precision_table
+precision: env ## measure how far settings take features from each other; writes the tables in docs/features.md
+	python -m bench.distances
 
 clean: ## remove the demo and all caches
 	rm -rf demo .pytest_cache .ruff_cache .mypy_cache .hypothesis
