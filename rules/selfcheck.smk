@@ -26,7 +26,7 @@ rule measure_machine:
         "<logs>/selfcheck.log",
     retries: 0  # what is wrong stays wrong
     conda:
-        "../envs/extract.yaml"
+        "../envs/selfcheck.yaml"
     threads: 64  # as extract; a cluster's profile says how many
     resources:
         runtime="30m",
