@@ -26,7 +26,7 @@ from i3d.network.gpu_guard import check_precision, gpu_versions
 from i3d.network.model import build_model, expected_shapes
 from i3d.network.weights import load_state_dict, random_state_dict
 from i3d.planning.bundles import Bundle, BundleEntry, read_bundle
-from i3d.planning.plan import weights_digest
+from i3d.planning.weights_check import weights_digest
 from i3d.progress.bundle import EXTRACT, BundleProgress, ProgressFile
 from i3d.progress.counter import Counter
 from i3d.records.journal import finished

@@ -28,6 +28,7 @@ def config(tmp_path, monkeypatch):
             yield path, Probe(frames, True, 25.0, 320, 240, None if frames else UNREADABLE)
 
     monkeypatch.setattr(catalog, "probe_many", probe_many)
+    monkeypatch.setattr(catalog, "check_weights", lambda weights, model: None)
     (tmp_path / "weights.pth").write_bytes(b"weights")
     return complete(
         {

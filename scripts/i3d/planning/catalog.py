@@ -1,4 +1,4 @@
-"""The catalog: what is known of each video without decoding it, and of each feature file without reading it.
+"""The catalog: what is known of videos without decoding them, and of features and weights without reading them.
 
 It is a cache. What it says of a file is believed as long as the file's size and times stay the same.
 """
@@ -13,12 +13,14 @@ from typing import Any
 
 import msgspec
 
+from i3d.config import RANDOM
 from i3d.decoding.workers import ask_each
 from i3d.digests import file_sha256, video_digest
 from i3d.errors import UserError
 from i3d.files import write_atomically
 from i3d.planning.probe import MEMORY_MB, TIMEOUT_SECONDS, Probe, probe_many
 from i3d.planning.tree import Video
+from i3d.planning.weights_check import check_weights
 
 SAVE_SECONDS = 30  # how much probing an interrupted plan may lose
 COLOURS_MODULE = "i3d.decoding.former_colours"
@@ -56,6 +58,7 @@ class FeatureEntry(msgspec.Struct, frozen=True):
 class _Content(msgspec.Struct, forbid_unknown_fields=True):
     videos: dict[str, VideoEntry] = {}
     features: dict[str, FeatureEntry] = {}
+    weights: list[tuple[str, str]] = []  # SHA-256 and model of weights that were found to fit
 
 
 class Catalog:
@@ -135,6 +138,13 @@ class Catalog:
                 entry.recoloured[suspects[video][1]] = otherwise
                 self._changed = True
         return found
+
+    def check_weights(self, weights: str, sha256: str, model: str) -> None:
+        """Raise UserError if these weights do not fit the model; each content is looked into once."""
+        if weights != RANDOM and (sha256, model) not in self._content.weights:
+            check_weights(weights, model)
+            self._content.weights.append((sha256, model))
+            self._changed = True
 
     def sha256_of(self, feature: Path, name: str) -> str:
         """SHA-256 of a feature file, `name` by its path under the features tree."""

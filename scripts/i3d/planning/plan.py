@@ -19,8 +19,8 @@ from typing import Any
 
 import msgspec
 
-from i3d.config import NUMERIC_SETTINGS, RANDOM
-from i3d.digests import file_sha256, json_digest
+from i3d.config import NUMERIC_SETTINGS
+from i3d.digests import json_digest
 from i3d.errors import UserError
 from i3d.files import write_atomically, writing
 from i3d.planning.bundles import Bundle, BundleEntry, new_bundle, pack, write_bundle
@@ -29,6 +29,7 @@ from i3d.planning.cost import weigh
 from i3d.planning.pricing import Machine, Pricing
 from i3d.planning.probe import Probe
 from i3d.planning.tree import find_videos
+from i3d.planning.weights_check import weights_digest
 from i3d.records import journal
 from i3d.records.record import DECODING, OK, ORPHANED, SKIPPED, VideoRecord
 from i3d.records.work_folder import WorkFolder
@@ -217,6 +218,8 @@ def make_plan(
     for item in known:
         sorted_in.video(item)
     elsewhere = past.elsewhere(sorted_in.rule)
+    if sorted_in.pending:
+        catalog.check_weights(config["weights"], settings["weights_sha256"], config["model"])
     catalog.save()
     refused = {video: skipped_record(video, Probe(), reason) for video, reason in tree.refused.items()}
     groups = pack(sorted_in.pending, config["bundle_frames"])
@@ -445,19 +448,6 @@ def numeric_settings(config: dict[str, Any]) -> dict[str, Any]:
     settings = {key: config[key] for key in NUMERIC_SETTINGS if key != "via_jpeg" or config[key]}
     settings["fps"] = None if config["fps"] is None else float(config["fps"])
     return settings | {"weights_sha256": weights_digest(config["weights"])}
-
-
-def weights_digest(weights: str) -> str:
-    """SHA-256 of the weights file; `random` for seeded weights. Raises UserError if there is no such file."""
-    if weights == RANDOM:
-        return RANDOM
-    try:
-        return file_sha256(Path(weights))
-    except OSError as error:
-        raise UserError(
-            f"weights: cannot read {weights} ({error.strerror}); fetch the published weights with "
-            "'snakemake --cores 1 weights' where there is a network, set 'weights' to your file, or try 'random'"
-        ) from None
 
 
 def unreadable(reason: str) -> str:
