@@ -81,6 +81,7 @@ def test_every_link_of_the_landing_page_leads_to_something(tree, tmp_path):
     draw(
         "contact-sheets", "--metadata", tree / "metadata.csv", "--output", out / "contact_sheets", "--videos", tmp_path
     )
+    draw("events", "--metadata", tree / "metadata.csv", "--output", out)
     links = [part.partition('"')[0] for part in (out / "index.html").read_text().split('href="')[1:]]
     assert len(links) > 5 and [link for link in links if not (out / link).exists()] == []
 
