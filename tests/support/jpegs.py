@@ -64,7 +64,7 @@ HARD: dict[str, list[str]] = {
     "phone.mp4": timed(PHONE, *X264, "-video_track_timescale", "90000"),
     "phone.mov": timed(PHONE, *X264, "-video_track_timescale", "600"),
     "phone.mkv": timed(PHONE),
-    "phone.ts": timed(PHONE),
+    "phone.ts": timed(PHONE, source=pattern(6, rate="30")),  # from 8 on taken for 90,000 pictures a second
     "phone_sound.mp4": timed(PHONE, *X264, *SOUND, source=[*pattern(40, rate="30"), *TONE]),
     "dark.mp4": timed(DARK),
     "dark.mov": timed(DARK, *X264, "-video_track_timescale", "600"),
