@@ -22,7 +22,7 @@ SETTINGS = ["videos=videos", "features=features", "weights=random", "bundle_fram
 TEXT = """# What a run looks like
 
 Written by `python -m bench.terminal_recording`: the demo on two busy CPU cores, in three bundles, in a terminal of
-{columns} columns, looked at every {seconds} seconds. Bars move every second, in colour where there is any. On a
+{columns} columns, looked at every {seconds} seconds. Bars move every second, in colour where the terminal has it. On a
 cluster each bundle shows its job's number; bundles that wait in the queue are counted at the foot.
 
 The last line of bars makes room for errors, which pass above them. When output goes to a file, there is a line a minute

@@ -48,7 +48,7 @@ def download(url: str, target: Path) -> str:
             f"login node, or put the file at {target} yourself"
         ) from None
     except OSError as error:
-        raise UserError(f"cannot write {target} ({error.strerror}): mend that, then run this again") from None
+        raise UserError(f"cannot write {target} ({error.strerror}): correct that, then run this again") from None
     return digest
 
 
