@@ -19,7 +19,8 @@ def clone(tmp_path) -> Path:
 
 def recipe(clone: Path, *arguments: str) -> str:
     """What make would do, less the making of the environment."""
-    made = subprocess.run(["make", "-n", *arguments], cwd=clone, capture_output=True, text=True, check=True)
+    make = ["make", "--no-print-directory", "-n", *arguments]
+    made = subprocess.run(make, cwd=clone, capture_output=True, text=True, check=True)
     return "\n".join(line for line in made.stdout.splitlines() if "make_env" not in line)
 
 
@@ -34,7 +35,8 @@ def test_status_and_report_look_at_what_was_last_run(clone, target):
 
 
 def test_help_lists_every_target():
-    listed = subprocess.run(["make", "help"], cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    make = ["make", "--no-print-directory", "help"]
+    listed = subprocess.run(make, cwd=ROOT, capture_output=True, text=True, check=True).stdout
     makefile = (ROOT / "Makefile").read_text()
     phony = next(line for line in makefile.splitlines() if line.startswith(".PHONY:")).split()[1:]
     assert {line.split()[0] for line in listed.splitlines()} == set(phony)
