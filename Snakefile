@@ -23,7 +23,7 @@ include: "rules/decode.smk"
 include: "rules/extract.smk"
 include: "rules/feature.smk"
 include: "rules/aggregate.smk"
-include: "rules/finished.smk"
+include: "rules/metadata.smk"
 include: "rules/export.smk"
 include: "rules/report.smk"
 

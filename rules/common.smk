@@ -18,7 +18,7 @@ from snakemake.logging import logger
 from i3d.cluster import launch_check, snakemake_internals
 from i3d.command_line import remember
 from i3d.config import complete
-from i3d.errors import UserError, errors_in_logs, told_in_one_line
+from i3d.errors import UserError, errors_in_logs, exit_on_user_error
 from i3d.planning import time_limits
 from i3d.planning.bundles import read_bundle
 from i3d.planning.overview import failure_text, status_text
@@ -32,7 +32,7 @@ from i3d.records.work_folder import WorkFolder
 from i3d.results.names import METADATA, SUMMARY
 from i3d.results.run_summary import tables_are_current
 
-with told_in_one_line():
+with exit_on_user_error():
     PREFIX = snakemake_internals.module_prefix(workflow)
     config.update(complete(config, PREFIX))
     snakemake_internals.check_options()
@@ -81,7 +81,7 @@ def plan() -> Plan:
     """This run's plan, its files written; the main process says what it is."""
     if IS_MODULE:
         snakemake_internals.add_hooks(workflow, begin_run, end_run, end_failed_run)
-    with told_in_one_line():
+    with exit_on_user_error():
         if config["frames"] == "pipe" and cores() < 2:
             raise UserError("frames: through a pipe both stages run at once; use --cores 2 or more, or `frames: temp`")
         made = make_plan(config, again=wanted_again(), only=wanted_alone(), machine=machine())
@@ -152,7 +152,7 @@ def all_features() -> list[str]:
 
 def extraction_of_feature(wildcards) -> list[str]:
     """What tells that the feature's bundle is extracted; nothing for a feature that only has to be moved."""
-    with told_in_one_line():
+    with exit_on_user_error():
         bundle = plan().bundle_of(wildcards.feature)
     return [in_rules(WORK.extracted / bundle)] if bundle else []
 
@@ -231,7 +231,7 @@ def begin_run() -> None:
     gc.freeze()
     gc.enable()
     snakemake_internals.handle_in_thread(SIGTERM)
-    with told_in_one_line():
+    with exit_on_user_error():
         if slurm_run := snakemake_internals.slurm_run(workflow):
             launch_check.check(slurm_run, longest=config["longest_job"])
         lock = take_lock(WORK.lock)

@@ -7,7 +7,7 @@
     snakemake --cores 4 vadclip         one file per crop, VadCLIP's CSV files, and its segments of the test split
     snakemake --cores 1 tevad_s3r       features under the names that TEVAD and S3R expect, and their lists
 
-Takes: metadata.csv as the last run left it (rules/finished.smk), and the features.
+Takes: metadata.csv as the last run left it (rules/metadata.smk), and the features.
 The script puts its files in place when all are written; `update` keeps Snakemake from deleting the earlier ones before.
 Each export has a receipt in `.written`. When something else writes over the files, the receipt is deleted, and the
 export made again.

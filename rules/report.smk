@@ -3,7 +3,7 @@
     snakemake --cores 4 report
     snakemake report --report report.html
 
-Takes: the tables as the last run left them (rules/finished.smk), the features, and a few frames of some videos.
+Takes: the tables as the last run left them (rules/metadata.smk), the features, and a few frames of some videos.
 The pages also stand without Snakemake's: open report/index.html in the work folder.
 """
 

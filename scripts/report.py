@@ -16,7 +16,7 @@ from i3d.exports import annotations
 from i3d.exports.copies import CopyNames
 from i3d.exports.ground_truth import ground_truth
 from i3d.records.record import OK, ORPHANED
-from i3d.report import events, figures, near_copies, pages, statistics
+from i3d.report import events, figures, html_pages, near_copies, statistics
 from i3d.report.landing import Link, Warn, landing
 from i3d.results.metadata import read_metadata
 from i3d.results.names import SUMMARY
@@ -45,9 +45,9 @@ def draw_figures(args: argparse.Namespace) -> None:
         summaries(args.metadata.with_name(SUMMARY)),
         args.metadata.parent,
         links=[
-            pages.problem_link(table, "problems.html"),
+            html_pages.problem_link(table, "problems.html"),
             Link("neighbours.html", "Nearest neighbours between splits", comparison.note),
-            pages.outlier_link(outliers, "outliers.html"),
+            html_pages.outlier_link(outliers, "outliers.html"),
             Link("counts.svg", "Counts per subset", "videos with features, skipped and failed"),
             Link("lengths.svg", "Durations and snippets", "by label"),
             Link("speed.svg", "Speed", "frames/s of each bundle"),
@@ -61,11 +61,11 @@ def draw_figures(args: argparse.Namespace) -> None:
         orphaned=len(table) - len(rows),
     )
     for name, text in {
-        "index": pages.landing_page(page),
-        "home": pages.home_fragment(page),
-        "problems": pages.problem_page(table),
-        "outliers": pages.outlier_page(outliers),
-        "neighbours": pages.neighbour_page(pairs, comparison, args.split),
+        "index": html_pages.landing_page(page),
+        "home": html_pages.home_fragment(page),
+        "problems": html_pages.problem_page(table),
+        "outliers": html_pages.outlier_page(outliers),
+        "neighbours": html_pages.neighbour_page(pairs, comparison, args.split),
     }.items():
         (args.output / f"{name}.html").write_text(text, encoding="utf-8")
     write_table(

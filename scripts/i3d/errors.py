@@ -14,7 +14,7 @@ class UserError(Exception):
 
 
 @contextmanager
-def told_in_one_line() -> Iterator[None]:
+def exit_on_user_error() -> Iterator[None]:
     """End the program with one line instead of a traceback on a UserError."""
     try:
         yield

@@ -6,25 +6,15 @@ import signal
 
 import pytest
 
-from i3d.records import journal
-from i3d.records.record import OK
-from tests.support.workflow import Workflow, wait_until
+from tests.support.workflow import wait_until
 
 pytestmark = pytest.mark.faults
-
-
-def first_staged(workflow: Workflow) -> dict[str, bytes]:
-    """The features in staging that are on record, by their paths."""
-    staging = workflow.work / "staging"
-    records = (record for path in (workflow.work / "journals").glob("*.jsonl") for record in journal.read(path))
-    found = (record.feature_file for record in records if record.status == OK)
-    return {name: (staging / name).read_bytes() for name in found if (staging / name).exists()}
 
 
 def test_sigterm_to_extract_leaves_in_place_what_it_had_finished(workflow, undisturbed):
     """As before the end of the walltime."""
     run = workflow.start("--keep-going")
-    assert wait_until(lambda: first_staged(workflow), lambda: run.going)
+    assert wait_until(workflow.staged, lambda: run.going)
     for pid in workflow.processes("extract"):
         os.kill(pid, signal.SIGTERM)
     code, output = run.end()
@@ -53,10 +43,10 @@ def test_sigterm_to_extract_leaves_in_place_what_it_had_finished(workflow, undis
 
 def test_what_a_killed_run_had_staged_is_not_done_again(workflow, undisturbed):
     run = workflow.start()
-    assert wait_until(lambda: first_staged(workflow), lambda: run.going)
+    assert wait_until(workflow.staged, lambda: run.going)
     run.signal_all(signal.SIGKILL)
     run.end()
-    staged = first_staged(workflow)
+    staged = workflow.staged()
     assert not workflow.features()
     shutil.rmtree(workflow.folder / "logs")
 

@@ -17,7 +17,7 @@ from i3d.records import journal
 from i3d.snippets import SnippetRule
 
 RULE = SnippetRule(16, 16)
-PROVENANCE = {"fingerprint": "f", "precision": "fp16", "bundle": "b"}
+PROVENANCE = {"fingerprint": "f", "precision": "fp16", "bundle": "b", "model": "i3d_r50"}
 
 
 class MeanEngine:

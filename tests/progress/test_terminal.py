@@ -10,25 +10,18 @@ import torch
 
 from i3d.network.model import expected_shapes
 from i3d.network.weights import random_state_dict
-from tests.support.paths import ROOT
 from tests.support.terminal import CTRL_C, Terminal
 from tests.support.workflow import CLIPS, TWO_BUNDLES, Workflow, wait_until
 
 pytestmark = pytest.mark.workflow
 
+CORES = ("--cores", "2")
 PATH = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
 
 
 @pytest.fixture
 def workflow(tmp_path) -> Workflow:
-    made = Workflow(tmp_path / "run", bundle_frames=TWO_BUNDLES)
-    (made.folder / "profiles").symlink_to(ROOT / "profiles")
-    return made
-
-
-def command(workflow: Workflow, *arguments: str, **config: object) -> list[str]:
-    settings = [f"{key}={value}" for key, value in (workflow.config | config).items()]
-    return [sys.executable, "-m", "snakemake", "--cores", "2", *arguments, "--config", *settings]
+    return Workflow(tmp_path / "run", bundle_frames=TWO_BUNDLES)
 
 
 def extracting(workflow: Workflow) -> bool:
@@ -38,7 +31,7 @@ def extracting(workflow: Workflow) -> bool:
 
 
 def test_a_run_moves_in_its_terminal_and_in_another_one(workflow):
-    run = Terminal(command(workflow), workflow.folder, PATH=PATH)
+    run = Terminal(workflow.command(*CORES), workflow.folder, PATH=PATH)
     assert wait_until((workflow.work / "progress/run.json").exists, lambda: run.going), run.drawn
     watch = Terminal([sys.executable, "scripts/watch.py"], workflow.folder)
     assert run.end() == 0
@@ -76,7 +69,7 @@ def test_a_run_moves_in_its_terminal_and_in_another_one(workflow):
 
 
 def test_ctrl_c_leaves_one_line_and_keeps_what_is_done(workflow):
-    run = Terminal(command(workflow), workflow.folder, PATH=PATH)
+    run = Terminal(workflow.command(*CORES), workflow.folder, PATH=PATH)
     assert wait_until(lambda: extracting(workflow), lambda: run.going), run.drawn
     run.press(CTRL_C)
     assert run.end() == 1
@@ -96,7 +89,7 @@ def failing(workflow) -> list[str]:
     path = workflow.folder / "overflowing.pth"
     weights = random_state_dict(expected_shapes("i3d_r50"))
     torch.save({key: value * 1e9 if value.dim() == 5 else value for key, value in weights.items()}, path)
-    return command(workflow, weights=path.name)
+    return workflow.command(*CORES, weights=path.name)
 
 
 def check_errors(lines: list[str]) -> None:
@@ -133,7 +126,7 @@ def test_a_file_gets_few_lines(workflow, failing):
 
 def test_a_dry_run_lists_the_missing_features(workflow):
     done = subprocess.run(
-        command(workflow, "-n"),
+        workflow.command(*CORES, "-n"),
         cwd=workflow.folder,
         env=os.environ | {"PATH": PATH},
         stdout=subprocess.PIPE,

@@ -112,7 +112,7 @@ def extract(plan, bundle) -> None:
         writer.end(number, {"status": "ok", "frames_decoded": len(frames), "reason": None})
     writer.close()
     file.seek(0)
-    provenance = {"bundle": bundle.name, "fingerprint": bundle.fingerprint, "precision": "fp32"}
+    provenance = {"bundle": bundle.name, "fingerprint": bundle.fingerprint, "precision": "fp32", "model": "i3d_r50"}
     provenance |= {"clip_length": 8, "frequency": 8}
     written = plan.work.journal(bundle.name)
     for _ in Extraction(MeanEngine(), bundle.videos, plan.work.staging, SnippetRule(8, 8), provenance, written).run(

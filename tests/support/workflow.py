@@ -14,9 +14,11 @@ from pathlib import Path
 import av
 import numpy as np
 
+from i3d.records import journal
+from i3d.records.record import OK
 from tests.support.paths import ROOT
 
-PARTS = ("Snakefile", "rules", "scripts", "config", "envs")
+PARTS = ("Snakefile", "rules", "scripts", "config", "profiles", "envs")
 CONFIG = {
     "weights": "random",
     "sample_mode": "center_crop",
@@ -51,14 +53,19 @@ def write_clip(path: Path, frames: int, seed: int = 0) -> None:
 
 
 class Workflow:
-    """A folder with the workflow's files and a tree of clips."""
+    """A folder with the workflow's files, or copies of them that a test may edit, and a tree of clips."""
 
-    def __init__(self, folder: Path, clips: dict[str, int] = CLIPS, **config: object) -> None:
+    def __init__(self, folder: Path, clips: dict[str, int] = CLIPS, *, copied: bool = False, **config: object) -> None:
         self.folder = folder
         self.config = CONFIG | config
         folder.mkdir(parents=True, exist_ok=True)
         for name in PARTS:
-            (folder / name).symlink_to(ROOT / name)
+            if not copied:
+                (folder / name).symlink_to(ROOT / name)
+            elif (ROOT / name).is_dir():
+                shutil.copytree(ROOT / name, folder / name)
+            else:
+                shutil.copy(ROOT / name, folder / name)
         for seed, (name, frames) in enumerate(clips.items()):
             write_clip(self.video(name), frames, seed)
 
@@ -72,27 +79,34 @@ class Workflow:
     def work(self) -> Path:
         return self.feature(".i3d")
 
+    def settings(self, **config: object) -> list[str]:
+        """This project's settings and others, as arguments."""
+        return ["--config", *(f"{key}={value}" for key, value in (self.config | config).items())]
+
+    def command(self, *arguments: str, **config: object) -> list[str]:
+        """Snakemake with arguments and settings."""
+        return [sys.executable, "-m", "snakemake", *arguments, *self.settings(**config)]
+
     def start(self, *arguments: str, cores: int = 1, prefix: tuple[str, ...] = (), **config: object) -> "Run":
         """Start Snakemake in a session of its own."""
-        settings = [f"{key}={value}" for key, value in (self.config | config).items()]
-        command = [*prefix, sys.executable, "-m", "snakemake", "--cores", str(cores), "--nocolor", *arguments]
-        return Run(self.folder, [*command, "--config", *settings])
+        command = self.command("--cores", str(cores), "--nocolor", *arguments, **config)
+        return Run(self.folder, [*prefix, *command])
 
     def run(self, *arguments: str, ok: bool = True, **more: object) -> str:
         """Run Snakemake to its end; returns its output."""
         run = self.start(*arguments, **more)  # type: ignore[arg-type]
         code, output = run.end()
-        assert (code == 0) == ok, output
+        assert (code == 0) == ok, output + self.log("")
         return output
 
     def unlock(self) -> None:
         """Do as `snakemake --unlock`, in less time."""
         shutil.rmtree(self.folder / ".snakemake/locks", ignore_errors=True)
 
-    def planned(self, *arguments: str) -> set[str]:
+    def planned(self, *arguments: str, **config: object) -> set[str]:
         """The features that a dry run would make."""
         prefix = f"    output: {self.config['features']}/"
-        lines = self.run("-n", *arguments).replace(".npy (update)", ".npy").splitlines()
+        lines = self.run("-n", *arguments, **config).replace(".npy (update)", ".npy").splitlines()
         return {line.removeprefix(prefix) for line in lines if line.startswith(prefix) and line.endswith(".npy")}
 
     def features(self) -> dict[str, bytes]:
@@ -100,6 +114,13 @@ class Workflow:
         tree = self.feature("")
         paths = (path.relative_to(tree) for path in tree.rglob("*.npy"))
         return {str(path): (tree / path).read_bytes() for path in paths if path.parts[0] != ".i3d"}
+
+    def staged(self) -> dict[str, bytes]:
+        """The features in staging that are on record, by their paths."""
+        staging = self.work / "staging"
+        records = (record for path in (self.work / "journals").glob("*.jsonl") for record in journal.read(path))
+        found = (record.feature_file for record in records if record.status == OK)
+        return {name: (staging / name).read_bytes() for name in found if (staging / name).exists()}
 
     def work_files(self) -> set[str]:
         """The files in the work folder; of those that are named after a bundle or plan, the folder."""
@@ -117,7 +138,7 @@ class Workflow:
         return json.loads(self.feature("feature_config.txt").read_text())
 
     def log(self, stage: str) -> str:
-        """All that was logged of a stage, in the order of writing."""
+        """All that was logged of a stage, or of all for "", in the order of writing."""
         paths = sorted(
             filter(Path.is_file, (self.folder / "logs" / stage).rglob("*")), key=lambda path: path.stat().st_mtime_ns
         )
@@ -135,8 +156,8 @@ class Workflow:
 class Run:
     """A running Snakemake."""
 
-    def __init__(self, folder: Path, command: list[str]) -> None:
-        environment = os.environ | {"PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"}
+    def __init__(self, folder: Path, command: list[str], **environment: str) -> None:
+        environment = os.environ | {"PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"} | environment
         self._began = time.monotonic()
         self._output = folder / f"output.{time.monotonic_ns()}"
         with self._output.open("w") as file:

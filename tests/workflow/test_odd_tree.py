@@ -1,20 +1,16 @@
 """One tree with everything that once stopped a run: the good videos are done, every other has a row with a reason."""
 
-import csv
 import os
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from tests.support.paths import ROOT
-from tests.support.workflow import write_clip
+from tests.support.workflow import Workflow
 
 pytestmark = pytest.mark.workflow
 
-FOLDER = "videos/test/normal"
+FOLDER = "test/normal"
 GOOD = [
     "plain.mp4",
     "x" * 251 + ".mp4",
@@ -49,12 +45,11 @@ BAD = {  # by the name in the table, what the reason says
 
 
 @pytest.fixture(scope="module")
-def project(tmp_path_factory) -> Path:
+def project(tmp_path_factory) -> Workflow:
     """The tree, in a folder of its own whose path alone is longer than a file name may be."""
-    project = tmp_path_factory.mktemp("odd")
-    folder = project / FOLDER
-    for name in GOOD:
-        write_clip(folder / name, 17)
+    clips = {f"{FOLDER}/{name}": 17 for name in GOOD}
+    project = Workflow(tmp_path_factory.mktemp("odd"), clips, features="/".join(("f" * 125, "g" * 125)))
+    folder = project.video(FOLDER)
     content = (folder / "plain.mp4").read_bytes()
     for name in (
         "{x}.mp4",
@@ -77,39 +72,22 @@ def project(tmp_path_factory) -> Path:
     start, end = content.index(b"mdat") + 4, content.index(b"moov") - 4
     start, end = (start, end) if start < end else (start, len(content))
     (folder / "frameless.mp4").write_bytes(content[:start] + bytes(end - start) + content[end:])
-    (project / features() / "test/normal/blocked.npy/full").mkdir(parents=True)
+    project.feature("test/normal/blocked.npy/full").mkdir(parents=True)
     return project
 
 
-def features() -> Path:
-    return Path("f" * 125, "g" * 125)
-
-
-def snakemake(project: Path, *arguments: str) -> tuple[int, str]:
-    settings = {"weights": "random", "sample_mode": "center_crop", "clip_length": 8, "frequency": 8, "videos": "videos"}
-    settings["features"] = str(features())
-    command = [sys.executable, "-m", "snakemake", "-s", ROOT / "Snakefile", "--cores", "2", *arguments]
-    command += ["--config", *(f"{key}={value}" for key, value in settings.items())]
-    done = subprocess.run(command, cwd=project, capture_output=True, text=True, timeout=400, check=False)
-    return done.returncode, done.stdout + done.stderr
-
-
 def test_the_good_are_done_and_the_others_have_their_reasons(project):
-    code, output = snakemake(project)
-    assert code == 0, output
+    output = project.run(cores=2)
     assert "Traceback" not in output
-    with (project / features() / "metadata.csv").open(newline="") as file:
-        rows = {row["video"].removeprefix("test/normal/"): row for row in csv.DictReader(file)}
+    rows = {video.removeprefix("test/normal/"): row for video, row in project.metadata().items()}
     assert rows.keys() == {*GOOD, *BAD}
     for name in GOOD:
         assert rows[name]["status"] == "ok", rows[name]["reason"]
-        feature = np.load(project / features() / rows[name]["feature_file"])
+        feature = np.load(project.feature(rows[name]["feature_file"]))
         assert feature.shape == (2, 1, 2048) and np.isfinite(feature).all()
     for name, reason in BAD.items():
         assert (rows[name]["status"], reason in rows[name]["reason"]) == ("skipped", True), rows[name]["reason"]
-    made = [path for path in (project / features()).rglob("*.npy") if path.is_file()]
+    made = [path for path in project.feature("").rglob("*.npy") if path.is_file()]
     assert len(made) == len(GOOD), "no stand-in is left"
-    assert not (project / "pwned").exists()
-
-    code, output = snakemake(project, "-n")
-    assert code == 0 and "Nothing to be done" in output, output
+    assert not (project.folder / "pwned").exists()
+    assert "Nothing to be done" in project.run("-n")

@@ -8,29 +8,33 @@ import shutil
 import numpy as np
 import pytest
 
-from .test_workflow import Project
+from tests.support.workflow import Workflow, write_clip
 
 pytestmark = pytest.mark.workflow
 TARGETS = ("lists", "ground_truth", "ur_dmu", "deepmil", "vadclip", "tevad_s3r")
-EVENTS = ("ground_truth={annotations: events.csv}",)
+EVENTS = {"ground_truth": "{annotations: events.csv}"}
 GOOD = "video_name,start_annotation,end_annotation,event_name\nc d,10,19,x\nc d.mp4,30,40,x\nelsewhere.mp4,1,2,x\n"
 
 
 @pytest.fixture(scope="module")
-def finished(tmp_path_factory) -> Project:
+def finished(tmp_path_factory) -> Workflow:
     """A finished tree of two splits with all targets made."""
-    project = Project(tmp_path_factory.mktemp("targets"))
-    project.clip("train_val/anomaly/a.mp4", 40)
-    project.clip("train_val/anomaly/z.mp4", 20)
-    project.clip("train_val/non_anomaly/b.mp4", 17)
-    project.clip("test/anomaly/c d.mp4", 33)
-    project.clip("test/non_anomaly/e.mp4", 20)
-    project.clip("test/non_anomaly/short.mp4", 9)
+    project = Workflow(tmp_path_factory.mktemp("targets"), CLIPS, clip_length=16, frequency=16)
     (project.folder / "events.csv").write_text(GOOD)
-    project.plan = project.snakemake("-n")
-    project.snakemake()
-    project.output = project.snakemake(*TARGETS, "report", config=EVENTS)
+    project.plan = project.run("-n")
+    project.run(cores=2)
+    project.output = project.run(*TARGETS, "report", cores=2, **EVENTS)
     return project
+
+
+CLIPS = {
+    "train_val/anomaly/a.mp4": 40,
+    "train_val/anomaly/z.mp4": 20,
+    "train_val/non_anomaly/b.mp4": 17,
+    "test/anomaly/c d.mp4": 33,
+    "test/non_anomaly/e.mp4": 20,
+    "test/non_anomaly/short.mp4": 9,
+}
 
 
 def test_a_dry_run_opens_with_the_plan(finished):
@@ -93,15 +97,15 @@ def test_features_under_the_names_of_tevad_and_s3r(finished):
 
 def test_exports_are_made_again_when_something_wrote_over_them_and_only_then(finished):
     truth, crops = finished.folder / "dataset/lists/test_gt.npy", finished.folder / "dataset/crops/test"
-    assert "Nothing to be done" in finished.snakemake("-n", *TARGETS, "report", config=EVENTS)
+    assert "Nothing to be done" in finished.run("-n", *TARGETS, "report", **EVENTS)
     before = truth.read_bytes()
     np.save(truth, np.ones(48))  # as Smart-Surveillance's generate_gt.py does, beside the list
     shutil.rmtree(crops / "anomaly")
-    output = finished.snakemake(*TARGETS, config=EVENTS)
+    output = finished.run(*TARGETS, **EVENTS)
     assert "dataset/lists/test_gt.npy: gone, or something else wrote over it; made again" in output
     assert truth.read_bytes() == before and (crops / "anomaly/c_d__0.npy").exists()
     assert "list_of_split" not in output and "vadclip_of_split" not in output
-    assert "Nothing to be done" in finished.snakemake("-n", *TARGETS, config=EVENTS)
+    assert "Nothing to be done" in finished.run("-n", *TARGETS, **EVENTS)
 
 
 def test_a_refusal_leaves_the_earlier_files_and_its_reason_is_on_the_screen_and_in_the_log(finished):
@@ -110,22 +114,22 @@ def test_a_refusal_leaves_the_earlier_files_and_its_reason_is_on_the_screen_and_
         path: path.read_bytes() for path in (lists / "test_gt.npy", crops / "test.list", crops / "test_gt_label.npy")
     }
     (finished.folder / "events.csv").write_text(GOOD + "c d,9,5,x\n")
-    output = finished.snakemake("ground_truth", "vadclip", "--keep-going", ok=False, config=EVENTS)
+    output = finished.run("ground_truth", "vadclip", "--keep-going", ok=False, **EVENTS)
     reason = "error: events.csv, line 5: the event of c d ends (frame 5) before it starts (frame 9); correct it\n"
     assert output.rstrip().splitlines()[-1].startswith(reason.rstrip()), "the reason comes last"
     assert (finished.folder / "logs/ground_truth/test.log").read_text() == reason
-    assert "error: ground_truth: set `annotations`" in finished.snakemake("ground_truth", ok=False)
-    refused = finished.snakemake("ur_dmu", ok=False, config=("crops={root: /a b}",))
+    assert "error: ground_truth: set `annotations`" in finished.run("ground_truth", ok=False)
+    refused = finished.run("ur_dmu", ok=False, crops="{root: /a b}")
     assert "cut the lines of their lists at spaces" in refused
     assert {path: path.read_bytes() for path in before} == before
     (finished.folder / "events.csv").write_text(GOOD)
-    finished.snakemake(*TARGETS, config=EVENTS)
+    finished.run(*TARGETS, **EVENTS)
     assert {path: path.read_bytes() for path in before} == before
 
 
 def test_nested_settings_leave_short_videos_out_and_hold_a_validation_split_out(finished):
-    settings = "lists={folder: other, min_snippets: {test: 2}, validation: {fraction: 0.5}}"
-    output = finished.snakemake("ground_truth", "lists", config=(*EVENTS, settings, "crops={test_crop: 0}"))
+    lists = "{folder: other, min_snippets: {test: 2}, validation: {fraction: 0.5}}"
+    output = finished.run("ground_truth", "lists", lists=lists, crops="{test_crop: 0}", **EVENTS)
     assert "left out, fewer than 2 snippets: test/non_anomaly/e.mp4 (1)" in output
     other = finished.folder / "other"
     assert (other / "test.list").read_text() == f"{finished.feature('test/anomaly/c d.npy')}\n"
@@ -135,18 +139,18 @@ def test_nested_settings_leave_short_videos_out_and_hold_a_validation_split_out(
 
 
 def test_targets_are_made_again_when_the_table_changes_and_only_then(finished):
-    assert "Nothing to be done" in finished.snakemake("-n", *TARGETS, config=EVENTS)
-    finished.clip("train_val/anomaly/new.mp4", 18)
-    finished.snakemake()
-    finished.snakemake("lists")
+    assert "Nothing to be done" in finished.run("-n", *TARGETS, **EVENTS)
+    write_clip(finished.video("train_val/anomaly/new.mp4"), 18, seed=99)
+    finished.run()
+    finished.run("lists")
     assert "new.npy" in (finished.folder / "dataset/lists/train_val.list").read_text()
-    again = finished.snakemake("-n", "report")
+    again = finished.run("-n", "report")
     assert "rule figures" in again and "rule contact_sheets" in again and "rule extract" not in again
 
 
 def test_the_report_holds_every_figure_with_its_caption(finished):
-    finished.snakemake("report")
-    finished.snakemake("report", "--report", "report.html")
+    finished.run("report")
+    finished.run("report", "--report", "report.html")
     page = (finished.folder / "report.html").read_text()
     for title in (
         "Counts per subset",
@@ -170,8 +174,7 @@ def test_the_report_holds_every_figure_with_its_caption(finished):
 
 
 def test_without_a_table_the_targets_say_what_to_do(tmp_path):
-    project = Project(tmp_path)
-    project.clip("test/anomaly/a.mp4", 20)
-    assert "metadata.csv: no such table" in project.snakemake("lists", ok=False)
-    assert "run snakemake first" in project.snakemake("report", ok=False)
-    assert "metadata.csv: no such table" in project.snakemake("ground_truth", ok=False)
+    project = Workflow(tmp_path, {"test/anomaly/a.mp4": 20})
+    assert "metadata.csv: no such table" in project.run("lists", ok=False)
+    assert "run snakemake first" in project.run("report", ok=False)
+    assert "metadata.csv: no such table" in project.run("ground_truth", ok=False)

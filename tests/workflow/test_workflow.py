@@ -1,77 +1,35 @@
 """The workflow end to end, as a user runs it, on tiny clips, with seeded weights and the centre crop."""
 
-import csv
 import io
-import json
 import shutil
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from make_demo_videos import write_clip
-from tests.support.paths import ROOT, SHARED
+from tests.support.paths import SHARED
+from tests.support.workflow import Workflow
 
 pytestmark = pytest.mark.workflow
 REAL = SHARED / "videos" / "real"
 
 
-class Project:
-    """A copy of the workflow's files in a folder of its own, with a tree of videos."""
-
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
-        for name in ("Snakefile", "rules", "scripts", "config", "profiles", "envs"):
-            source = ROOT / name
-            (shutil.copytree if source.is_dir() else shutil.copy)(source, folder / name)
-
-    def clip(self, name: str, frames: int) -> Path:
-        path = self.folder / "dataset/videos" / name
-        write_clip(path, frames, speed=5)
-        return path
-
-    def snakemake(self, *arguments: str, config: tuple[str, ...] = (), ok: bool = True) -> str:
-        command = [sys.executable, "-m", "snakemake", "--cores", "2", "--nocolor", *arguments]
-        command += ["--config", "weights=random", "sample_mode=center_crop", *config]
-        done = subprocess.run(command, cwd=self.folder, capture_output=True, text=True, timeout=300)
-        output = done.stdout + done.stderr
-        assert (done.returncode == 0) == ok, output
-        return output
-
-    def planned(self, *arguments: str, config: tuple[str, ...] = ()) -> list[str]:
-        """The features that a dry run would make."""
-        output = self.snakemake("-n", *arguments, config=config).replace(".npy (update)", ".npy")
-        return [
-            line.split()[1] for line in output.splitlines() if line.startswith("    output: ") and line.endswith(".npy")
-        ]
-
-    def feature(self, name: str) -> Path:
-        return self.folder / "dataset/features" / name
-
-    def metadata(self) -> dict[str, dict[str, str]]:
-        with self.feature("metadata.csv").open(newline="") as file:
-            return {row["video"]: row for row in csv.DictReader(file)}
-
-    def runs(self) -> list[dict]:
-        return json.loads(self.feature("feature_config.txt").read_text())
-
-
 @pytest.fixture(scope="module")
-def project(tmp_path_factory) -> Project:
+def project(tmp_path_factory) -> Workflow:
     """A tree of four good clips, a short one and a broken one, after a first run. Tests leave it complete."""
-    project = Project(tmp_path_factory.mktemp("project"))
-    project.clip("train_val/anomaly/a.1.mp4", 40)
-    project.clip("train_val/anomaly/a.2.mp4", 33)
-    project.clip('train_val/non_anomaly/-it\'s $HOME "quoted" & #1 100% é.mp4', 32)
-    project.clip("test/non_anomaly/SHOUT.MP4", 17)
-    project.clip("test/non_anomaly/short.mp4", 16)
-    (project.folder / "dataset/videos/test/non_anomaly/broken.mp4").write_bytes(b"no video")
-    project.snakemake()
+    project = Workflow(tmp_path_factory.mktemp("project"), CLIPS, copied=True, clip_length=16, frequency=16)
+    project.video("test/non_anomaly/broken.mp4").write_bytes(b"no video")
+    project.run(cores=2)
     return project
 
 
+CLIPS = {
+    "train_val/anomaly/a.1.mp4": 40,
+    "train_val/anomaly/a.2.mp4": 33,
+    'train_val/non_anomaly/-it\'s $HOME "quoted" & #1 100% é.mp4': 32,
+    "test/non_anomaly/SHOUT.MP4": 17,
+    "test/non_anomaly/short.mp4": 16,
+}
 FEATURES = {
     "train_val/anomaly/a.1.npy": 2,
     "train_val/anomaly/a.2.npy": 2,
@@ -111,7 +69,7 @@ def test_the_tables_tell_all(project):
     assert rows["test/non_anomaly/short.mp4"]["reason"] == reason
     run = project.runs()[0]
     assert (run["total_videos"], run["videos_skipped"], run["processed_videos"], run["failed_videos"]) == (6, 2, 4, 0)
-    assert run["reasons"]["dataset/videos/test/non_anomaly/short.mp4"] == reason
+    assert run["reasons"]["videos/test/non_anomaly/short.mp4"] == reason
 
 
 def test_nothing_is_left_behind(project):
@@ -122,12 +80,12 @@ def test_nothing_is_left_behind(project):
 
 def test_a_second_run_has_nothing_to_do(project):
     for arguments in ([], ["-n"], ["-n", "--rerun-triggers", "mtime"]):
-        assert "Nothing to be done" in project.snakemake(*arguments)
+        assert "Nothing to be done" in project.run(*arguments)
     assert len(project.runs()) == 1
 
 
 def test_a_finished_feature_asked_for_by_name_is_left_alone(project):
-    assert "Nothing to be done" in project.snakemake("-n", "dataset/features/train_val/anomaly/a.1.npy")
+    assert "Nothing to be done" in project.run("-n", "features/train_val/anomaly/a.1.npy")
 
 
 def test_editing_a_script_or_a_rules_command_re_extracts_nothing(project):
@@ -136,30 +94,30 @@ def test_editing_a_script_or_a_rules_command_re_extracts_nothing(project):
         path.write_text(path.read_text() + "\n# a comment\n")
     rule = project.folder / "rules/extract.smk"
     rule.write_text(rule.read_text().replace("--threads {threads}", "--threads  {threads}"))
-    assert "Nothing to be done" in project.snakemake("-n")
+    assert "Nothing to be done" in project.run("-n")
 
 
 def test_a_deleted_feature_is_listed_alone_and_made_again_alike(project):
     path = project.feature("train_val/anomaly/a.2.npy")
     before = path.read_bytes()
     path.unlink()
-    assert project.planned() == ["dataset/features/train_val/anomaly/a.2.npy"]
-    project.snakemake()
+    assert project.planned() == {"train_val/anomaly/a.2.npy"}
+    project.run()
     assert path.read_bytes() == before
-    assert "Nothing to be done" in project.snakemake("-n")
+    assert "Nothing to be done" in project.run("-n")
     assert project.runs()[-1]["processed_videos"] == 1
 
 
 def test_settings_that_fix_the_numbers_make_all_due(project):
-    assert len(project.planned(config=("precision=bf16",))) >= len(FEATURES)
-    assert len(project.planned(config=("precision=bf16", "subsets=[test]"))) == 1
+    assert len(project.planned(precision="bf16")) >= len(FEATURES)
+    assert len(project.planned(precision="bf16", subsets="[test]")) == 1
 
 
 def test_frames_through_a_pipe_give_the_same_features(project):
     path = project.feature("train_val/anomaly/a.1.npy")
     before = path.read_bytes()
     path.unlink()
-    project.snakemake("--set-threads", "decode=1", "extract=1", config=("frames=pipe",))
+    project.run("--set-threads", "decode=1", "extract=1", cores=2, frames="pipe")
     expected = np.load(io.BytesIO(before))  # but for rounding: the number of threads is another
     np.testing.assert_allclose(np.load(path), expected, rtol=1e-4, atol=1e-4)
 
@@ -167,16 +125,16 @@ def test_frames_through_a_pipe_give_the_same_features(project):
 @pytest.mark.parametrize(
     ("config", "words"),
     [
-        ("videos=nowhere", "videos: there is no folder nowhere"),
-        ("videos=config", "config holds no video"),
-        ("weights=nowhere.pth", "weights: cannot read nowhere.pth"),
-        ("subsets=[train_val/none]", "'train_val/none' matches nothing under dataset/videos"),
-        ("precision=fp8", "expected one of fp32, tf32, bf16, fp16"),
-        ("frequncy=8", "did you mean 'frequency'"),
+        ({"videos": "nowhere"}, "videos: there is no folder nowhere"),
+        ({"videos": "config"}, "config holds no video"),
+        ({"weights": "nowhere.pth"}, "weights: cannot read nowhere.pth"),
+        ({"subsets": "[train_val/none]"}, "'train_val/none' matches nothing under videos"),
+        ({"precision": "fp8"}, "expected one of fp32, tf32, bf16, fp16"),
+        ({"frequncy": "8"}, "did you mean 'frequency'"),
     ],
 )
 def test_what_the_user_must_mend_is_one_line_before_any_job(project, config, words):
-    output = project.snakemake(config=(config,), ok=False)
+    output = project.run(ok=False, **config)
     (told,) = [line for line in output.splitlines() if line.startswith("error: ")]
     assert words in told
     assert "Traceback" not in output and "Select jobs to execute" not in output
@@ -184,11 +142,11 @@ def test_what_the_user_must_mend_is_one_line_before_any_job(project, config, wor
 
 @pytest.mark.skipif(not REAL.exists(), reason="real clips lie beside some checkouts only")
 def test_real_clips(tmp_path):
-    project = Project(tmp_path)
+    project = Workflow(tmp_path, {}, clip_length=16, frequency=16)
     for source, target in (("v_GGSY1Qvo990.mp4", "test/non_anomaly"), ("normal_019.MP4", "train_val/anomaly")):
-        (tmp_path / "dataset/videos" / target).mkdir(parents=True)
-        shutil.copy(REAL / source, tmp_path / "dataset/videos" / target)
-    project.snakemake()
+        project.video(target).mkdir(parents=True)
+        shutil.copy(REAL / source, project.video(target))
+    project.run(cores=2)
     assert np.load(project.feature("test/non_anomaly/v_GGSY1Qvo990.npy")).shape == (22, 1, 2048)
     assert np.load(project.feature("train_val/anomaly/normal_019.npy")).shape == (27, 1, 2048)
     assert project.metadata()["train_val/anomaly/normal_019.MP4"]["frames_decoded"] == "433"

@@ -21,7 +21,7 @@ from i3d.files import writing
 from i3d.frame_stream import FRAME_SHAPE, End, Frames, StreamError, read_stream
 from i3d.network.engine import Engine, Pending
 from i3d.network.feature_file import FeatureWriter, NotFiniteError
-from i3d.network.model import FEATURE_DIM
+from i3d.network.specs import MODELS
 from i3d.planning.bundles import BundleEntry
 from i3d.records import journal
 from i3d.records.record import DECODING, FAILED, OK, SKIPPED, Status, VideoRecord
@@ -106,7 +106,7 @@ class Batch:
 class Extraction:
     """Extracts the features of one bundle's stream into the staging tree.
 
-    `entries` are the bundle's videos; `provenance` is what all their records share; each record is added to the file
+    `entries` are the bundle's videos; `provenance` is what all their records share, the model among it; each record is added to the file
     `written`, if one is given, as soon as its feature is staged. `snippets_done` is told how many snippets more have
     their features, now and then.
     """
@@ -126,6 +126,7 @@ class Extraction:
         self.staging = staging
         self.rule = rule
         self.provenance = provenance
+        self.dim = MODELS[provenance["model"]].dim
         self.written = written
         self.snippets_done = snippets_done
         self._batches: queue.Queue[Batch | BaseException | None] = queue.Queue()
@@ -178,7 +179,7 @@ class Extraction:
                     self._check_rule(entry, message.info)
                     if before is not None:
                         batch.endings.append(Ending(before, entry, {"status": RESTARTED}))
-                    writer = FeatureWriter(self.staging / entry.feature, self.engine.crops, FEATURE_DIM)
+                    writer = FeatureWriter(self.staging / entry.feature, self.engine.crops, self.dim)
                     videos[message.video] = Video(
                         entry, message.info, Cutter(self.rule.clip_length, self.rule.frequency), writer
                     )
@@ -254,7 +255,7 @@ class Extraction:
             status=status,
             reason=reason,
             crops=self.engine.crops,
-            dim=FEATURE_DIM,
+            dim=self.dim,
             frames_declared=info.get("frames_declared"),
             frames_decoded=result["frames_decoded"],
             fps=info.get("fps"),

@@ -16,8 +16,6 @@ from torch import Tensor, nn
 
 from i3d.network.specs import MODELS
 
-FEATURE_DIM = 2048  # channels of the last stage
-
 # Blocks per stage, and for each block whether its first convolution spans 3 frames (1) or 1 (0).
 TEMPORAL_KERNELS = {1: (1, 1, 1), 2: (1, 0, 1, 0), 3: (1, 0, 1, 0, 1, 0), 4: (0, 1, 0)}
 NONLOCAL_BLOCKS = {2: (1, 3), 3: (1, 3, 5)}  # stage -> blocks followed by a non-local block
@@ -96,7 +94,7 @@ class I3DResNet50(nn.Module):
         self.layer2 = _stage(2, 256, nonlocal_blocks)
         self.layer3 = _stage(3, 512, nonlocal_blocks)
         self.layer4 = _stage(4, 1024, nonlocal_blocks)
-        self.fc: nn.Module = nn.Linear(FEATURE_DIM, 400)
+        self.fc: nn.Module = nn.Linear(2048, 400)
 
     def forward(self, x: Tensor) -> Tensor:
         return self.trunk(self.stem(x))  # (B, 2048)

@@ -1,4 +1,4 @@
-"""What the exports and the report know of finished features: the table that the last run left.
+"""What the exports and the report know of the features: the table that the last run left.
 
 Their rules take the table by its content, as params. As an input it would start that run again.
 """
@@ -26,7 +26,7 @@ FLAT = f"{config['lists']['folder']}/i3d"
 def table_digest(wildcards) -> str:
     """What the table holds, as a digest."""
     table = Path(EXPORTED["metadata"])
-    with told_in_one_line():
+    with exit_on_user_error():
         if not table.exists():
             raise UserError(f"{table}: no such table; run snakemake first, it writes it")
     return file_sha256(table)
@@ -39,7 +39,7 @@ EXPORT = dict(script=f"{SCRIPTS}/export.py", metadata=EXPORTED["metadata"], dige
 def exported_splits() -> list[str]:
     """The splits that have features, with `val` if one is made."""
     chosen, held_out = config["lists"]["categories"], config["lists"]["validation"]["fraction"]
-    with told_in_one_line():
+    with exit_on_user_error():
         return splits(read_metadata(Path(EXPORTED["metadata"])), Choice(categories=chosen, validation=held_out))
 
 
@@ -84,7 +84,7 @@ def with_receipt(path) -> list[str]:
 def annotations(wildcards) -> str:
     """The annotation file."""
     path = config["ground_truth"]["annotations"]
-    with told_in_one_line():
+    with exit_on_user_error():
         if path is None:
             raise UserError("ground_truth: set `annotations` to your CSV of events, as config/schema.yaml describes")
     return in_rules(path)

@@ -4,7 +4,7 @@ import re
 from html.parser import HTMLParser
 from pathlib import Path
 
-from i3d.report import pages, statistics
+from i3d.report import html_pages, statistics
 from i3d.report.landing import Link, landing
 from i3d.report.near_copies import Comparison
 from tests.support.rows import row
@@ -55,7 +55,7 @@ def test_the_problem_page_lists_every_video_with_its_reason():
         row("a/damaged.mp4", damaged="2 packets could not be decoded", frames=1500),
         row("a/gone.mp4", "orphaned", reason="the video is gone"),
     ]
-    page = pages.problem_page(rows)
+    page = html_pages.problem_page(rows)
     assert [cells for cells, _ in body(page)] == [
         ["failed", HOSTILE, "killed <b>", ""],
         ["skipped", "a/short.mp4", "too short: 3 frames", "3"],
@@ -64,37 +64,37 @@ def test_the_problem_page_lists_every_video_with_its_reason():
     ]
     assert [attributes["data-kind"] for _, attributes in body(page)] == ["failed", "skipped", "damaged", "orphaned"]
     assert "<script>alert" not in page and not fetches(page)
-    assert pages.problem_link(rows, "x.html").finding == "1 damaged, 1 failed, 1 orphaned, 1 skipped"
-    assert not body(pages.problem_page([row("a/fine.mp4")]))
+    assert html_pages.problem_link(rows, "x.html").finding == "1 damaged, 1 failed, 1 orphaned, 1 skipped"
+    assert not body(html_pages.problem_page([row("a/fine.mp4")]))
 
 
 def test_the_problem_page_leaves_none_out():
     rows = [row(f"a/{n}.mp4", "failed", reason=f"reason {n}") for n in range(3000)]
-    assert len(body(pages.problem_page(rows))) == 3000
+    assert len(body(html_pages.problem_page(rows))) == 3000
 
 
 def test_the_neighbour_page_marks_near_copies_and_stops_at_a_limit():
     pairs = [statistics.Neighbour(row(HOSTILE), row("train/x.mp4"), 0.99)]
-    pairs += [statistics.Neighbour(row(f"test/{n}.mp4"), row("train/x.mp4"), 0.1) for n in range(pages.SHOWN + 50)]
-    page = pages.neighbour_page(pairs, Comparison(0.9, 1, "", "the finding"))
+    pairs += [statistics.Neighbour(row(f"test/{n}.mp4"), row("train/x.mp4"), 0.1) for n in range(html_pages.SHOWN + 50)]
+    page = html_pages.neighbour_page(pairs, Comparison(0.9, 1, "", "the finding"))
     found = body(page)
     assert found[0] == (["0.990", HOSTILE, "train/x.mp4"], {"data-kind": "", "class": "marked"})
-    assert len(found) == pages.SHOWN and sum(attributes.get("class") == "marked" for _, attributes in found) == 1
+    assert len(found) == html_pages.SHOWN and sum(attributes.get("class") == "marked" for _, attributes in found) == 1
     assert "51 more in neighbours.csv" in page and "the finding" in page
-    page = pages.neighbour_page(pairs[:3], Comparison(None, 0, "", "withheld because"))
+    page = html_pages.neighbour_page(pairs[:3], Comparison(None, 0, "", "withheld because"))
     assert not any("class" in attributes for _, attributes in body(page)) and "withheld because" in page
 
 
 def test_the_outlier_page_names_the_damage():
-    page = pages.outlier_page([statistics.Outlier(row("t/a/x.mp4", damaged="3 packets"), 1.5, -9.0)])
+    page = html_pages.outlier_page([statistics.Outlier(row("t/a/x.mp4", damaged="3 packets"), 1.5, -9.0)])
     assert [cells for cells, _ in body(page)] == [["-9.0", "1.50", "t/a/x.mp4", "3 packets"]]
-    assert "None: every video" in pages.outlier_page([])
+    assert "None: every video" in html_pages.outlier_page([])
 
 
 def test_the_landing_page_and_its_head_escape_and_fetch_nothing():
     rows = [row(HOSTILE, weights="<b>w</b>"), row("t/a/f.mp4", "failed")]
     made = landing(rows, [], Path("a<b"), links=[Link("a b.html", "<i>", "<u>")])
-    for page in (pages.landing_page(made), pages.home_fragment(made)):
+    for page in (html_pages.landing_page(made), html_pages.home_fragment(made)):
         assert "1 of 2 videos has features" in page and "&lt;b&gt;w" in page
         assert not fetches(page) and not re.search(r"<[biu]>w|<i>|<u>|a<b", page)
-    assert 'href="a%20b.html"' in pages.landing_page(made)
+    assert 'href="a%20b.html"' in html_pages.landing_page(made)
