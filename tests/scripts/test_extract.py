@@ -50,7 +50,7 @@ def test_each_call_extracts_anew(frames, tmp_path):
         ({"--batch-size": "0"}, "invalid value 0 of 'batch_size'; expected a whole number of at least 1"),
     ],
 )
-def test_what_the_user_can_mend_is_exit_on_user_error(frames, tmp_path, changed, words):
+def test_what_the_user_can_mend_is_told_in_one_line(frames, tmp_path, changed, words):
     options = {"--frames": frames, "--weights": "random", "--feature": tmp_path / "x.npy"} | changed
     refused = run("extract.py", *(part for pair in options.items() for part in pair))
     assert refused.returncode == 1

@@ -106,9 +106,9 @@ class Batch:
 class Extraction:
     """Extracts the features of one bundle's stream into the staging tree.
 
-    `entries` are the bundle's videos; `provenance` is what all their records share, the model among it; each record is added to the file
-    `written`, if one is given, as soon as its feature is staged. `snippets_done` is told how many snippets more have
-    their features, now and then.
+    `entries` are the bundle's videos; `provenance` is what all their records share, the model among it; each record is
+    added to the file `written`, if one is given, as soon as its feature is staged. `snippets_done` is told how many
+    snippets more have their features, now and then.
     """
 
     def __init__(
