@@ -30,7 +30,7 @@ from i3d.planning.plan import Plan, make_plan
 from i3d.planning.pricing import Machine
 from i3d.records.work_folder import WorkFolder
 from i3d.results.names import METADATA, SUMMARY
-from i3d.results.run_summary import tables_are_current
+from i3d.results.run_summary import last_writing
 
 with exit_on_user_error():
     PREFIX = snakemake_internals.module_prefix(workflow)
@@ -227,7 +227,7 @@ def begin_run() -> None:
 
     The plan is written again: another run may have ended, and tidied, after it was made.
     """
-    global lock
+    global lock, tables_before
     gc.freeze()
     gc.enable()
     snakemake_internals.handle_in_thread(SIGTERM)
@@ -235,6 +235,7 @@ def begin_run() -> None:
         if slurm_run := snakemake_internals.slurm_run(workflow):
             launch_check.check(slurm_run, longest=config["longest_job"])
         lock = take_lock(WORK.lock)
+        tables_before = last_writing(FEATURES)
         if plan.cache_info().currsize and plan().is_due:
             plan().write()
             plan().stage_moved()
@@ -249,7 +250,7 @@ def begin_run() -> None:
 def end_run() -> None:
     """After a run that succeeded: write the tables if it was asked for features alone, and say how it ended."""
     if plan.cache_info().currsize:
-        if plan().due and not tables_are_current(FEATURES, plan().tree):
+        if plan().due and last_writing(FEATURES) == tables_before:
             write_tables()
         logger.info(ending_text(FEATURES, STARTED), extra={"i3d_ending": True})
 

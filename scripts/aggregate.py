@@ -9,7 +9,7 @@ from pathlib import Path
 
 from i3d.errors import run_main
 from i3d.planning.plan import read_plan, tree_name
-from i3d.records.record import FAILED, ORPHANED, SKIPPED
+from i3d.records.record import FAILED, ORPHANED
 from i3d.records.work_folder import WorkFolder
 from i3d.results import finish
 from i3d.results.metadata import write_metadata
@@ -34,14 +34,12 @@ def main() -> None:
         for feature in finish.remove_orphaned(plan, work):
             print(f"removed {feature}")
         plan.elsewhere = {video: record for video, record in plan.elsewhere.items() if record.status != ORPHANED}
-    table = sorted((records | plan.elsewhere).items())
-    write_metadata(args.features / METADATA, [record for _, record in table])
+    table = dict(sorted((records | plan.elsewhere).items()))
+    write_metadata(args.features / METADATA, list(table.values()))
     failed = [video for video, record in records.items() if record.status == FAILED]
     staged = any((work.staging / plan.features[video]).exists() for video in failed)
     finish.tidy(work, args.plan, plan, keep_frames=args.keep_frames, keep_staging=staged)
-    skipped = {video: record for video, record in records.items() if record.status == SKIPPED}
-    orphaned = [video for video, record in plan.elsewhere.items() if record.status == ORPHANED]
-    tree = tree_name(plan.fingerprint, records, skipped, orphaned)
+    tree = tree_name(plan.fingerprint, plan.features, table)
     due = [*plan.waiting, *plan.pending]
     append_summary(args.features / SUMMARY, run_summary(records, due, args.videos, plan.settings, tree))
     counts = Counter(record.status for record in records.values())

@@ -8,6 +8,7 @@ import yaml
 
 from tests.support.paths import ROOT
 
+FAULTS = (ROOT / "docs/faults.md").read_text()
 VERSION = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["version"]
 
 
@@ -43,6 +44,18 @@ def test_contributing_names_what_people_come_for():
     assert len(rows) >= 9
     for subject, files in rows:
         assert 1 <= len(set(re.findall(r"`[\w/]+\.\w+`", files))) <= 3, subject
+
+
+def test_the_tests_that_prove_the_promises_exist():
+    file, found = ROOT, 0
+    for name in re.findall(r"`([^`]*(?:test_\w+\.py|::test_\w+|tests/\w+/)[^`]*)`", FAULTS.partition("| fault |")[2]):
+        path, _, test = name.partition("::")
+        if path:
+            file = ROOT / path if path.startswith("tests/") else ROOT / "tests/faults" / path
+        assert file.exists(), name
+        assert not test or f"def {test.removesuffix('...')}" in file.read_text(), name
+        found += 1
+    assert found > 40
 
 
 def test_workflows_and_hooks_call_what_exists():

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from i3d.results.run_summary import append_summary, run_summary, tables_are_current
+from i3d.results.run_summary import append_summary, last_writing, run_summary, tables_are_current
 from tests.support.records import record
 
 
@@ -48,3 +48,12 @@ def test_tables_are_due_when_the_trees_change(tmp_path):
     for damage in ("{", "[1]", '["c"]'):
         (tmp_path / "feature_config.txt").write_text(damage)
         assert not tables_are_current(tmp_path, "c")
+
+
+def test_each_writing_of_the_tables_is_told_from_the_last(tmp_path):
+    seen = [last_writing(tmp_path)]
+    for _ in range(2):
+        append_summary(tmp_path / "feature_config.txt", {"catalog": "c"})
+        seen.append(last_writing(tmp_path))
+        assert last_writing(tmp_path) == seen[-1]
+    assert len(set(seen)) == 3 and seen[0] is None

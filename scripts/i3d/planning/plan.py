@@ -127,8 +127,8 @@ class Plan:
 
     @cached_property
     def tree(self) -> str:
-        """A name for what the trees hold, under today's settings; the tables are due when it changes."""
-        return tree_name(self.fingerprint, [*self.videos, *self.skipped], self.skipped, self.orphaned)
+        """A name for what the tables tell of the trees, under today's settings; they are due when it changes."""
+        return tree_name(self.fingerprint, self.videos, self.skipped | self.elsewhere)
 
     @cached_property
     def path(self) -> Path:
@@ -203,7 +203,6 @@ def make_plan(
     tree = find_videos(Path(config["videos"]), config["extensions"], config["subsets"], work.features)
     if only:
         tree.videos = [video for video in tree.videos if video.feature in only]
-        tree.refused = {}
     catalog = Catalog(work.catalog)
     options = {"via_jpeg": config["via_jpeg"]} if config["via_jpeg"] else {}
     known = catalog.learn(
@@ -222,6 +221,8 @@ def make_plan(
         catalog.check_weights(config["weights"], settings["weights_sha256"], config["model"])
     catalog.save()
     refused = {video: skipped_record(video, Probe(), reason) for video, reason in tree.refused.items()}
+    if only:
+        elsewhere, refused = elsewhere | refused, {}
     groups = pack(sorted_in.pending, config["bundle_frames"])
     return Plan(
         settings=settings,
@@ -432,12 +433,13 @@ def why_too_short_or_unreadable(probe: Probe, rule: SnippetRule) -> str | None:
     return None
 
 
-def tree_name(
-    fingerprint: str, videos: Iterable[str], skipped: Mapping[str, VideoRecord], orphaned: Iterable[str]
-) -> str:
-    """A name for what the trees hold, as the plan before a run and the tables after it see them."""
-    reasons = {video: record.reason for video, record in skipped.items()}
-    return json_digest([fingerprint, sorted(set(videos)), reasons, sorted(orphaned)])
+def tree_name(fingerprint: str, videos: Iterable[str], records: Mapping[str, VideoRecord]) -> str:
+    """A name for what the tables tell of the trees, as the plan before a run and the tables after it see them.
+
+    `records` are of all that is skipped, orphaned or outside the run's subsets, and may be of others.
+    """
+    told = {video: record.reason for video, record in records.items() if record.status in (SKIPPED, ORPHANED)}
+    return json_digest([fingerprint, sorted({*videos, *records}), told])
 
 
 def numeric_settings(config: dict[str, Any]) -> dict[str, Any]:

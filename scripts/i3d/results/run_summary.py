@@ -70,3 +70,12 @@ def tables_are_current(features: Path, tree: str) -> bool:
     except ValueError:
         return False
     return (features / METADATA).is_file() and bool(runs) and runs[-1].get("catalog") == tree
+
+
+def last_writing(features: Path) -> tuple[int, int] | None:
+    """What tells one writing of the tables from the next; None if there are none."""
+    try:
+        status = (features / SUMMARY).stat()
+    except OSError:
+        return None
+    return status.st_ino, status.st_mtime_ns
