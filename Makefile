@@ -74,7 +74,7 @@ test-slurm: env .venv-newest/.complete ## the Narval profile on a SLURM that is 
 .venv-newest/.complete: envs/requirements.txt
 	uv venv --quiet --clear --python $(BIN)/python .venv-newest
 	VIRTUAL_ENV=$(CURDIR)/.venv-newest uv pip install --quiet snakemake snakemake-executor-plugin-slurm \
-		$(shell grep -E '^(numpy|pillow|decord|av|msgspec)==' envs/requirements.txt)
+		$(shell grep -E '^(numpy|pillow|decord|av|msgspec|rich)==' envs/requirements.txt)
 	VIRTUAL_ENV=$(CURDIR)/.venv-newest uv pip install --quiet --no-deps -e .
 	touch $@
 

@@ -11,7 +11,7 @@ import torch
 from i3d.network.model import expected_shapes
 from i3d.network.weights import random_state_dict
 from tests.support.terminal import CTRL_C, Terminal
-from tests.support.workflow import CLIPS, TWO_BUNDLES, Workflow, wait_until
+from tests.support.workflow import CLIPS, TWO_BUNDLES, Workflow, wait_until, write_clip
 
 pytestmark = pytest.mark.workflow
 
@@ -69,6 +69,7 @@ def test_a_run_moves_in_its_terminal_and_in_another_one(workflow):
 
 
 def test_ctrl_c_leaves_one_line_and_keeps_what_is_done(workflow):
+    write_clip(workflow.video("train_val/anomaly/long.mp4"), 400)  # so that the run is far from its end
     run = Terminal(workflow.command(*CORES), workflow.folder, PATH=PATH)
     assert wait_until(lambda: extracting(workflow), lambda: run.going), run.drawn
     run.press(CTRL_C)

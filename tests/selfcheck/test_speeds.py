@@ -1,6 +1,6 @@
 """The best source of speeds that there is."""
 
-from importlib.metadata import version
+from importlib.metadata import PackageNotFoundError, version
 
 import pytest
 
@@ -36,6 +36,16 @@ def test_a_self_check_that_fits_comes_first(path, changed):
     # As measured with three processes, of which the one at hand is for one core.
     assert found.speeds.decode_seconds(320 * 240, 1500, "h264") / 3 == pytest.approx(1.0)
     assert found.speeds.decode_seconds(1280 * 720, 300, "h264") / 3 == pytest.approx(1.0)
+
+
+def test_where_planning_has_no_torch_any_version_of_it_fits(path, changed, monkeypatch):
+    def no_version(package: str) -> str:
+        raise PackageNotFoundError(package)
+
+    monkeypatch.setattr(speeds, "version", no_version)
+    save(path, changed(torch="1.13.0"))
+    assert known(path, "a100_4g.20gb").speeds.source == "measured on a100_4g.20gb at 2026-11-24 14:32"
+    assert known(path, "a100_3g.20gb").speeds.source == "assumed"
 
 
 def test_without_one_that_fits_earlier_runs_come_next_and_the_reason_is_kept(path, changed):

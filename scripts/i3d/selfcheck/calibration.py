@@ -78,11 +78,11 @@ class Key(msgspec.Struct, frozen=True):
     """What a calibration must have been measured with to be of use.
 
     `device` is the SLURM slice or this machine's processor for a plan, torch's name for it in a job. Only a job knows
-    its `cudnn`; None means that it is not asked for.
+    its `cudnn`, and only an environment that has torch its version; None means that it is not asked for.
     """
 
     device: str
-    torch: str
+    torch: str | None
     model: str
     sample_mode: str
     clip_length: int
@@ -193,9 +193,9 @@ def _of_device(path: Path, key: Key) -> Iterable[Calibration]:
     for entry in entries:
         if (
             key.device in (entry.device, entry.hardware)
-            and entry.torch == key.torch
+            and key.torch in (None, entry.torch)
             and entry.model == key.model
-            and (key.cudnn is None or entry.cudnn == key.cudnn)
+            and key.cudnn in (None, entry.cudnn)
         ):
             yield entry
 

@@ -5,7 +5,7 @@ Planning asks here, so that neither torch nor a decoder is imported.
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from importlib.metadata import version
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from statistics import fmean
 from typing import Any
@@ -45,13 +45,21 @@ def known_speeds(
     `records` are those of earlier runs on the tree; `cpus` are what a local run may use, `decode_threads` the
     processes that one bundle is decoded by.
     """
-    key = Key(device=device, torch=version("torch"), **{name: settings[name] for name in SAME_WORK})
+    key = Key(device=device, torch=torch_version(), **{name: settings[name] for name in SAME_WORK})
     found = find(calibration, key)
     if found.calibration is not None:
         speeds = of_calibration(found.calibration, settings["precision"], decode_threads)
         return Known(speeds, found.calibration.start_seconds)
     speeds = of_earlier_runs(records, device, settings) or assumed_speeds(device, settings, cpus)
     return Known(speeds, why=found.reason)
+
+
+def torch_version() -> str | None:
+    """The version of torch; None where the jobs have it in an environment of theirs, as with `--sdm conda`."""
+    try:
+        return version("torch")
+    except PackageNotFoundError:
+        return None
 
 
 def of_calibration(calibration: Calibration, precision: str, decode_threads: int) -> Speeds:
@@ -111,7 +119,7 @@ def other_slices(chosen: str, known: Known, settings: Mapping[str, Any], calibra
     """
     speeds = {}
     for name in SLICES:
-        key = Key(device=name, torch=version("torch"), **{field: settings[field] for field in SAME_WORK})
+        key = Key(device=name, torch=torch_version(), **{field: settings[field] for field in SAME_WORK})
         own = find(calibration, key).calibration
         if name == chosen or chosen not in SLICES:
             speeds[name] = known.speeds if name == chosen else assumed(name, settings)
