@@ -44,8 +44,8 @@ def download(url: str, target: Path) -> str:
         raise UserError(f"{url}: the server answers {error.code} {error.reason}; check the address") from None
     except (urllib.error.URLError, TimeoutError) as error:
         raise UserError(
-            f"no connection to {url} ({getattr(error, 'reason', error)}): run this where there is one, on Narval on a "
-            f"login node, or put the file at {target} yourself"
+            f"no connection to {url} ({getattr(error, 'reason', error)}): run this where there is one, on a cluster on "
+            f"a login node, or fetch the file elsewhere, put it at {target} and run this again"
         ) from None
     except OSError as error:
         raise UserError(f"cannot write {target} ({error.strerror}): correct that, then run this again") from None

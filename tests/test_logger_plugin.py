@@ -91,6 +91,14 @@ def test_a_failed_bundle_is_told_once_with_the_end_of_its_log(tmp_path):
     assert lines[-2:] == ["    slurm_jobid: 7", f"    all of it: {log}"]
 
 
+def test_what_a_job_wrote_to_the_terminal_itself_is_not_repeated(tmp_path):
+    log = tmp_path / "lists.log"
+    log.write_text("error: no such table\n")
+    made = handler()
+    tell(made, "", event=LogEvent.JOB_ERROR, **job("lists", log=[str(log)], shellcmd=f"python x 2> >(tee {log} >&2)"))
+    assert output(made).splitlines() == ["error in lists (lists.out):", f"    all of it: {log}"]
+
+
 def test_a_log_that_is_empty_gives_way_to_the_batch_systems(tmp_path):
     empty, slurm = tmp_path / "extract.log", tmp_path / "slurm.log"
     empty.write_text("")

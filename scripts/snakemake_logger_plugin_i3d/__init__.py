@@ -23,6 +23,7 @@ from i3d.progress.screen import LineScreen, open_screen
 PROGRESS, ENDING = "i3d_progress", "i3d_ending"  # attributes of the messages that rules/common.smk logs
 SHOWN_BY_BUNDLES = ("decode", "extract", "feature", "aggregate", "all")  # rules that are not told one by one
 TELLS_ITSELF = "feature"  # the rule that writes a video's reason to the terminal, in a line
+SHOWS_LOG = "tee "  # in the command of a job that writes its log to the terminal too
 LOG_LINES = 10  # of a failed job's log
 SILENT_EVENTS = {
     LogEvent.SHELLCMD,
@@ -168,9 +169,10 @@ def is_shown_by_bundles(rule: str) -> bool:
 
 
 def error_lines(record: Any) -> list[str]:
-    """What failed, the ends of its logs, and where they are."""
+    """What failed, the ends of its logs unless its command showed them by itself, and where they are."""
     lines = [f"error in {record.rule_name} ({', '.join(record.output)}):"]
-    lines += [f"    {line}" for line in _ends(record.log)]
+    if SHOWS_LOG not in (record.shellcmd or ""):
+        lines += [f"    {line}" for line in _ends(record.log)]
     lines += [f"    {name}: {value}" for name, value in record.aux.items()]
     return lines + ([f"    all of it: {', '.join(record.log)}"] if record.log else [])
 

@@ -354,3 +354,8 @@ def test_resampling_does_not_make_an_hour_of_a_time_lapse(config):
     plan = make_plan(config)
     assert plan.pending == {}
     assert plan.skipped["test/a.mp4"].reason == "`fps: 2501` would show each of its frames 100 times; lower it"
+
+
+def test_missing_videos_are_told_before_missing_weights(config):
+    with pytest.raises(UserError, match="videos: there is no folder nowhere"):
+        make_plan(config | {"videos": "nowhere", "weights": "nowhere.pth"})

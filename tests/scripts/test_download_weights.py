@@ -214,4 +214,4 @@ def test_without_a_network_one_line_says_what_to_do_anywhere(server, target):
     run = run_script(server, target)
     assert (run.returncode, run.stderr.count("\n")) == (1, 1)
     assert run.stderr.startswith(f"error: no connection to {server.url} (")
-    assert "on a login node" in run.stderr and f"put the file at {target}" in run.stderr
+    assert "on a login node" in run.stderr and f"put it at {target}" in run.stderr

@@ -197,10 +197,10 @@ def make_plan(
     Raises UserError for what the user must mend before anything can start.
     """
     work = WorkFolder.beside(config["features"])
+    tree = find_videos(Path(config["videos"]), config["extensions"], config["subsets"], work.features)
     settings = numeric_settings(config)
     fingerprint = json_digest(settings)
     check_writable(work.features)
-    tree = find_videos(Path(config["videos"]), config["extensions"], config["subsets"], work.features)
     if only:
         tree.videos = [video for video in tree.videos if video.feature in only]
     catalog = Catalog(work.catalog)
