@@ -2,7 +2,8 @@
 
 import pytest
 
-from i3d.planning.plan import ORPHAN_REASON, PlanFile
+from i3d.planning.past import ORPHAN_REASON
+from i3d.planning.plan import PlanFile
 from i3d.records import journal
 from i3d.records.record import SKIPPED, VideoRecord
 from i3d.records.work_folder import WorkFolder

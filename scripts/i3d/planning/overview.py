@@ -6,7 +6,8 @@ from pathlib import Path
 
 from i3d.errors import UserError
 from i3d.network.specs import HEIGHT, MODELS, SAMPLE_MODES, WIDTH
-from i3d.planning.plan import ASSUMED_FRAMES, Plan
+from i3d.planning.plan import Plan
+from i3d.planning.sorter import ASSUMED_FRAMES
 from i3d.quantities import count, duration, size
 from i3d.records.record import FAILED, OK, SETTINGS_COLUMNS
 from i3d.results.metadata import read_metadata

@@ -9,7 +9,6 @@ A video is
 """
 
 import os
-from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -23,22 +22,19 @@ from i3d.config import NUMERIC_SETTINGS
 from i3d.digests import json_digest
 from i3d.errors import UserError
 from i3d.files import write_atomically, writing
-from i3d.planning.bundles import Bundle, BundleEntry, new_bundle, pack, write_bundle
-from i3d.planning.catalog import UNREAD, Catalog, Known, processes
-from i3d.planning.cost import weigh
+from i3d.planning.bundles import Bundle, new_bundle, pack, write_bundle
+from i3d.planning.catalog import Catalog, Known, processes
+from i3d.planning.past import Past
 from i3d.planning.pricing import Machine, Pricing
 from i3d.planning.probe import Probe
+from i3d.planning.skipping import skipped_record
+from i3d.planning.sorter import Sorter, Waiting
 from i3d.planning.tree import find_videos
 from i3d.planning.weights_check import weights_digest
 from i3d.records import journal
-from i3d.records.record import DECODING, OK, ORPHANED, SKIPPED, VideoRecord
+from i3d.records.record import ORPHANED, SKIPPED, VideoRecord
 from i3d.records.work_folder import WorkFolder
 from i3d.results.run_summary import tables_are_current
-from i3d.snippets import SnippetRule
-
-ASSUMED_FRAMES = 1000  # of a video whose length the catalog could not tell; sizes its bundle only
-MOST_COPIES = 100  # of a frame, when a video is resampled
-ORPHAN_REASON = "its video is gone; `snakemake --cores 1 orphaned` removes the feature"
 
 
 class PlanFile(msgspec.Struct, kw_only=True):
@@ -60,15 +56,6 @@ def read_plan(path: Path) -> PlanFile:
         return msgspec.json.decode(path.read_bytes(), type=PlanFile)
     except (OSError, msgspec.MsgspecError, UnicodeDecodeError) as error:
         raise UserError(f"{path}: not a readable plan file ({error}); run snakemake again, it writes it") from None
-
-
-@dataclass(frozen=True)
-class Waiting:
-    """A finished feature that is not in its place: where it lies, and the record of it there."""
-
-    source: Path
-    record: VideoRecord
-    moved: bool  # from another place in the features tree
 
 
 @dataclass(frozen=True)
@@ -209,10 +196,10 @@ def make_plan(
         tree.videos, clip_length=config["clip_length"], fps=settings["fps"], processes=processes(), **options
     )
     names = {*tree.refused, *(item.file.video for item in known)}
-    past = _Past(work, catalog, Path(config["videos"]), names)
+    past = Past(work, catalog, Path(config["videos"]), names)
     of_all = [record for records in past.records.values() for record in records]
     pricing = Pricing.of(machine or Machine(), config, settings, of_all)
-    sorted_in = _Sorter(past, pricing, settings, fingerprint, again)
+    sorted_in = Sorter(past, pricing, settings, fingerprint, again)
     sorted_in.recoloured = catalog.recoloured(sorted_in.suspects(known))
     for item in known:
         sorted_in.video(item)
@@ -239,200 +226,6 @@ def make_plan(
     )
 
 
-class _Past:
-    """What earlier runs left: their records, and the features these vouch for."""
-
-    def __init__(self, work: WorkFolder, catalog: Catalog, videos: Path, in_tree: Collection[str]) -> None:
-        self.work = work
-        self.records = journal.read_all(work)
-        self._catalog = catalog
-        self._videos = videos
-        self._in_tree = in_tree
-        self._taken: set[str] = set()  # features that move with their video
-
-    def is_in_place(self, record: VideoRecord) -> bool:
-        """Whether a record's feature file is where it belongs, and the one that was written."""
-        name = record.feature_file
-        return journal.is_of(record, self.work.features / name, lambda path: self._catalog.sha256_of(path, name))
-
-    def left_behind(self, digest: str, fingerprint: str) -> VideoRecord | None:
-        """The record of a feature of a video with this content that is no longer where it was; each is given once."""
-        for record in self._left_behind.get(digest, ()):
-            if record.feature_file not in self._taken and record.fingerprint == fingerprint:
-                self._taken.add(record.feature_file)
-                return record
-        return None
-
-    def elsewhere(self, rule: SnippetRule) -> dict[str, VideoRecord]:
-        """What is known of videos outside this run's subsets, and of features whose video is gone."""
-        found: dict[str, VideoRecord] = {}
-        for video, records in self.records.items():
-            if video in self._in_tree:
-                continue
-            with_feature = next(
-                (each for each in reversed(records) if each.status == OK and self.is_in_place(each)), None
-            )
-            if not self._is_gone(video):
-                newest = with_feature or records[-1]
-                if newest.status != OK or with_feature:
-                    found[video] = newest
-            elif with_feature and with_feature.feature_file not in self._taken:
-                found[video] = msgspec.structs.replace(with_feature, status=ORPHANED, reason=ORPHAN_REASON)
-        for video, entry in self._catalog.videos.items():
-            if video not in self._in_tree and video not in found and not self._is_gone(video):
-                reason = why_too_short_or_unreadable(entry.probe, rule)
-                if reason is not None:
-                    found[video] = skipped_record(video, entry.probe, reason)
-        return dict(sorted(found.items()))
-
-    def _is_gone(self, video: str) -> bool:
-        return video not in self._in_tree and not os.path.lexists(self._videos / video)
-
-    @cached_property
-    def _left_behind(self) -> dict[str, list[VideoRecord]]:
-        found: dict[str, list[VideoRecord]] = defaultdict(list)
-        for video, records in self.records.items():
-            if self._is_gone(video):
-                for record in reversed(records):
-                    if record.status == OK and self.is_in_place(record):
-                        found[record.digest].append(record)
-        return found
-
-
-class _Sorter:
-    """Sorts videos into those that are present, skipped, waiting and pending."""
-
-    def __init__(
-        self,
-        past: _Past,
-        pricing: Pricing,
-        settings: dict[str, Any],
-        fingerprint: str,
-        again: Collection[str] | None,
-    ) -> None:
-        self.past = past
-        self.pricing = pricing
-        self.fingerprint = fingerprint
-        self.again = again
-        self.rule = SnippetRule(settings["clip_length"], settings["frequency"])
-        self.fps = settings["fps"]
-        self.via_jpeg = settings.get("via_jpeg")
-        self.present: dict[str, VideoRecord] = {}
-        self.skipped: dict[str, VideoRecord] = {}
-        self.waiting: dict[str, Waiting] = {}
-        self.pending: list[BundleEntry] = []
-        self.last: dict[str, VideoRecord] = {}
-        self.recoloured: set[str] = set()  # videos whose colours an earlier release got wrong
-        self._obstacles: dict[Path, str | None] = {}  # by the folder of features that cannot be made
-
-    def video(self, item: Known) -> None:
-        """Sort one video in."""
-        video, feature = item.file.video, item.file.feature
-        records = self.past.records.get(video, [])
-        vouching = [record for record in reversed(records) if self._vouches(record, item)]
-        wanted_again = self.again is None or feature in self.again
-        if not wanted_again:
-            for record in vouching:
-                if self.past.is_in_place(record):
-                    self.present[video] = record
-                    return
-        if (skipped := self._skipped(item, records)) is not None:
-            self.skipped[video] = skipped
-            return
-        if records:
-            self.last[video] = records[-1]
-        if not wanted_again and (waiting := self._waiting(item, vouching)):
-            self.waiting[video] = waiting
-            return
-        frames = item.probe.frames or ASSUMED_FRAMES
-        work = self.pricing.work(frames, item.probe)
-        weight = weigh(work, self.pricing.known.speeds, self.pricing.machine.decode_threads)
-        self.pending.append(
-            BundleEntry(
-                video=video,
-                path=str(item.file.path),
-                feature=feature,
-                digest=item.digest,
-                frames=frames,
-                weight=weight,
-            )
-        )
-
-    def suspects(self, known: Iterable[Known]) -> dict[str, tuple[Known, str]]:
-        """Videos whose features an earlier release made, with the decoder that it used."""
-        found = {}
-        for item in known:
-            for record in self.past.records.get(item.file.video, ()):
-                if record.decoding < DECODING and record.decoder and self._vouches(record, item):
-                    found[item.file.video] = item, record.decoder
-        return found
-
-    def _vouches(self, record: VideoRecord, item: Known) -> bool:
-        return (
-            not (record.decoding < DECODING and item.file.video in self.recoloured)
-            and record.status == OK
-            and item.digest != UNREAD
-            and record.fits(item.digest, self.fingerprint)
-            and record.feature_file == item.file.feature
-        )
-
-    def _skipped(self, item: Known, records: Iterable[VideoRecord]) -> VideoRecord | None:
-        """The record of a video to skip, by the catalog or by what a run found while decoding; None to take it."""
-        reason = (
-            why_too_short_or_unreadable(item.probe, self.rule)
-            or self._why_no_place(item.file.feature)
-            or self._why_not_resampled(item.probe)
-        )
-        if reason is not None:
-            return skipped_record(item.file.video, item.probe, reason)
-        alike = [record for record in records if self._decoded_alike(record, item)]
-        return alike[-1] if alike and alike[-1].status == SKIPPED else None
-
-    def _why_no_place(self, feature: str) -> str | None:
-        """Why a feature cannot be put in its place, None if it can."""
-        path = self.past.work.features / feature
-        if path.is_dir():
-            return f"there is a folder in the place of its feature file {path}; move it away"
-        folder = path.parent
-        if folder not in self._obstacles:
-            above = next((each for each in (folder, *folder.parents) if os.path.lexists(each)), folder)
-            self._obstacles[folder] = None if above.is_dir() else f"{above} is no folder, and must be one; move it away"
-        return self._obstacles[folder]
-
-    def _why_not_resampled(self, probe: Probe) -> str | None:
-        """Why resampling a video would make more of it than anybody can want, None if not."""
-        if not (self.fps and probe.fps) or self.fps <= MOST_COPIES * probe.fps:
-            return None
-        return f"`fps: {self.fps:g}` would show each of its frames {self.fps / probe.fps:,.0f} times; lower it"
-
-    def _decoded_alike(self, record: VideoRecord, item: Known) -> bool:
-        return record.digest == item.digest and (record.clip_length, record.resample_fps, record.via_jpeg) == (
-            self.rule.clip_length,
-            self.fps,
-            self.via_jpeg,
-        )
-
-    def _waiting(self, item: Known, vouching: Iterable[VideoRecord]) -> Waiting | None:
-        """The finished feature of a video that is not in its place."""
-        staged = self.past.work.staging / item.file.feature
-        for record in vouching:
-            if journal.is_of(record, staged):
-                return Waiting(staged, record, moved=False)
-        moved = self.past.left_behind(item.digest, self.fingerprint) if item.digest != UNREAD else None
-        if moved is not None:
-            return Waiting(self.past.work.features / moved.feature_file, moved, moved=True)
-        return None
-
-
-def why_too_short_or_unreadable(probe: Probe, rule: SnippetRule) -> str | None:
-    """Why a video with this probe is skipped, None if it is not."""
-    if probe.reason is not None:
-        return unreadable(probe.reason)
-    if probe.exact and probe.frames is not None and rule.is_too_short(probe.frames):
-        return rule.why_too_short(probe.frames)
-    return None
-
-
 def tree_name(fingerprint: str, videos: Iterable[str], records: Mapping[str, VideoRecord]) -> str:
     """A name for what the tables tell of the trees, as the plan before a run and the tables after it see them.
 
@@ -450,24 +243,6 @@ def numeric_settings(config: dict[str, Any]) -> dict[str, Any]:
     settings = {key: config[key] for key in NUMERIC_SETTINGS if key != "via_jpeg" or config[key]}
     settings["fps"] = None if config["fps"] is None else float(config["fps"])
     return settings | {"weights_sha256": weights_digest(config["weights"])}
-
-
-def unreadable(reason: str) -> str:
-    """Why a video that no decoder can read is skipped."""
-    return f"unreadable: {reason}"
-
-
-def skipped_record(video: str, probe: Probe, reason: str) -> VideoRecord:
-    """What the tables say of a video that was skipped without decoding it."""
-    return VideoRecord(
-        video=video,
-        status=SKIPPED,
-        reason=reason,
-        frames_declared=probe.frames,
-        fps=probe.fps,
-        width=probe.width,
-        height=probe.height,
-    )
 
 
 def check_writable(features: Path) -> None:

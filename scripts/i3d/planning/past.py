@@ -1,0 +1,78 @@
+"""What earlier runs left: their records, and the features these vouch for."""
+
+import os
+from collections import defaultdict
+from collections.abc import Collection
+from functools import cached_property
+from pathlib import Path
+
+import msgspec
+
+from i3d.planning.catalog import Catalog
+from i3d.planning.skipping import skipped_record, why_too_short_or_unreadable
+from i3d.records import journal
+from i3d.records.record import OK, ORPHANED, VideoRecord
+from i3d.records.work_folder import WorkFolder
+from i3d.snippets import SnippetRule
+
+ORPHAN_REASON = "its video is gone; `snakemake --cores 1 orphaned` removes the feature"
+
+
+class Past:
+    """The records of a features tree, looked at beside the videos that are now `in_tree`."""
+
+    def __init__(self, work: WorkFolder, catalog: Catalog, videos: Path, in_tree: Collection[str]) -> None:
+        self.work = work
+        self.records = journal.read_all(work)
+        self._catalog = catalog
+        self._videos = videos
+        self._in_tree = in_tree
+        self._taken: set[str] = set()  # features that move with their video
+
+    def is_in_place(self, record: VideoRecord) -> bool:
+        """Whether a record's feature file is where it belongs, and the one that was written."""
+        name = record.feature_file
+        return journal.is_of(record, self.work.features / name, lambda path: self._catalog.sha256_of(path, name))
+
+    def left_behind(self, digest: str, fingerprint: str) -> VideoRecord | None:
+        """The record of a feature of a video with this content that is no longer where it was; each is given once."""
+        for record in self._left_behind.get(digest, ()):
+            if record.feature_file not in self._taken and record.fingerprint == fingerprint:
+                self._taken.add(record.feature_file)
+                return record
+        return None
+
+    def elsewhere(self, rule: SnippetRule) -> dict[str, VideoRecord]:
+        """What is known of videos outside this run's subsets, and of features whose video is gone."""
+        found: dict[str, VideoRecord] = {}
+        for video, records in self.records.items():
+            if video in self._in_tree:
+                continue
+            with_feature = next(
+                (each for each in reversed(records) if each.status == OK and self.is_in_place(each)), None
+            )
+            if not self._is_gone(video):
+                newest = with_feature or records[-1]
+                if newest.status != OK or with_feature:
+                    found[video] = newest
+            elif with_feature and with_feature.feature_file not in self._taken:
+                found[video] = msgspec.structs.replace(with_feature, status=ORPHANED, reason=ORPHAN_REASON)
+        for video, entry in self._catalog.videos.items():
+            if video not in self._in_tree and video not in found and not self._is_gone(video):
+                reason = why_too_short_or_unreadable(entry.probe, rule)
+                if reason is not None:
+                    found[video] = skipped_record(video, entry.probe, reason)
+        return dict(sorted(found.items()))
+
+    def _is_gone(self, video: str) -> bool:
+        return video not in self._in_tree and not os.path.lexists(self._videos / video)
+
+    @cached_property
+    def _left_behind(self) -> dict[str, list[VideoRecord]]:
+        found: dict[str, list[VideoRecord]] = defaultdict(list)
+        for video, records in self.records.items():
+            if self._is_gone(video):
+                for record in reversed(records):
+                    if record.status == OK and self.is_in_place(record):
+                        found[record.digest].append(record)
+        return found
