@@ -46,6 +46,8 @@ SILENT_MESSAGES = (  # how Snakemake's and its executor's remarks begin that tel
     "Group jobs: inactive",
     "Select jobs to execute",
     "Removing temporary output",
+    "Removing output files of failed job",
+    "Error in group ",  # its jobs' errors follow
     "Touching output file",
     "Cannot restore ",  # a feature that failed and was not there before
     "Workflow has started",
