@@ -286,7 +286,13 @@ def _remove_cgroups() -> None:
     for controller in CGROUPS:
         for node in NODES:
             for folder, _, _ in os.walk(controller / f"slurm_{node}", topdown=False):
-                Path(folder).rmdir()
+                wait_for(lambda folder=folder: _removed(Path(folder)), f"the last process in {folder} to end", 30)
+
+
+def _removed(folder: Path) -> bool:
+    with contextlib.suppress(OSError):  # it still holds a process
+        folder.rmdir()
+    return not folder.exists()
 
 
 def _free_ports(count: int) -> list[int]:

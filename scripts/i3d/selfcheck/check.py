@@ -261,7 +261,8 @@ class SelfCheck:
         engine = self._engine(self.weights or self.reference, precision, batch_size=best.batch_size)
         samples = self.samples[0]
         decode_options = self._decode_options(processes)
-        rate = pipe_speed.measure(engine, samples, self.rule, decode_options, self.budget.pipe, precision)
+        engine_is = {"model": self.options.model, "precision": precision}
+        rate = pipe_speed.measure(engine, samples, self.rule, decode_options, self.budget.pipe, **engine_is)
         if rate is None:
             self._line(str(samples[0]), f"not enough came in {self.budget.pipe:.0f} s to tell")
         else:

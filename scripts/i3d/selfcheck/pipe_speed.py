@@ -52,12 +52,19 @@ class _SnippetCounter:
 
 
 def measure(
-    engine: Engine, samples: list[Sample], rule: SnippetRule, options: list[str], seconds: float, precision: str
+    engine: Engine,
+    samples: list[Sample],
+    rule: SnippetRule,
+    options: list[str],
+    seconds: float,
+    *,
+    model: str,
+    precision: str,
 ) -> float | None:
     """Decode samples over and over and extract what comes, for so many seconds.
 
     Returns the snippets per second; None if two batches did not come. `options` are those of `scripts/decode.py`, but
-    for the videos, the rule and the output; `precision` is the engine's.
+    for the videos, the rule and the output; `model` and `precision` are the engine's.
     """
     videos = list(islice(cycle(samples), MOST_VIDEOS))
     counter = _SnippetCounter(seconds)
@@ -66,7 +73,8 @@ def measure(
             BundleEntry(video=str(place), path=str(sample.path), feature=f"{place}.npy", digest="", frames=0)
             for place, sample in enumerate(videos)
         ]
-        extraction = Extraction(engine, entries, Path(staging), rule, {"precision": precision}, snippets_done=counter)
+        provenance = {"model": model, "precision": precision}
+        extraction = Extraction(engine, entries, Path(staging), rule, provenance, snippets_done=counter)
         receiving, sending = os.pipe()
         paths = [str(sample.path) for sample in videos]
         command = [sys.executable, str(SCRIPTS / "decode.py"), f"--output=/dev/fd/{sending}", *options]
