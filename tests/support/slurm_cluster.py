@@ -279,20 +279,23 @@ def _start_munge(start: Starter) -> None:
 def _end_jobs() -> None:
     run("scancel", "--user=root")
     wait_for(lambda: not run("squeue", "-h"), "the last jobs to end")
+    of_users = [folder for folder in _cgroups() if "uid_0" in folder.parts]
+    wait_for(
+        lambda: not any((folder / "cgroup.procs").read_text() for folder in of_users if folder.exists()),
+        "the last processes of jobs to end",
+    )
 
 
 def _remove_cgroups() -> None:
     """Remove the nodes' control groups, and those of jobs that a killed run left in them."""
-    for controller in CGROUPS:
-        for node in NODES:
-            for folder, _, _ in os.walk(controller / f"slurm_{node}", topdown=False):
-                wait_for(lambda folder=folder: _removed(Path(folder)), f"the last process in {folder} to end", 30)
-
-
-def _removed(folder: Path) -> bool:
-    with contextlib.suppress(OSError):  # it still holds a process
+    for folder in _cgroups():
         folder.rmdir()
-    return not folder.exists()
+
+
+def _cgroups() -> list[Path]:
+    """The folders of the nodes' control groups, the innermost first."""
+    tops = [controller / f"slurm_{node}" for controller in CGROUPS for node in NODES]
+    return [Path(folder) for top in tops for folder, _, _ in os.walk(top, topdown=False)]
 
 
 def _free_ports(count: int) -> list[int]:
