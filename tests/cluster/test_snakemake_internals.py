@@ -84,16 +84,11 @@ NARVAL_JOB = "ClusterJob(gres='gpu:a100_4g.20gb:1', cpus=6, memory_gb=40.0, deco
 @pytest.mark.parametrize(
     ("arguments", "changed"),
     [
-        (["-n"], {}),
         (["--rulegraph"], {"executes": False}),
-        (["--summary"], {"executes": False}),
-        (["-n", "two.txt"], {"targets": ["two.txt"]}),
         (["-n", "-f", "two.txt"], {"targets": ["two.txt"], "forced": ["two.txt"]}),
-        (["-n", "-F"], {"forced": None}),
+        (["-n", "-F", *NARVAL, "--set-threads", "decode=5"], {"forced": None, "job": NARVAL_JOB}),
         (["-n", "-R", "work"], {"forced": None}),
-        (["-n", "-R", "one.txt"], {"forced": ["one.txt"]}),
-        (["-n", "--notemp"], {"notemp": True}),
-        (["-n", *NARVAL, "--set-threads", "decode=5"], {"job": NARVAL_JOB}),
+        (["-n", "--notemp", "-R", "one.txt"], {"notemp": True, "forced": ["one.txt"]}),
     ],
 )
 def test_what_was_asked_of_snakemake(snakemake, arguments, changed):
