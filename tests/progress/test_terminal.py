@@ -73,7 +73,7 @@ def test_ctrl_c_leaves_one_line_and_keeps_what_is_done(workflow):
     run = Terminal(workflow.command(*CORES), workflow.folder, PATH=PATH)
     assert wait_until(lambda: extracting(workflow), lambda: run.going), run.drawn
     run.press(CTRL_C)
-    assert run.end() == 1
+    assert run.end() == 1, run.drawn
     told = "\n".join(run.shown)
     assert "Stopped on your request; what is finished is kept.\n" in told
     assert "Traceback" not in run.drawn and "CalledProcessError" not in run.drawn and "rule " not in run.drawn

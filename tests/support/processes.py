@@ -1,5 +1,6 @@
 """Looking at processes."""
 
+import signal
 import time
 from pathlib import Path
 
@@ -12,3 +13,8 @@ def gone(pid, seconds=10):
             return True
         time.sleep(0.05)
     return False
+
+
+def hear_ctrl_c() -> None:
+    """For `preexec_fn`: take SIGINT as a program in a terminal does; tests that a shell runs with `&` ignore it."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)

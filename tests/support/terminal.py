@@ -12,9 +12,16 @@ from pathlib import Path
 
 import pyte
 
+from tests.support.processes import hear_ctrl_c
+
 ESCAPES = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]|\x1b[()][A-Z0-9]|\r")
 CTRL_C = b"\x03"
 ROWS = 60
+
+
+def _take_terminal() -> None:
+    fcntl.ioctl(0, termios.TIOCSCTTY, 0)  # keys become signals
+    hear_ctrl_c()
 
 
 class Terminal:
@@ -36,7 +43,7 @@ class Terminal:
             stdout=theirs,
             stderr=theirs,
             start_new_session=True,
-            preexec_fn=lambda: fcntl.ioctl(0, termios.TIOCSCTTY, 0),  # keys become signals
+            preexec_fn=_take_terminal,
         )
         os.close(theirs)
         self._reader = threading.Thread(target=self._read, daemon=True)

@@ -17,6 +17,7 @@ import numpy as np
 from i3d.records import journal
 from i3d.records.record import OK
 from tests.support.paths import ROOT
+from tests.support.processes import hear_ctrl_c
 
 PARTS = ("Snakefile", "rules", "scripts", "config", "profiles", "envs")
 CONFIG = {
@@ -162,7 +163,13 @@ class Run:
         self._output = folder / f"output.{time.monotonic_ns()}"
         with self._output.open("w") as file:
             self.process = subprocess.Popen(
-                command, cwd=folder, env=environment, stdout=file, stderr=file, start_new_session=True
+                command,
+                cwd=folder,
+                env=environment,
+                stdout=file,
+                stderr=file,
+                start_new_session=True,
+                preexec_fn=hear_ctrl_c,
             )
 
     @property
