@@ -98,36 +98,52 @@ onerror:
 """
 
 
-@pytest.mark.parametrize(("prefix", "folder"), [("", "."), ('prefix: "data"', "data")])
-def test_as_a_module(tmp_path, prefix, folder):
+def as_module(tmp_path: Path, prefix: str, folder: str) -> Path:
+    """Write a workflow that takes this one as a module, with a video; returns the features tree."""
     clip(tmp_path / folder, "videos/test/normal/a.mp4")
     tree = Path(folder, "features")
     (tmp_path / "Snakefile").write_text(MODULE.format(root=ROOT, prefix=prefix, tree=tree))
-    settings = YAML.replace("\n", "\n  ") + "videos: videos\n  features: features\n"
-    (tmp_path / "config.yaml").write_text(f"i3d:\n  {settings}")
+    configure(tmp_path)
+    return tmp_path / tree
+
+
+def configure(tmp_path: Path, **changes: str) -> None:
+    settings = SETTINGS | {"videos": "videos", "features": "features"} | changes
+    lines = "".join(f"  {key}: {value}\n" for key, value in settings.items())
+    (tmp_path / "config.yaml").write_text(f"i3d:\n{lines}")
+
+
+@pytest.mark.parametrize(("prefix", "folder"), [("", "."), ('prefix: "data"', "data")])
+def test_as_a_module(tmp_path, prefix, folder):
+    tree = as_module(tmp_path, prefix, folder)
     output = snakemake(tmp_path, "--configfile", "config.yaml")
-    check(tmp_path, str(tree / "test/normal/a.npy"))
+    check(tmp_path, str(tree.relative_to(tmp_path) / "test/normal/a.npy"))
     assert "my start" in output, "the hooks of the workflow that uses it run too"
     assert (tmp_path / "mine.txt").read_text().strip() == "2"
     assert {path.name for path in (tmp_path / folder / "logs").iterdir()} >= {"decode", "extract"}
 
-    (tmp_path / folder / "events.csv").write_text("video_name,start_annotation,end_annotation\n")
-    (tmp_path / "config.yaml").write_text(f"i3d:\n  {settings}  ground_truth: {{annotations: events.csv}}\n")
+
+def test_exports_and_failures_of_a_module(tmp_path):
+    tree = as_module(tmp_path, 'prefix: "data"', "data")
+    snakemake(tmp_path, "--configfile", "config.yaml")
+    (tmp_path / "data/events.csv").write_text("video_name,start_annotation,end_annotation\n")
+    configure(tmp_path, ground_truth="{annotations: events.csv}")
     snakemake(tmp_path, "i3d_ground_truth", "i3d_deepmil", "--configfile", "config.yaml")
-    lists, crops = (tmp_path / folder / "dataset" / name for name in ("lists", "crops"))
-    assert (lists / "test.list").read_text() == f"{tmp_path / tree}/test/normal/a.npy\n"
-    assert np.load(lists / "test_gt.npy").shape == (np.load(tmp_path / tree / "test/normal/a.npy").shape[0] * 8,)
+    lists, crops = (tmp_path / "data/dataset" / name for name in ("lists", "crops"))
+    feature = tree / "test/normal/a.npy"
+    assert (lists / "test.list").read_text() == f"{feature}\n"
+    assert np.load(lists / "test_gt.npy").shape == (np.load(feature).shape[0] * 8,)
     assert np.load((crops / "test_one_crop.list").read_text().rstrip()).shape[1:] == (2048,)
 
-    before = (tmp_path / tree / "test/normal/a.npy").read_bytes()
+    before = feature.read_bytes()
     weights = random_state_dict(expected_shapes("i3d_r50"))
     huge = {name: tensor * 1e9 if tensor.dim() == 5 else tensor for name, tensor in weights.items()}  # sums overflow
-    torch.save(huge, tmp_path / folder / "huge.pth")
-    (tmp_path / "config.yaml").write_text(f"i3d:\n  {settings.replace('random', 'huge.pth')}")
+    torch.save(huge, tmp_path / "data/huge.pth")
+    configure(tmp_path, weights="huge.pth")
     output = snakemake(tmp_path, "--configfile", "config.yaml", ok=False)
     assert "my error" in output
-    with (tmp_path / tree / "metadata.csv").open(newline="") as file:
+    with (tree / "metadata.csv").open(newline="") as file:
         (row,) = csv.DictReader(file)
     assert row["status"] == "failed", "tables are written after failures too"
     assert output.rstrip().splitlines()[-1] == f"  test/normal/a.mp4: {row['reason']}", "and the reason comes last"
-    assert (tmp_path / tree / "test/normal/a.npy").read_bytes() == before, "the old one stays until then"
+    assert feature.read_bytes() == before, "the old one stays until then"
