@@ -62,7 +62,7 @@ workflow: env ## tests that run Snakemake on small clips
 	pytest -n 2 --dist loadfile -m workflow
 
 test-faults: env ## killed jobs, full disks, vanished files, two runs at once, 10,000 videos (10 minutes)
-	pytest -m faults -n 2
+	pytest -m faults -n 3
 
 test-gpu: env ## what needs an NVIDIA GPU: every precision, fused layers, short memory (a minute)
 	pytest -s -m gpu
