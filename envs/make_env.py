@@ -42,6 +42,8 @@ def main() -> None:
     }
     if have == want:
         return
+    if args.venv.exists() and not (args.venv / "pyvenv.cfg").exists() and any(args.venv.iterdir()):
+        sys.exit(f"error: {args.venv} is a folder of yours and no environment; choose another with --venv")
     anew = (have.get("python"), have.get("torch")) != (want["python"], want["torch"])
     if anew:
         check_python()

@@ -2,7 +2,7 @@
 
 Takes: every feature that was due. Gives: metadata.csv, a row per video, and feature_config.txt, an object per run.
 After a failure no rule runs any more, so the same script is then called from `onerror` in the Snakefile.
-`snakemake --cores 1 orphaned` deletes the features of videos that are gone, and writes the tables anew.
+`snakemake --cores 1 orphaned` deletes the features of videos that are gone, after naming them.
 """
 
 
@@ -42,14 +42,15 @@ rule orphaned:
     conda:
         "../envs/decode.yaml"
     params:
-        script=f"{SCRIPTS}/aggregate.py",
+        script=f"{SCRIPTS}/orphaned.py",
         videos=config["videos"],
         features=config["features"],
+        all="--all" if config["orphaned"] == "all" else "",
     shell:
         r"""
         python {params.script:q} \
             --plan {input.plan:q} \
             --videos={params.videos:q} \
-            --features={params.features:q} --remove-orphaned \
+            --features={params.features:q} {params.all} \
             2> >(tee {log:q} >&2)
         """

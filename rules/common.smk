@@ -19,6 +19,7 @@ from i3d.cluster import launch_check, snakemake_internals
 from i3d.command_line import remember
 from i3d.config import complete
 from i3d.errors import UserError, errors_in_logs, exit_on_user_error
+from i3d.exports.places import check_places
 from i3d.planning import time_limits
 from i3d.planning.bundles import read_bundle
 from i3d.planning.overview import failure_text, status_text
@@ -35,6 +36,7 @@ from i3d.results.run_summary import last_writing
 with exit_on_user_error():
     PREFIX = snakemake_internals.module_prefix(workflow)
     config.update(complete(config, PREFIX))
+    check_places(config)
     snakemake_internals.check_options()
 
 gc.disable()  # the graph of ten thousand videos is millions of objects and no garbage: a quarter of the time
@@ -190,6 +192,15 @@ def published_weights(wildcards) -> str:
     return f"resources/{MODELS[wildcards.model].published}.pkl"
 
 
+def weights_to_make(wildcards) -> list[str]:
+    """The converted weights of the configured model; nothing where such a file is there already, whoever made it."""
+    weights = f"resources/{config['model']}_kinetics.pth"
+    if not Path(PREFIX, weights).exists():
+        return [weights]
+    logger.info(f"{weights} is there already; to fetch the published weights, move it away")
+    return []
+
+
 def table_to_show(wildcards) -> list[str]:
     """The metadata table, when the graph is to be shown rather than run, so that it begins with decode.
 
@@ -227,7 +238,7 @@ def begin_run() -> None:
 
     The plan is written again: another run may have ended, and tidied, after it was made.
     """
-    global lock, tables_before
+    global lock, tables_before, makes_features
     gc.freeze()
     gc.enable()
     snakemake_internals.handle_in_thread(SIGTERM)
@@ -236,8 +247,11 @@ def begin_run() -> None:
             launch_check.check(slurm_run, longest=config["longest_job"])
         lock = take_lock(WORK.lock)
         tables_before = last_writing(FEATURES)
-        if plan.cache_info().currsize and plan().is_due:
+        # Unlike a run of exports, of the report or of a clean-up alone.
+        makes_features = snakemake_internals.runs_any_of(workflow, (*EXTRACTION_RULES, "aggregate"))
+        if makes_features and plan().is_due:
             plan().write()
+            plan().set_strangers_aside()
             plan().stage_moved()
             remember(snakemake_internals.given_config(workflow))
             progress.begin_run(WORK.progress, plan().bundles)
@@ -249,7 +263,7 @@ def begin_run() -> None:
 
 def end_run() -> None:
     """After a run that succeeded: write the tables if it was asked for features alone, and say how it ended."""
-    if plan.cache_info().currsize:
+    if makes_features:
         if plan().due and last_writing(FEATURES) == tables_before:
             write_tables()
         logger.info(ending_text(FEATURES, STARTED), extra={"i3d_ending": True})
@@ -257,10 +271,11 @@ def end_run() -> None:
 
 def end_failed_run() -> None:
     """After a run with failures: no rule runs any more, so write the tables here, and have the last word."""
-    if plan.cache_info().currsize:
+    lines = errors_in_logs(Path(PREFIX, "logs"), STARTED)
+    if makes_features:
         write_tables()
         logger.info(ending_text(FEATURES, STARTED), extra={"i3d_ending": True})
-    lines = errors_in_logs(Path(PREFIX, "logs"), STARTED) + failure_text(FEATURES / METADATA)
+        lines += failure_text(FEATURES / METADATA)
     atexit.register(print, *lines, sep="\n", file=sys.stderr)
 
 

@@ -26,7 +26,7 @@ rule lists:
         per_split("<lists>/{split}.list"),
     output:
         exported=update("<lists>/trainers.txt"),
-        receipt="<lists>/.written/trainers.txt",
+        receipt=update("<lists>/.written/trainers.txt"),
     log:
         "<logs>/lists/trainers.log",
     localrule: True
@@ -84,7 +84,7 @@ rule list_of_split:
     output:
         exported=update("<lists>/{split}.list"),
         counts=update("<lists>/{split}.json"),
-        receipt="<lists>/.written/{split}.list",
+        receipt=update("<lists>/.written/{split}.list"),
     log:
         "<logs>/lists/{split}.log",
     wildcard_constraints:
@@ -107,7 +107,7 @@ rule ground_truth_of_split:
         annotations=annotations,
     output:
         exported=update("<lists>/{split}_gt.npy"),
-        receipt="<lists>/.written/{split}_gt.npy",
+        receipt=update("<lists>/.written/{split}_gt.npy"),
     log:
         "<logs>/ground_truth/{split}.log",
     wildcard_constraints:
@@ -128,7 +128,7 @@ rule crops_of_split:
         as_written(config["crops"]["folder"]),
     output:
         exported=update("<crops>/{split}.json"),
-        receipt="<crops>/.written/{split}.json",
+        receipt=update("<crops>/.written/{split}.json"),
     log:
         "<logs>/crops/{split}.log",
     wildcard_constraints:
@@ -149,7 +149,7 @@ rule crop_list_of_split:
         as_written(config["crops"]["folder"]),
     output:
         exported=update("<crops>/{split}.list"),
-        receipt="<crops>/.written/{split}.list",
+        receipt=update("<crops>/.written/{split}.list"),
     log:
         "<logs>/crops/{split}_list.log",
     wildcard_constraints:
@@ -171,7 +171,7 @@ rule one_crop_list_of_split:
         as_written(config["crops"]["folder"]),
     output:
         exported=update("<crops>/{split}_one_crop.list"),
-        receipt="<crops>/.written/{split}_one_crop.list",
+        receipt=update("<crops>/.written/{split}_one_crop.list"),
     log:
         "<logs>/crops/{split}_one_crop.log",
     wildcard_constraints:
@@ -194,7 +194,7 @@ rule vadclip_of_split:
         annotations=event_names,
     output:
         exported=update("<crops>/{split}.csv"),
-        receipt="<crops>/.written/{split}.csv",
+        receipt=update("<crops>/.written/{split}.csv"),
     log:
         "<logs>/vadclip/{split}.log",
     wildcard_constraints:
@@ -218,7 +218,7 @@ rule segments_of_split:
     output:
         exported=update("<crops>/{split}_gt_segment.npy"),
         labels=update("<crops>/{split}_gt_label.npy"),
-        receipt="<crops>/.written/{split}_gt_segment.npy",
+        receipt=update("<crops>/.written/{split}_gt_segment.npy"),
     log:
         "<logs>/vadclip/{split}_segments.log",
     wildcard_constraints:
@@ -241,7 +241,7 @@ rule flat_names_of_split:
     output:
         exported=update("<flat>/{split}.list"),
         ids=update("<flat>/{split}.csv"),
-        receipt="<flat>/.written/{split}.list",
+        receipt=update("<flat>/.written/{split}.list"),
     log:
         "<logs>/tevad_s3r/{split}.log",
     wildcard_constraints:
@@ -264,7 +264,7 @@ rule s3r_labels_of_split:
         annotations=annotations,
     output:
         exported=update("<flat>/{split}_ground_truth.json"),
-        receipt="<flat>/.written/{split}_ground_truth.json",
+        receipt=update("<flat>/.written/{split}_ground_truth.json"),
     log:
         "<logs>/tevad_s3r/{split}_ground_truth.log",
     wildcard_constraints:

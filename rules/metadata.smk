@@ -7,6 +7,7 @@ import json
 
 from i3d.config import without_defaults
 from i3d.digests import file_sha256
+from i3d.exports.places import flat_folder
 from i3d.exports.receipts import RECEIPTS, discard_spoiled
 from i3d.exports.selection import VALIDATION, Choice, splits
 from i3d.results.metadata import read_metadata
@@ -20,7 +21,7 @@ EXPORT_SPLIT = r"""
         --output {output.exported:q} \
         2> >(tee {log:q} >&2)
     """
-FLAT = f"{config['lists']['folder']}/i3d"
+FLAT = str(flat_folder(config))
 
 
 def table_digest(wildcards) -> str:
@@ -111,7 +112,7 @@ def as_written(folder):
 
 @cache
 def look_after(folder) -> None:
-    """Delete the receipts in `folder` of exports that something else wrote over; jobs elsewhere leave that be."""
+    """Put the receipts in `folder` aside of exports that something else wrote over; jobs elsewhere leave that be."""
     if workflow.is_main_process:
         for path in discard_spoiled(Path(folder)):
             logger.warning(f"{path}: gone, or something else wrote over it; made again")

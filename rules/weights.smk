@@ -1,19 +1,19 @@
 """Fetch the published weights and convert them for PyTorch: `snakemake --cores 1 weights`.
 
 Takes: the network, on a cluster a login node's. Gives: resources/{model}_kinetics.pth for the configured model, and
-the published Caffe2 file. Its licence is CC BY-NC 4.0: research yes, commerce no.
+the published Caffe2 file, unless a file of that name is there already. Its licence is CC BY-NC 4.0: research yes, commerce no.
 """
 
 
 rule weights:
     input:
-        f"resources/{config['model']}_kinetics.pth",
+        weights_to_make,
     localrule: True
 
 
 rule download_weights:
     output:
-        "resources/{published}.pkl",
+        update("resources/{published}.pkl"),
     log:
         "<logs>/weights/{published}.log",
     wildcard_constraints:
@@ -34,7 +34,7 @@ rule convert_weights:
     input:
         published_weights,
     output:
-        "resources/{model}_kinetics.pth",
+        update("resources/{model}_kinetics.pth"),
     log:
         "<logs>/weights/{model}.log",
     wildcard_constraints:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from i3d.errors import run_main
 from i3d.planning.plan import read_plan, tree_name
-from i3d.records.record import FAILED, ORPHANED
+from i3d.records.record import FAILED
 from i3d.records.work_folder import WorkFolder
 from i3d.results import finish
 from i3d.results.metadata import write_metadata
@@ -23,17 +23,12 @@ def main() -> None:
     parser.add_argument("--videos", type=Path, required=True, help="tree of videos")
     parser.add_argument("--features", type=Path, required=True, help="tree of features; the tables go to its top")
     parser.add_argument("--keep-frames", action="store_true", help="leave frame streams where they are")
-    parser.add_argument("--remove-orphaned", action="store_true", help="delete features whose video is gone")
     args = parser.parse_args()
     plan = read_plan(args.plan)
     work = WorkFolder.beside(args.features)
 
     records = finish.run_records(plan, work)
     finish.remove_placeholders(plan, work)
-    if args.remove_orphaned:
-        for feature in finish.remove_orphaned(plan, work):
-            print(f"removed {feature}")
-        plan.elsewhere = {video: record for video, record in plan.elsewhere.items() if record.status != ORPHANED}
     table = dict(sorted((records | plan.elsewhere).items()))
     write_metadata(args.features / METADATA, list(table.values()))
     failed = [video for video, record in records.items() if record.status == FAILED]

@@ -12,7 +12,7 @@ from pathlib import Path
 import torch
 
 from i3d.digests import file_sha256
-from i3d.errors import run_main
+from i3d.errors import UserError, run_main
 from i3d.network.model import expected_shapes
 from i3d.network.specs import MODELS
 from i3d.network.weights import check_state_dict, read_state_dict
@@ -21,7 +21,7 @@ from i3d.network.weights import check_state_dict, read_state_dict
 def convert_weights(source: Path, target: Path, model: str) -> None:
     """Write `source` to `target` as a state dict for `model`, classifier included; whole or not at all.
 
-    Raises UserError when `source` is not weights for `model`.
+    Raises UserError when `source` is not weights for `model`, or when there is another file at `target`.
     """
     state = read_state_dict(source)
     classifier = {name: tensor for name, tensor in state.items() if name.startswith("fc.")}
@@ -31,6 +31,8 @@ def convert_weights(source: Path, target: Path, model: str) -> None:
     try:
         with partial.open("wb") as file:  # given a path, torch.save would write its name into the file
             torch.save(state, file)
+        if target.exists() and file_sha256(target) != file_sha256(partial):
+            raise UserError(f"{target}: there is another file of that name, which stays as it is; move it away first")
         partial.replace(target)
     finally:
         partial.unlink(missing_ok=True)

@@ -16,7 +16,8 @@ from i3d.config import complete
 from i3d.errors import UserError, run_main
 from i3d.exports import annotations, crops, flat_names, ground_truth, lists, trainers, vadclip
 from i3d.exports.copies import CopyNames
-from i3d.exports.receipts import RECEIPTS, csv_of, json_of, npy_of, publish, text_of
+from i3d.exports.places import refuse_linked_overlap
+from i3d.exports.receipts import RECEIPTS, Content, csv_of, json_of, npy_of, publish, text_of
 from i3d.exports.selection import VALIDATION, Choice, Selection, select, splits
 from i3d.results.metadata import Row, read_metadata
 
@@ -97,9 +98,10 @@ class Export:
         """What is named like the split, with this suffix, beside the output."""
         return self.output.with_name(self.split + suffix)
 
-    def publish(self, files: dict[Path, bytes], folder: Path | None = None) -> None:
+    def publish(self, files: dict[Path, Content]) -> None:
         """Put the files in place, with a receipt named like the output."""
-        publish(self.output.parent / RECEIPTS / self.output.name, files, folder)
+        refuse_linked_overlap(self.output.parent, self.table, self.features, self.settings["videos"])
+        publish(self.output.parent / RECEIPTS / self.output.name, files)
 
 
 def write_list(export: Export) -> None:
@@ -122,9 +124,9 @@ def write_ground_truth(export: Export) -> None:
 
 def write_crops(export: Export) -> None:
     """How many lines and videos of each class a split's crop files are, and beside it their folder."""
-    facts = crops.crop_counts(export.rows)
-    crops.write_crops(export.rows, export.features, export.beside(), export.settings["crops"]["order"])
-    export.publish({export.output: json_of(facts)}, export.beside())
+    facts = json_of(crops.crop_counts(export.rows))
+    files = crops.crop_files(export.rows, export.features, export.beside(), export.settings["crops"]["order"])
+    export.publish(files | {export.output: facts})
 
 
 def write_crop_list(export: Export) -> None:
@@ -155,10 +157,10 @@ def write_vadclip_segments(export: Export) -> None:
 
 def write_flat_names(export: Export) -> None:
     """TEVAD's list of links named <id>_i3d.npy, and beside it their folder and S3R's CSV of the ids."""
-    links = flat_names.link(export.rows, export.features, export.beside())
+    links = flat_names.links(export.rows, export.features, export.beside())
     lines = text_of(str(path.absolute()) for path in links)
     ids = csv_of(flat_names.s3r_table(export.rows))
-    export.publish({export.output: lines, export.beside(".csv"): ids}, export.beside())
+    export.publish(links | {export.output: lines, export.beside(".csv"): ids})
 
 
 def write_s3r_labels(export: Export) -> None:

@@ -147,6 +147,7 @@ def extract(args: argparse.Namespace, bundle: Bundle, stream: BinaryIO, skip: se
     provenance = {
         "bundle": bundle.name,
         "fingerprint": bundle.fingerprint,
+        "tree": bundle.tree,
         "weights": args.weights,
         "weights_sha256": settings["weights_sha256"],
         **{key: settings[key] for key in NUMERIC_SETTINGS if key not in ("fps", "via_jpeg")},

@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 
 from i3d.errors import UserError, run_main
+from i3d.paths import feature_of
 from i3d.records.journal import read
 from i3d.records.record import SKIPPED
 
@@ -21,7 +22,7 @@ def main() -> None:
     parser.add_argument("--output", type=Path, required=True, help="the file that is missing")
     args = parser.parse_args()
     records = read(args.journals / f"{args.extracted.name}.jsonl")
-    of_video = [record for record in records if str(Path(record.video).with_suffix(".npy")) == args.feature]
+    of_video = [record for record in records if feature_of(record.video) == args.feature]
     if not of_video:
         raise UserError(f"{args.feature}: its bundle left nothing for it; run snakemake again")
     last = of_video[-1]

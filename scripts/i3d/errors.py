@@ -13,6 +13,16 @@ class UserError(Exception):
     """Something the user can mend: names the file or key, what is wrong, and what to do."""
 
 
+_warned: set[str] = set()
+
+
+def warn_once(text: str) -> None:
+    """Write a warning to standard error, unless this process has written it already."""
+    if text not in _warned:
+        _warned.add(text)
+        sys.stderr.write(f"warning: {text}\n")
+
+
 @contextmanager
 def exit_on_user_error() -> Iterator[None]:
     """End the program with one line instead of a traceback on a UserError."""

@@ -1,14 +1,16 @@
 """Writing files so that readers see the old content or the new, never a part."""
 
-import itertools
 import os
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
+from itertools import chain, count
 from pathlib import Path
 
 from i3d.errors import UserError
 
-_serial = itertools.count()
+_serial = count()
+PART_NAME = re.compile(r"\.\d+-\d+\.part")  # what `part_of` gives
 
 
 def part_of(path: Path) -> Path:
@@ -36,6 +38,14 @@ def write_atomically(path: Path, content: bytes | str) -> None:
             part.replace(path)
         finally:
             part.unlink(missing_ok=True)
+
+
+def keep_aside(path: Path, ending: str = ".damaged") -> Path:
+    """Rename a file that is not ours to write over to a free name beside it, which is returned."""
+    names = chain([path.name + ending], (f"{path.name}{ending}.{number}" for number in count(1)))
+    kept = next(path.with_name(name) for name in names if not os.path.lexists(path.with_name(name)))
+    path.rename(kept)
+    return kept
 
 
 @contextmanager

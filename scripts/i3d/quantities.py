@@ -1,4 +1,8 @@
-"""Numbers in words, as logs, the plan and the report say them."""
+"""Numbers and lists in words, as logs, the plan and the report say them."""
+
+from collections.abc import Sequence
+
+SPELT_OUT = 5  # names in a message
 
 
 def duration(seconds: float) -> str:
@@ -20,3 +24,9 @@ def size(number: float) -> str:
             return f"{number:.3g} {unit}"
         number /= 1000
     return f"{number:,.1f} TB"
+
+
+def named(names: Sequence[str], limit: int = SPELT_OUT) -> str:
+    """The first `limit` names, and how many more there are."""
+    rest = f" and {len(names) - limit:,} more" if len(names) > limit else ""
+    return ", ".join(names[:limit]) + rest

@@ -7,6 +7,7 @@ import pytest
 
 from i3d.errors import UserError
 from i3d.exports import crops
+from i3d.exports.receipts import RECEIPTS, publish
 from i3d.exports.selection import Choice, select
 from tests.support.finished_trees import table, write_tree
 
@@ -45,21 +46,26 @@ def test_a_space_in_the_folder_is_refused_where_lines_are_cut_at_spaces(tmp_path
     assert len(crops.one_crop_lines(crops.crop_paths(rows, Path("my crops")), 0)) == 3
 
 
-def test_crops_replace_what_was_there_when_all_are_written(tmp_path):
+def write(rows, features, folder, order="original"):
+    publish(folder.parent / RECEIPTS / folder.name, crops.crop_files(rows, features, folder, order))
+
+
+def test_crops_replace_those_that_were_there_when_all_are_written(tmp_path):
     features, out = write_tree(tmp_path), tmp_path / "crops/test"
-    (out / "anomaly").mkdir(parents=True)
-    (out / "anomaly/stale__0.npy").write_bytes(b"old")
     rows = chosen(features)
+    write(rows, features, out)
+    before = {path: path.read_bytes() for path in out.rglob("*.npy")}
     feature = features / "test/non_anomaly/Normal_002.npy"
     whole = feature.read_bytes()
     feature.unlink()
     with pytest.raises(UserError, match="gone"):
-        crops.write_crops(rows, features, out, "original")
-    assert [path.name for path in out.rglob("*.npy")] == ["stale__0.npy"]
+        write(rows, features, out, "tencrop")
+    assert {path: path.read_bytes() for path in out.rglob("*.npy")} == before
     feature.write_bytes(whole)
-    crops.write_crops(rows, features, out, "original")
-    assert len(list(out.rglob("*.npy"))) == 30 and not (out / "anomaly/stale__0.npy").exists()
-    assert [path.name for path in out.parent.iterdir()] == ["test"]
+    write(rows[:1], features, out)
+    assert [path.name for path in out.iterdir()] == ["anomaly"], "the folder of the normal video is empty, and gone"
+    write(rows, features, out)
+    assert {path: path.read_bytes() for path in out.rglob("*.npy")} == before and len(before) == 30
     array = np.load(out / "anomaly/theft.1__4.npy")
     assert array.dtype == np.float32 and array[:, 0].tolist() == [404, 414, 424, 434]
 
@@ -78,7 +84,7 @@ def test_lines_are_counted_per_class(tmp_path):
 def test_centre_crop_features_give_one_file(tmp_path):
     features = write_tree(tmp_path, crops=1)
     rows = chosen(features)
-    crops.write_crops(rows, features, tmp_path / "crops", "tencrop")
+    write(rows, features, tmp_path / "crops", "tencrop")
     names = ["Normal_002__0.npy", "armed_002__0.npy", "theft.1__0.npy"]
     assert sorted(path.name for path in (tmp_path / "crops").rglob("*.npy")) == names
     assert crops.one_crop_lines(crops.crop_paths(rows, Path("c")), 5)[0] == "c/anomaly/armed_002__0.npy"
@@ -88,7 +94,7 @@ def test_the_centre_is_the_centre_in_every_order(tmp_path):
     features = write_tree(tmp_path)
     rows = chosen(features)
     for order in crops.CROP_ORDERS:
-        crops.write_crops(rows, features, tmp_path / order, order)
+        write(rows, features, tmp_path / order, order)
         (line, *_) = crops.one_crop_lines(crops.crop_paths(rows, tmp_path / order), crops.centre_crop(order))
         assert np.load(line)[0, 0] == 502, order  # video 5, snippet 0, our crop 2
 

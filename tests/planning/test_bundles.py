@@ -71,3 +71,11 @@ def test_a_damaged_bundle_is_named(tmp_path, content):
     (tmp_path / "x.json").write_bytes(content)
     with pytest.raises(UserError, match="x.json: not a readable bundle file"):
         read_bundle(tmp_path / "x.json")
+
+
+def test_a_bundle_whose_content_is_not_its_names_is_refused(tmp_path):
+    write_bundle(make_bundle({}, "f", entries(5, 7)), tmp_path / "x.json")
+    sound = (tmp_path / "x.json").read_text()
+    (tmp_path / "x.json").write_text(sound.replace('.npy"', '/../../x.npy"', 1))
+    with pytest.raises(UserError, match="its content is not what its name stands for"):
+        read_bundle(tmp_path / "x.json")

@@ -323,9 +323,17 @@ def test_the_plan_file_says_all_that_the_end_of_a_run_needs(config):
     assert file.pending == plan.pending
     assert file.skipped == plan.skipped
     assert file.features == {f"test/{name}.mp4": f"test/{name}.npy" for name in ("a", "b", "long", "n17")}
-    plan.path.write_text(plan.path.read_text()[:-4])
-    with pytest.raises(UserError, match="not a readable plan file"):
-        read_plan(plan.path)
+    sound = plan.path.read_text()
+    for damaged in (
+        sound[:-4],
+        sound.replace('"test/a.npy"', '"../../a.npy"'),
+        sound.replace('"test/a.mp4":"test/a.npy"', '"../a.mp4":"../a.npy"'),
+        sound.replace('"test/short.mp4"', '"/test/short.mp4"'),
+    ):
+        assert damaged != sound
+        plan.path.write_text(damaged)
+        with pytest.raises(UserError, match="not a readable plan file"):
+            read_plan(plan.path)
 
 
 def test_features_whose_colours_the_first_release_got_wrong_are_due(config, monkeypatch):

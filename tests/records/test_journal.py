@@ -101,3 +101,38 @@ def test_a_journal_that_cannot_be_written_is_named(tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(UserError, match=r"cannot write .*file/b\.jsonl"):
         journal.append(tmp_path / "file" / "b.jsonl", [record("a.mp4")])
+
+
+UNSOUND = {
+    "absolute feature": {"feature_file": "/etc/passwd"},
+    "feature above the tree": {"feature_file": "../../victim.txt"},
+    "feature of another name": {"feature_file": "metadata.csv"},
+    "feature on the way out": {"video": "test/../../x.mp4", "feature_file": "test/../../x.npy"},
+    "absolute video": {"video": "/videos/x.mp4", "feature_file": "/videos/x.npy"},
+    "empty video": {"video": "", "feature_file": ""},
+    "bundle with a path": {"bundle": "../../x"},
+}
+
+
+@pytest.mark.parametrize("kind", UNSOUND)
+def test_records_whose_paths_lead_elsewhere_are_ignored_and_said(tmp_path, capsys, kind):
+    good = record_of_feature(tmp_path, "test/good.mp4")
+    bad = msgspec.structs.replace(good, **{"video": "test/bad.mp4", "feature_file": "test/bad.npy", **UNSOUND[kind]})
+    path = tmp_path / "b.jsonl"
+    journal.append(path, [good, bad, good])
+    assert list(journal.read(path)) == [good, good]
+    assert list(journal.read(path)) == [good, good]
+    said = capsys.readouterr().err
+    assert said.count("a damaged record is ignored") == 1 and str(path) in said, "once"
+
+
+def test_a_journal_that_must_not_be_read_is_an_error_and_not_an_empty_one(tmp_path, monkeypatch):
+    path = tmp_path / ".i3d/journals/b.jsonl"
+    journal.append(path, [record("x.mp4", "failed")])
+
+    def refuse(self):
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr("pathlib.Path.read_bytes", refuse)
+    with pytest.raises(UserError, match=r"b.jsonl: cannot be read \(Permission denied\).*chmod -R g\+rwX .*/.i3d`"):
+        list(journal.read(path))

@@ -2,12 +2,11 @@
 
 import pytest
 
-from i3d.planning.past import ORPHAN_REASON
 from i3d.planning.plan import PlanFile
 from i3d.records import journal
 from i3d.records.record import SKIPPED, VideoRecord
 from i3d.records.work_folder import WorkFolder
-from i3d.results.finish import NOT_DONE, remove_orphaned, remove_placeholders, run_records, tidy
+from i3d.results.finish import NOT_DONE, remove_placeholders, run_records, tidy
 from tests.support.records import record, record_of_feature
 
 
@@ -106,18 +105,6 @@ def test_stand_ins_that_a_killed_run_left_are_removed_and_features_are_not(run):
     (work.features / "test/short.npy").write_bytes(b"somebody's")
     remove_placeholders(plan, work)
     assert (work.features / "test/short.npy").read_bytes() == b"somebody's"
-
-
-def test_orphaned_features_are_removed_and_no_others(run):
-    plan, work = run
-    for name in ("gone", "elsewhere"):
-        found = record_of_feature(work.features, f"test/{name}.mp4")
-        plan.elsewhere[found.video] = found
-    plan.elsewhere["test/gone.mp4"].status, plan.elsewhere["test/gone.mp4"].reason = "orphaned", ORPHAN_REASON
-    assert remove_orphaned(plan, work) == [work.features / "test/gone.npy"]
-    assert not (work.features / "test/gone.npy").exists()
-    assert (work.features / "test/elsewhere.npy").exists()
-    assert remove_orphaned(plan, work) == [work.features / "test/gone.npy"], "twice is no error"
 
 
 def test_tidying_keeps_what_is_still_to_do(run):

@@ -66,3 +66,14 @@ def test_a_damaged_table_is_named(tmp_path, content):
     (tmp_path / "metadata.csv").write_bytes(content)
     with pytest.raises(UserError, match=r"metadata\.csv"):
         read_metadata(tmp_path / "metadata.csv")
+
+
+@pytest.mark.parametrize(
+    ("video", "feature"),
+    [("../x.mp4", "../x.npy"), ("/x.mp4", "/x.npy"), ("a/x.mp4", "a/../../x.npy"), ("a/x.mp4", "a/y.npy")],
+)
+def test_rows_whose_paths_lead_elsewhere_are_ignored_and_said(tmp_path, capsys, video, feature):
+    path = tmp_path / "metadata.csv"
+    write_metadata(path, [record("a/good.mp4", feature_file="a/good.npy"), record(video, feature_file=feature)])
+    assert [row.video for row in read_metadata(path)] == ["a/good.mp4"]
+    assert f"a damaged row is ignored, its paths do not fit: {video!a}" in capsys.readouterr().err

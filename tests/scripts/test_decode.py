@@ -1,6 +1,5 @@
 """The program itself: its output, its exit statuses, and what it leaves behind when it is stopped."""
 
-import json
 import os
 import re
 import signal
@@ -14,7 +13,7 @@ import pytest
 from PIL import Image
 
 from i3d.frame_stream import Begin, End, Frames, read_stream
-from i3d.planning.bundles import BundleEntry, make_bundle, write_bundle
+from i3d.planning.bundles import BundleEntry, make_bundle, read_bundle, write_bundle
 from i3d.records import journal
 from tests.support.clips import KINDS, true_frames
 from tests.support.paths import SCRIPTS
@@ -78,8 +77,7 @@ def test_what_an_earlier_attempt_finished_is_left_out(bundle, tmp_path):
 
 
 def test_frames_that_no_snippet_takes_stay_out_of_the_stream(bundle, clips, tmp_path):
-    content = json.loads(bundle.read_text()) | {"settings": {"clip_length": 8, "frequency": 10}}
-    bundle.write_text(json.dumps(content))
+    write_bundle(make_bundle({"clip_length": 8, "frequency": 10}, "f", read_bundle(bundle).videos), bundle)
     assert run("--bundle", bundle, "--output", tmp_path / "bundle.frames").returncode == 0
     by_hand = ("--clip-length", 8, "--frequency", 10, "--output", tmp_path / "hand.frames")
     assert run(clips["plain.mp4"], *by_hand).returncode == 0

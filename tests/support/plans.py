@@ -51,6 +51,7 @@ def extract(plan, video: str, status: str = "ok", reason: str | None = None, **m
         digest=entry.digest,
         fingerprint=plan.fingerprint,
         bundle=bundle.name,
+        tree=bundle.tree,
         resample_fps=plan.settings["fps"],
         **{key: value for key, value in plan.settings.items() if key not in ("fps", "weights")},
         **{"finished": "2026-01-01", "decoding": DECODING, **more},

@@ -56,11 +56,19 @@ def write_clip(path: Path, frames: int, seed: int = 0) -> None:
 class Workflow:
     """A folder with the workflow's files, or copies of them that a test may edit, and a tree of clips."""
 
-    def __init__(self, folder: Path, clips: dict[str, int] = CLIPS, *, copied: bool = False, **config: object) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        clips: dict[str, int] = CLIPS,
+        *,
+        copied: bool = False,
+        existing: bool = False,
+        **config: object,
+    ) -> None:
         self.folder = folder
         self.config = CONFIG | config
         folder.mkdir(parents=True, exist_ok=True)
-        for name in PARTS:
+        for name in () if existing else PARTS:
             if not copied:
                 (folder / name).symlink_to(ROOT / name)
             elif (ROOT / name).is_dir():

@@ -75,7 +75,7 @@ def test_the_tables_tell_all(project):
 def test_nothing_is_left_behind(project):
     work = project.feature(".i3d")
     left = {path.relative_to(work).parts[0] for path in work.rglob("*") if path.is_file()}
-    assert left == {"catalog.json", "lock", "journals", "plans", "bundles", "extracted"}
+    assert left == {"catalog.json", "lock", "trees.json", "journals", "plans", "bundles", "extracted"}
 
 
 def test_a_second_run_has_nothing_to_do(project):

@@ -72,6 +72,11 @@ def cores(workflow: Any) -> int | None:
     return workflow._cores
 
 
+def runs_any_of(workflow: Any, rules: Collection[str]) -> bool:
+    """Whether a job of one of these rules is about to run; a workflow that takes this one may prefix their names."""
+    return any(job.rule.name.endswith(tuple(rules)) for job in workflow.dag.needrun_jobs())
+
+
 def keeps_temporary_files(workflow: Any) -> bool:
     """Whether --notemp was given."""
     return workflow.storage_settings.notemp

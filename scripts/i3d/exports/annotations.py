@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 from i3d.errors import UserError
 from i3d.exports.copies import CopyNames
-from i3d.exports.naming import named
+from i3d.quantities import named
 from i3d.results.metadata import Row
 
 NEEDED = ("video_name", "start_annotation", "end_annotation")

@@ -5,8 +5,8 @@ VadCLIP from a CSV. UR-DMU takes `Normal` in a file name for the label, PEL4VAD 
 class, and UR-DMU and BN-WVAD cut lines at spaces: the names here are made to fit them all.
 """
 
-import shutil
 from collections.abc import Iterable, Sequence
+from functools import partial
 from pathlib import Path, PurePosixPath
 
 import numpy as np
@@ -14,8 +14,9 @@ import numpy as np
 from i3d.errors import UserError
 from i3d.exports.ground_truth import load
 from i3d.exports.lists import counts, refuse_line_breaks
-from i3d.exports.naming import named
+from i3d.exports.receipts import Content, npy_of
 from i3d.exports.selection import below_split
+from i3d.quantities import named
 from i3d.results.metadata import Row
 
 # Places of our crops (top left, top right, centre, bottom left, bottom right, then the same mirrored) in each order.
@@ -56,27 +57,22 @@ def crop_paths(rows: Iterable[Row], folder: Path) -> list[list[Path]]:
     return paths
 
 
-def write_crops(rows: Sequence[Row], features: Path, folder: Path, order: str) -> None:
-    """Write each video's crops to its `crop_paths`, float32 (snippets, 2048), in place of what is in `folder`.
+def crop_files(rows: Sequence[Row], features: Path, folder: Path, order: str) -> dict[Path, Content]:
+    """What is to be written to each video's `crop_paths`: float32 (snippets, 2048). A single crop has no order.
 
-    The folder is filled aside, so that what was there stays until all is written. A single crop has no order.
+    Raises UserError when a feature is gone, or two videos want one name.
     """
-    aside, old = (folder.with_name(f".{folder.name}.{kind}") for kind in ("part", "old"))
-    for left in (aside, old):
-        shutil.rmtree(left, ignore_errors=True)
-    try:
-        for row, paths in zip(rows, crop_paths(rows, aside), strict=True):
-            array = load(features / row.feature_file)
-            places = CROP_ORDERS[order] if len(paths) == len(CROP_ORDERS[order]) else range(len(paths))
-            for path, place in zip(paths, places, strict=True):
-                path.parent.mkdir(parents=True, exist_ok=True)
-                np.save(path, np.ascontiguousarray(array[:, place]))
-        if folder.exists():
-            folder.rename(old)
-        aside.rename(folder)
-    finally:
-        shutil.rmtree(aside, ignore_errors=True)
-        shutil.rmtree(old, ignore_errors=True)
+    contents: dict[Path, Content] = {}
+    for row, paths in zip(rows, crop_paths(rows, folder), strict=True):
+        load(features / row.feature_file)
+        places = CROP_ORDERS[order] if len(paths) == len(CROP_ORDERS[order]) else range(len(paths))
+        for path, place in zip(paths, places, strict=True):
+            contents[path] = partial(_crop, features / row.feature_file, place)
+    return contents
+
+
+def _crop(feature: Path, place: int) -> bytes:
+    return npy_of(np.ascontiguousarray(load(feature)[:, place]))
 
 
 def crop_counts(rows: Sequence[Row]) -> dict[str, int | dict[str, int]]:

@@ -1,12 +1,12 @@
 """Features under the names that TEVAD and S3R ask for: `<id>_i3d.npy`, all of a split in one folder."""
 
 import os
-import shutil
 from collections.abc import Sequence
 from pathlib import Path
 
 from i3d.errors import UserError
 from i3d.exports.ground_truth import Truth
+from i3d.exports.receipts import Content, Link
 from i3d.exports.selection import below_split
 from i3d.results.metadata import Row
 
@@ -27,18 +27,13 @@ def video_ids(rows: Sequence[Row]) -> list[str]:
     return list(owner)
 
 
-def link(rows: Sequence[Row], features: Path, folder: Path) -> list[Path]:
-    """Make `folder` hold a relative link `<id>_i3d.npy` to each feature, and nothing else; returns the links."""
-    aside = folder.with_name(f".{folder.name}.part")
-    shutil.rmtree(aside, ignore_errors=True)
-    aside.mkdir(parents=True)
-    names = [f"{name}{ENDING}" for name in video_ids(rows)]
-    for row, name in zip(rows, names, strict=True):
+def links(rows: Sequence[Row], features: Path, folder: Path) -> dict[Path, Content]:
+    """The relative link `folder/<id>_i3d.npy` to each feature."""
+    found: dict[Path, Content] = {}
+    for row, name in zip(rows, video_ids(rows), strict=True):
         feature = (features / row.feature_file).absolute()
-        (aside / name).symlink_to(os.path.relpath(feature, folder.absolute()))
-    shutil.rmtree(folder, ignore_errors=True)
-    aside.rename(folder)
-    return [folder / name for name in names]
+        found[folder / f"{name}{ENDING}"] = Link(os.path.relpath(feature, folder.absolute()))
+    return found
 
 
 def s3r_table(rows: Sequence[Row]) -> list[list[str]]:

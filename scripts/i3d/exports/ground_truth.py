@@ -8,7 +8,7 @@ import numpy as np
 
 from i3d.errors import UserError
 from i3d.exports.annotations import Event, Matched, resampled
-from i3d.exports.naming import named
+from i3d.quantities import named
 from i3d.results.metadata import Row
 
 UNANNOTATED = ("zeros", "ones")  # what an anomaly without a row in the annotations is marked with

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from i3d.errors import UserError
-from i3d.exports.naming import named
+from i3d.quantities import named
 from i3d.results.metadata import Row
 
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from shlex import quote
 
-from i3d.exports.naming import named
+from i3d.quantities import named
 from i3d.records.record import SETTINGS_COLUMNS
 from i3d.results.metadata import Row
 

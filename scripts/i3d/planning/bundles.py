@@ -33,6 +33,7 @@ class Bundle(msgspec.Struct, kw_only=True):
     name: str
     settings: dict[str, Any]  # what fixes the numbers
     fingerprint: str  # of the settings
+    tree: str = ""  # the real path of the videos tree
     attempt: int = 0
     videos: list[BundleEntry]
 
@@ -63,26 +64,30 @@ def pack(entries: Iterable[BundleEntry], bundle_frames: int) -> Iterator[list[Bu
         yield group
 
 
-def make_bundle(settings: dict[str, Any], fingerprint: str, entries: list[BundleEntry], attempt: int = 0) -> Bundle:
+def make_bundle(
+    settings: dict[str, Any], fingerprint: str, entries: list[BundleEntry], *, tree: str = "", attempt: int = 0
+) -> Bundle:
     """The bundle of these entries."""
     content = {
         "settings": settings,
         "fingerprint": fingerprint,
+        "tree": tree,
         "attempt": attempt,
         "videos": [msgspec.structs.asdict(entry) for entry in entries],
     }
-    return Bundle(
-        name=json_digest(content), settings=settings, fingerprint=fingerprint, attempt=attempt, videos=entries
-    )
+    name = json_digest(content)
+    return Bundle(name=name, settings=settings, fingerprint=fingerprint, tree=tree, attempt=attempt, videos=entries)
 
 
-def new_bundle(settings: dict[str, Any], fingerprint: str, entries: list[BundleEntry], work: WorkFolder) -> Bundle:
+def new_bundle(
+    settings: dict[str, Any], fingerprint: str, entries: list[BundleEntry], work: WorkFolder, *, tree: str = ""
+) -> Bundle:
     """The bundle of these entries, under a name that no earlier attempt at them has used.
 
     Otherwise Snakemake would take what that attempt left for this one's.
     """
     for attempt in count():
-        bundle = make_bundle(settings, fingerprint, entries, attempt)
+        bundle = make_bundle(settings, fingerprint, entries, tree=tree, attempt=attempt)
         if not any(path.exists() for path in _traces(bundle.name, work)):
             return bundle
     raise AssertionError
@@ -103,9 +108,17 @@ def write_bundle(bundle: Bundle, path: Path) -> None:
         write_atomically(path, content)
 
 
+def _renamed(bundle: Bundle) -> Bundle:
+    """The bundle under the name that its content gives it."""
+    return make_bundle(bundle.settings, bundle.fingerprint, bundle.videos, tree=bundle.tree, attempt=bundle.attempt)
+
+
 def read_bundle(path: Path) -> Bundle:
     """Read a bundle file. Raises UserError if it is missing or damaged."""
     try:
-        return msgspec.json.decode(path.read_bytes(), type=Bundle)
-    except (OSError, msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
+        bundle = msgspec.json.decode(path.read_bytes(), type=Bundle)
+        if bundle != _renamed(bundle):
+            raise ValueError("its content is not what its name stands for")
+        return bundle
+    except (OSError, ValueError, msgspec.MsgspecError, RecursionError) as error:
         raise UserError(f"{path}: not a readable bundle file ({error}); run snakemake again, it writes it") from None

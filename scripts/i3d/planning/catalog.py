@@ -18,6 +18,7 @@ from i3d.decoding.workers import ask_each
 from i3d.digests import file_sha256, video_digest
 from i3d.errors import UserError
 from i3d.files import write_atomically
+from i3d.paths import is_clean
 from i3d.planning.probe import MEMORY_MB, TIMEOUT_SECONDS, Probe, probe_many
 from i3d.planning.tree import Video
 from i3d.planning.weights_check import check_weights
@@ -72,6 +73,8 @@ class Catalog:
             self._content = msgspec.json.decode(path.read_bytes(), type=_Content)
         except (OSError, msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
             self._content = _Content()
+        for video in [each for each in self._content.videos if not is_clean(each)]:
+            del self._content.videos[video]
 
     @property
     def videos(self) -> dict[str, VideoEntry]:

@@ -9,6 +9,7 @@ from i3d.network.specs import HEIGHT, MODELS, SAMPLE_MODES, WIDTH
 from i3d.planning.plan import Plan
 from i3d.planning.sorter import ASSUMED_FRAMES
 from i3d.quantities import count, duration, size
+from i3d.quantities import named as names_of
 from i3d.records.record import FAILED, OK, SETTINGS_COLUMNS
 from i3d.results.metadata import read_metadata
 from i3d.results.names import category_of, label_of, split_of
@@ -39,6 +40,14 @@ def status_text(plan: Plan, full_list: str, named: int = NAMED) -> str:
             ("takes", _price(plan)),
             ("to write", _to_write(plan, frames)),
         ]
+    if plan.strangers:
+        lines.append(
+            (
+                "set aside",
+                f"{count(len(plan.strangers), 'file')} in the place of features that this workflow did not write, to "
+                f"{plan.work.set_aside}: {names_of(plan.strangers, named)}",
+            )
+        )
     failed = failures(plan)
     if failed:
         lines.append(

@@ -21,7 +21,8 @@ import msgspec
 from i3d.config import NUMERIC_SETTINGS
 from i3d.digests import json_digest
 from i3d.errors import UserError
-from i3d.files import write_atomically, writing
+from i3d.files import keep_aside, write_atomically, writing
+from i3d.paths import feature_of, is_clean
 from i3d.planning.bundles import Bundle, new_bundle, pack, write_bundle
 from i3d.planning.catalog import Catalog, Known, processes
 from i3d.planning.past import Past
@@ -31,6 +32,8 @@ from i3d.planning.skipping import skipped_record
 from i3d.planning.sorter import Sorter, Waiting
 from i3d.planning.tree import find_videos
 from i3d.planning.weights_check import weights_digest
+from i3d.planning.whose import own_trees, videos_name, write_names
+from i3d.quantities import named
 from i3d.records import journal
 from i3d.records.record import ORPHANED, SKIPPED, VideoRecord
 from i3d.records.work_folder import WorkFolder
@@ -53,8 +56,14 @@ class PlanFile(msgspec.Struct, kw_only=True):
 def read_plan(path: Path) -> PlanFile:
     """Read a plan file. Raises UserError if it is missing or damaged."""
     try:
-        return msgspec.json.decode(path.read_bytes(), type=PlanFile)
-    except (OSError, msgspec.MsgspecError, UnicodeDecodeError) as error:
+        plan = msgspec.json.decode(path.read_bytes(), type=PlanFile)
+        records = [*plan.skipped.values(), *plan.elsewhere.values()]
+        if not all(feature_of(video) == feature for video, feature in plan.features.items()):
+            raise ValueError("a feature is not its video's")
+        if not all(map(is_clean, plan.features)) or not all(record.is_sound for record in records):
+            raise ValueError("it holds a path that leads elsewhere")
+        return plan
+    except (OSError, ValueError, msgspec.MsgspecError, RecursionError) as error:
         raise UserError(f"{path}: not a readable plan file ({error}); run snakemake again, it writes it") from None
 
 
@@ -71,6 +80,9 @@ class Plan:
     bundles: list[Bundle]
     last: dict[str, VideoRecord]  # the newest record of each video that is not present
     elsewhere: dict[str, VideoRecord]  # outside this run's subsets, and orphaned features
+    videos_tree: str  # as records name it
+    trees: set[str]  # all its names, former ones too
+    strangers: list[str]  # files in the place of due features that this workflow did not write
     pricing: Pricing = field(repr=False)
     work: WorkFolder = field(repr=False)
 
@@ -135,7 +147,8 @@ class Plan:
         return bool(self.due) or not tables_are_current(self.work.features, self.tree)
 
     def write(self) -> None:
-        """Write the bundle files and the plan file that the jobs read."""
+        """Write the bundle files and the plan file that the jobs read, and the videos tree's names."""
+        write_names(self.work, self.trees)
         for bundle in self.bundles:
             write_bundle(bundle, self.work.bundle(bundle.name))
         content = PlanFile(
@@ -150,6 +163,16 @@ class Plan:
         )
         write_atomically(self.path, msgspec.json.encode(content))
 
+    def set_strangers_aside(self) -> None:
+        """Make room for due features where files lie that this workflow did not write, and keep these."""
+        for feature in self.strangers:
+            place, kept = self.work.features / feature, self.work.set_aside / feature
+            with writing(kept):
+                kept.parent.mkdir(parents=True, exist_ok=True)
+                if os.path.lexists(kept):
+                    keep_aside(kept, ".earlier")
+                place.replace(kept)
+
     def stage_moved(self) -> None:
         """Bring the features of moved videos to the staging tree, from where they go to their new places.
 
@@ -157,7 +180,12 @@ class Plan:
         """
         moved = {video: waiting for video, waiting in self.waiting.items() if waiting.moved}
         records = [
-            msgspec.structs.replace(waiting.record, video=video, feature_file=self.videos[video].file.feature)
+            msgspec.structs.replace(
+                waiting.record,
+                video=video,
+                feature_file=self.videos[video].file.feature,
+                tree=self.videos_tree,
+            )
             for video, waiting in moved.items()
         ]
         if records:
@@ -184,6 +212,7 @@ def make_plan(
     Raises UserError for what the user must mend before anything can start.
     """
     work = WorkFolder.beside(config["features"])
+    here = videos_name(Path(config["videos"]))
     tree = find_videos(Path(config["videos"]), config["extensions"], config["subsets"], work.features)
     settings = numeric_settings(config)
     fingerprint = json_digest(settings)
@@ -195,9 +224,16 @@ def make_plan(
     known = catalog.learn(
         tree.videos, clip_length=config["clip_length"], fps=settings["fps"], processes=processes(), **options
     )
-    names = {*tree.refused, *(item.file.video for item in known)}
-    past = Past(work, catalog, Path(config["videos"]), names)
-    of_all = [record for records in past.records.values() for record in records]
+    digests = dict.fromkeys(tree.refused, "") | {item.file.video: item.digest for item in known}
+    records = journal.read_all(work)
+    of_all = [record for own in records.values() for record in own]
+    trees = own_trees(work, Path(config["videos"]), of_all, digests, config["another_tree"])
+    past = Past(work, catalog, Path(config["videos"]), digests, records, trees)
+    if shared := [item.file.video for item in known if past.held_by_another_tree(item.file.video, item.digest)]:
+        raise UserError(
+            f"features: {named(shared)}: the place of the feature is taken by that of another tree's video with the "
+            "same path; rename one, or set 'features' elsewhere (if it is the same tree: `--config another_tree=same`)"
+        )
     pricing = Pricing.of(machine or Machine(), config, settings, of_all)
     sorted_in = Sorter(past, pricing, settings, fingerprint, again)
     sorted_in.recoloured = catalog.recoloured(sorted_in.suspects(known))
@@ -218,7 +254,10 @@ def make_plan(
         present=sorted_in.present,
         skipped=dict(sorted((refused | sorted_in.skipped).items())),
         waiting=sorted_in.waiting,
-        bundles=[new_bundle(settings, fingerprint, group, work) for group in groups],
+        bundles=[new_bundle(settings, fingerprint, group, work, tree=here) for group in groups],
+        videos_tree=here,
+        trees=trees,
+        strangers=sorted_in.strangers,
         last=sorted_in.last,
         elsewhere=elsewhere,
         pricing=pricing,

@@ -53,6 +53,7 @@ class Sorter:
         self.waiting: dict[str, Waiting] = {}
         self.pending: list[BundleEntry] = []
         self.last: dict[str, VideoRecord] = {}
+        self.strangers: list[str] = []  # files in the place of due features that are not ours
         self.recoloured: set[str] = set()  # videos whose colours an earlier release got wrong
         self._obstacles: dict[Path, str | None] = {}  # by the folder of features that cannot be made
 
@@ -72,6 +73,8 @@ class Sorter:
             return
         if records:
             self.last[video] = records[-1]
+        if not self.past.is_ours(feature, records):
+            self.strangers.append(feature)
         if not wanted_again and (waiting := self._waiting(item, vouching)):
             self.waiting[video] = waiting
             return

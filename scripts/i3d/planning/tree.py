@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 
 from i3d.errors import UserError
+from i3d.paths import feature_of
 from i3d.results.names import RESERVED
 
 LISTED = 20  # folders that a message names
@@ -154,7 +155,7 @@ class _Walk:
 
     def _file(self, path: Path) -> None:
         video = str(PurePosixPath(*path.relative_to(self.root).parts))
-        feature = str(PurePosixPath(video).with_suffix(".npy"))
+        feature = feature_of(video)
         try:
             status = path.stat()
         except FileNotFoundError:

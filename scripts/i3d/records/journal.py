@@ -11,6 +11,7 @@ from pathlib import Path
 import msgspec
 
 from i3d.digests import file_sha256
+from i3d.errors import UserError, warn_once
 from i3d.files import writing
 from i3d.records.record import OK, VideoRecord
 from i3d.records.work_folder import WorkFolder
@@ -38,16 +39,29 @@ def _ends_with_newline(file) -> bool:  # noqa: ANN001 (a binary file)
 
 
 def read(path: Path) -> Iterator[VideoRecord]:
-    """The records of one journal in the order of writing; none if there is no such file."""
+    """The records of one journal in the order of writing; none if there is no such file.
+
+    Leaves out, with a warning, records whose paths lead out of the trees. Raises UserError if the journal is there and
+    cannot be read: what it holds would be done again.
+    """
     try:
-        lines = path.read_bytes().splitlines()
-    except OSError:
+        lines = path.read_bytes().splitlines() if path.is_file() else []
+    except FileNotFoundError:
         return
+    except OSError as error:
+        raise UserError(
+            f"{path}: cannot be read ({error.strerror}), and says which videos are done; let its owner run "
+            f"`chmod -R g+rwX {path.parents[1]}`"
+        ) from None
     for line in lines:
         try:
-            yield _decoder.decode(line)
+            record = _decoder.decode(line)
         except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
             continue
+        if record.is_sound:
+            yield record
+        else:
+            warn_once(f"{path}: a damaged record is ignored, its paths do not fit: {record.video[:200]!a}")
 
 
 def read_all(work: WorkFolder) -> dict[str, list[VideoRecord]]:

@@ -3,9 +3,12 @@
 A new column of metadata.csv is a new field here; network/extraction.py fills it in.
 """
 
+import re
 from typing import Literal
 
 import msgspec
+
+from i3d.paths import feature_of, is_clean
 
 Status = Literal["ok", "skipped", "failed", "orphaned"]
 OK: Status = "ok"
@@ -55,18 +58,26 @@ class VideoRecord(msgspec.Struct, kw_only=True, omit_defaults=True):
     versions: str | None = None
 
     # Not in the table: what tells whether the record fits a video, settings and a feature file.
+    tree: str = ""  # whose video it is: the real path of its videos tree; empty in records from before there was this
     digest: str = ""  # of the video's content
     fingerprint: str = ""  # of the settings
     decoding: int = 0  # DECODING when it was made
     feature_size: int | None = None  # bytes
     feature_sha256: str | None = None
 
+    @property
+    def is_sound(self) -> bool:
+        """Whether its paths stay below the trees, and its feature file is one that this video gives."""
+        sound = is_clean(self.video) and self.feature_file in ("", feature_of(self.video))
+        return sound and (self.bundle is None or BUNDLE_NAME.fullmatch(self.bundle) is not None)
+
     def fits(self, digest: str, fingerprint: str) -> bool:
         """Whether this is the record of a video with this content under settings with this fingerprint."""
         return self.digest == digest and self.fingerprint == fingerprint
 
 
-INTERNAL = ("digest", "fingerprint", "decoding", "feature_size", "feature_sha256")
+BUNDLE_NAME = re.compile(r"[\w-]*")
+INTERNAL = ("tree", "digest", "fingerprint", "decoding", "feature_size", "feature_sha256")
 COLUMNS = tuple(name for name in VideoRecord.__struct_fields__ if name not in INTERNAL)
 SETTINGS_COLUMNS = (  # what fixes the numbers; rows that differ in one of these do not belong in one data set
     "weights_sha256",

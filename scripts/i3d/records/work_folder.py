@@ -15,6 +15,8 @@ class WorkFolder:
     journals/       one per attempt at a bundle, a line per finished video: the lasting account of what was done
     plans/          the last plan
     lock            held by the run that is at work
+    trees.json      the places under which the videos tree is known
+    set_aside/      files that lay in the place of features and are not this workflow's
     bundles/, frames/, staging/, extracted/, progress/    what a run needs on the way
     """
 
@@ -33,6 +35,14 @@ class WorkFolder:
     @cached_property
     def catalog(self) -> Path:
         return self.root / "catalog.json"
+
+    @cached_property
+    def trees(self) -> Path:
+        return self.root / "trees.json"
+
+    @cached_property
+    def set_aside(self) -> Path:
+        return self.root / "set_aside"
 
     @cached_property
     def lock(self) -> Path:

@@ -5,11 +5,12 @@ from pathlib import Path
 
 import msgspec
 
-from i3d.files import writing
+from i3d.files import PART_NAME
+from i3d.paths import feature_of
 from i3d.planning.catalog import Catalog
 from i3d.planning.plan import PlanFile
 from i3d.records import journal
-from i3d.records.record import FAILED, OK, ORPHANED, SKIPPED, VideoRecord
+from i3d.records.record import FAILED, OK, SKIPPED, VideoRecord
 from i3d.records.work_folder import WorkFolder
 
 NOT_DONE = "not done: the job of its bundle did not finish, see its log; the next run takes it up"
@@ -61,8 +62,7 @@ def _failed(record: VideoRecord, reason: str) -> VideoRecord:
 def remove_placeholders(plan: PlanFile, work: WorkFolder) -> None:
     """Remove the empty files that stood in for features of videos found too short or unreadable while decoding."""
     for record in plan.skipped.values():
-        name = Path(record.video).with_suffix(".npy")
-        _remove_placeholder(work.features / name)
+        _remove_placeholder(work.features / feature_of(record.video))
 
 
 def _remove_placeholder(place: Path) -> None:
@@ -71,18 +71,6 @@ def _remove_placeholder(place: Path) -> None:
             place.unlink()
     except OSError:
         return
-
-
-def remove_orphaned(plan: PlanFile, work: WorkFolder) -> list[Path]:
-    """Delete features whose video is gone; returns them. Raises UserError when one cannot be deleted."""
-    removed = []
-    for record in plan.elsewhere.values():
-        if record.status == ORPHANED:
-            feature = work.features / record.feature_file
-            with writing(feature):
-                feature.unlink(missing_ok=True)
-            removed.append(feature)
-    return removed
 
 
 def tidy(work: WorkFolder, plan_path: Path, plan: PlanFile, *, keep_frames: bool, keep_staging: bool) -> None:
@@ -102,7 +90,8 @@ def tidy(work: WorkFolder, plan_path: Path, plan: PlanFile, *, keep_frames: bool
             path.unlink(missing_ok=True)
     for folder in (work.root, work.plans, work.bundles, work.features):
         for path in folder.glob(".*.part"):
-            path.unlink(missing_ok=True)
+            if PART_NAME.fullmatch(path.name):
+                path.unlink(missing_ok=True)
     for leftover in (work.progress, *([] if keep_frames else [work.frames])):
         shutil.rmtree(leftover, ignore_errors=True)
     if not (unfinished or keep_staging):

@@ -1,7 +1,7 @@
 """metadata.csv: a row per video. Written at the end of a run; read by the exports and the report."""
 
 import csv
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from io import StringIO
@@ -9,8 +9,9 @@ from pathlib import Path
 
 import msgspec
 
-from i3d.errors import UserError
-from i3d.files import write_atomically
+from i3d.errors import UserError, warn_once
+from i3d.files import keep_aside, write_atomically
+from i3d.paths import feature_of, is_clean
 from i3d.records.record import COLUMNS, OK, VideoRecord
 from i3d.results.names import category_of, label_of, split_of
 
@@ -21,7 +22,9 @@ REQUIRED = ("video", "feature_file", "status", "split", "category", "label", "sn
 
 
 def write_metadata(path: Path, records: Iterable[VideoRecord]) -> None:
-    """Write the table; a value that is not known is left empty."""
+    """Write the table; a value that is not known is left empty. A file that is no such table is kept beside it."""
+    if not _is_table(path):
+        keep_aside(path)
     text = StringIO()
     writer = csv.DictWriter(text, TABLE_COLUMNS, extrasaction="ignore", restval="", lineterminator="\n")
     writer.writeheader()
@@ -30,6 +33,24 @@ def write_metadata(path: Path, records: Iterable[VideoRecord]) -> None:
         by_name = {"split": split_of(record.video), "category": category, "label": label_of(category)}
         writer.writerow(msgspec.structs.asdict(record) | by_name)
     write_atomically(path, text.getvalue())
+
+
+def remove_rows(path: Path, videos: Collection[str]) -> None:
+    """Take the rows of some videos out of the table, and leave all others as they are."""
+    text = StringIO()
+    with path.open(newline="", encoding="utf-8") as file:
+        csv.writer(text, lineterminator="\n").writerows(row for row in csv.reader(file) if row and row[0] not in videos)
+    write_atomically(path, text.getvalue())
+
+
+def _is_table(path: Path) -> bool:
+    """Whether a table may be written here: there is none yet, or one of ours, whole or cut off."""
+    ours = ",".join(TABLE_COLUMNS[:3]).encode()
+    try:
+        with path.open("rb") as file:
+            return file.read(len(ours)) in (ours[: path.stat().st_size], ours)
+    except FileNotFoundError:
+        return True
 
 
 @dataclass(frozen=True)
@@ -91,9 +112,18 @@ def read_metadata(path: Path) -> list[Row]:
     if missing := [column for column in REQUIRED if column not in table[0]]:
         raise UserError(f"{path}: no column {', '.join(missing)}; {again}")
     try:
-        return [_row(cells) for cells in table]
+        rows = [_row(cells) for cells in table]
     except (ValueError, TypeError, OverflowError) as error:
         raise UserError(f"{path}: a cell that is no number where one belongs ({error}); {again}") from None
+    for row in rows:
+        if not _is_sound(row):
+            warn_once(f"{path}: a damaged row is ignored, its paths do not fit: {row.video[:200]!a}")
+    return [row for row in rows if _is_sound(row)]
+
+
+def _is_sound(row: Row) -> bool:
+    """Whether the row's paths stay below the trees."""
+    return is_clean(row.video) and row.feature_file in ("", feature_of(row.video))
 
 
 def is_wanted(row: Row, categories: Sequence[str] = ()) -> bool:

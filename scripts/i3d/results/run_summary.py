@@ -6,7 +6,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from i3d.files import write_atomically
+from i3d.files import keep_aside, write_atomically
 from i3d.records.record import FAILED, OK, SKIPPED, VideoRecord
 from i3d.results.names import METADATA, SUMMARY
 
@@ -37,6 +37,17 @@ def run_summary(
     }
 
 
+def removal_summary(removed: list[str], settings: dict[str, Any], tree: str) -> dict[str, Any]:
+    """The object for a call that removed orphaned features, and made none; `tree` as for `run_summary`."""
+    return {
+        "run_date": datetime.now().strftime("%Y-%m-%d %H:%M:%S"),
+        "processed_videos": 0,
+        "removed_features": removed,
+        "settings": settings,
+        "catalog": tree,
+    }
+
+
 def read_summary(path: Path) -> list[dict[str, Any]]:
     """The summaries of earlier runs, none if there is no file.
 
@@ -58,7 +69,7 @@ def append_summary(path: Path, run: dict[str, Any]) -> None:
     try:
         runs = read_summary(path)
     except ValueError:
-        path.replace(path.with_name(path.name + ".damaged"))
+        keep_aside(path)
         runs = []
     write_atomically(path, json.dumps([*runs, run], indent=4) + "\n")
 

@@ -11,7 +11,7 @@ from pathlib import Path
 import msgspec
 
 from i3d.errors import UserError
-from i3d.files import write_atomically, writing
+from i3d.files import keep_aside, write_atomically, writing
 
 RUN_AGAIN = "run `snakemake selfcheck` there"
 
@@ -170,7 +170,7 @@ def save(path: Path, calibration: Calibration) -> None:
         try:
             entries = read(path) if path.exists() else []
         except UserError:
-            path.replace(path.with_name(f"{path.name}.damaged"))
+            keep_aside(path)
             entries = []
         kept = [entry for entry in entries if _place(entry) != _place(calibration)]
         content = msgspec.json.format(msgspec.json.encode(_File([*kept, calibration])), indent=1)

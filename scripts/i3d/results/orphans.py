@@ -1,0 +1,59 @@
+"""Features whose video is gone, and which of them may be deleted."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from i3d.digests import file_sha256
+from i3d.errors import UserError
+from i3d.paths import is_below
+from i3d.planning.plan import PlanFile
+from i3d.quantities import count, named
+from i3d.records import journal
+from i3d.records.record import OK, ORPHANED
+from i3d.records.work_folder import WorkFolder
+
+
+@dataclass
+class Orphans:
+    """Feature files by their video that may be deleted, and those that are left alone, with the reason."""
+
+    removable: dict[str, Path] = field(default_factory=dict)
+    kept: dict[Path, str] = field(default_factory=dict)
+
+
+def find_orphans(plan: PlanFile, work: WorkFolder) -> Orphans:
+    """The orphaned features of a plan, looked at once more."""
+    found = Orphans()
+    for video, record in plan.elsewhere.items():
+        if record.status != ORPHANED:
+            continue
+        feature = work.features / record.feature_file
+        if not is_below(feature, work.features):
+            found.kept[feature] = "a link leads out of the features tree; remove it yourself"
+        elif not journal.is_of(record, feature, file_sha256):
+            found.kept[feature] = "it is no longer the file that was recorded"
+        else:
+            found.removable[video] = feature
+    return found
+
+
+def refuse_too_many(plan: PlanFile, videos: Path, removable: Mapping[str, Path]) -> None:
+    """Raise UserError if so much is gone that a disk may not be mounted, or 'videos' be wrong."""
+    advice = "look whether a disk is not mounted; if they are really gone, use `--config orphaned=all`"
+    tops = {video.partition("/")[0] for video in removable if "/" in video}
+    if gone := sorted(str(videos / top) for top in tops if not _holds_anything(videos / top)):
+        raise UserError(f"orphaned: {named(gone)} is gone or empty, and features of videos in it are there; {advice}")
+    present = len(plan.features) + sum(record.status == OK for record in plan.elsewhere.values())
+    if len(removable) > present:
+        raise UserError(
+            f"orphaned: the videos of {count(len(removable), 'feature')} are gone, and only {present:,} are there; "
+            f"{advice}"
+        )
+
+
+def _holds_anything(folder: Path) -> bool:
+    try:
+        return any(folder.iterdir())
+    except OSError:
+        return False

@@ -1,0 +1,50 @@
+"""Delete the features of videos that are gone, after naming them all, and take their rows out of the table."""
+
+import argparse
+from pathlib import Path
+
+from i3d.errors import run_main
+from i3d.files import writing
+from i3d.planning.plan import read_plan, tree_name
+from i3d.records.work_folder import WorkFolder
+from i3d.results import orphans
+from i3d.results.metadata import remove_rows
+from i3d.results.names import METADATA, SUMMARY
+from i3d.results.run_summary import append_summary, removal_summary, tables_are_current
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--plan", type=Path, required=True, help="plan file: what is orphaned")
+    parser.add_argument("--videos", type=Path, required=True, help="tree of videos")
+    parser.add_argument("--features", type=Path, required=True, help="tree of features")
+    parser.add_argument("--all", action="store_true", help="also when most videos, or a whole top folder, are gone")
+    args = parser.parse_args()
+    plan, work = read_plan(args.plan), WorkFolder.beside(args.features)
+    found = orphans.find_orphans(plan, work)
+    if not found.removable:
+        print("No feature is orphaned." if not found.kept else "Nothing was removed.")
+    if not args.all:
+        orphans.refuse_too_many(plan, args.videos, found.removable)
+    for feature in found.removable.values():
+        print(f"orphaned: {feature}")
+    for feature, reason in found.kept.items():
+        print(f"left alone: {feature}: {reason}")
+    current = tables_are_current(
+        args.features, tree_name(plan.fingerprint, plan.features, plan.skipped | plan.elsewhere)
+    )
+    for feature in found.removable.values():
+        with writing(feature):
+            feature.unlink(missing_ok=True)
+        print(f"removed {feature}")
+    if found.removable and (args.features / METADATA).exists():
+        remove_rows(args.features / METADATA, found.removable)
+    if found.removable and current:
+        rest = {video: record for video, record in plan.elsewhere.items() if video not in found.removable}
+        tree = tree_name(plan.fingerprint, plan.features, plan.skipped | rest)
+        removed = [str(feature) for feature in found.removable.values()]
+        append_summary(args.features / SUMMARY, removal_summary(removed, plan.settings, tree))
+
+
+if __name__ == "__main__":
+    run_main(main)

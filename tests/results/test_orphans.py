@@ -1,0 +1,120 @@
+"""Features whose video is gone are deleted when asked for, named before, and nothing else is."""
+
+import shutil
+import sys
+
+import pytest
+
+import aggregate
+import orphaned
+from i3d.errors import UserError
+from i3d.planning.plan import make_plan
+from i3d.records.record import OK, ORPHANED
+from i3d.results.metadata import read_metadata
+from tests.support.bystanders import lost, plant, snapshot
+from tests.support.plans import finish
+
+
+@pytest.fixture
+def finished(config, tmp_path):
+    """The configuration of a tree with four features and their tables."""
+    (tmp_path / "videos/train").mkdir()
+    shutil.copy(tmp_path / "videos/test/long.mp4", tmp_path / "videos/train/long.mp4")
+    plan = make_plan(config)
+    plan.write()
+    for video in plan.pending:
+        finish(plan, video)
+    plant(tmp_path / "features/test", tmp_path / "videos/test")
+    write_tables(config)
+    return config
+
+
+def call(program, config, *more: str) -> None:
+    plan = make_plan(config)
+    plan.write()
+    trees = ["--videos", config["videos"], "--features", config["features"]]
+    sys.argv = [program.__name__, "--plan", str(plan.path), *trees, *more]
+    program.main()
+
+
+def write_tables(config) -> None:
+    call(aggregate, config)
+
+
+def rows(tmp_path):
+    return (tmp_path / "features/metadata.csv").read_text().splitlines()
+
+
+def test_an_orphan_is_named_and_deleted_and_all_else_stays(finished, tmp_path, capsys):
+    (tmp_path / "videos/test/a.mp4").unlink()
+    write_tables(finished)
+    before, table = snapshot(tmp_path), rows(tmp_path)
+    (orphan,) = (row for row in read_metadata(tmp_path / "features/metadata.csv") if row.status == ORPHANED)
+    call(orphaned, finished)
+    said = capsys.readouterr().out
+    feature = tmp_path / "features/test/a.npy"
+    assert said.index(f"orphaned: {feature}") < said.index(f"removed {feature}")
+    allowed = {str(feature), *(path for path in before if "/.i3d/plans/" in path)}
+    tables = {str(tmp_path / "features" / name) for name in ("metadata.csv", "feature_config.txt")}
+    assert lost(before, snapshot(tmp_path)) - {str(tmp_path / "features/.i3d/catalog.json")} <= allowed | tables
+    assert not feature.exists()
+    assert rows(tmp_path) == [line for line in table if not line.startswith(f"{orphan.video},")]
+    assert not make_plan(finished).is_due, "the tables say what is there"
+
+
+def test_other_rows_stay_under_whatever_settings_it_is_called(finished, tmp_path):
+    (tmp_path / "videos/test/a.mp4").unlink()
+    write_tables(finished)
+    table = rows(tmp_path)
+    call(orphaned, finished | {"normalization": "kinetics"})
+    assert rows(tmp_path) == [line for line in table if not line.startswith("test/a.mp4,")]
+    assert {row.status for row in read_metadata(tmp_path / "features/metadata.csv") if row.snippets} <= {OK}
+
+
+def test_most_videos_gone_is_refused_unless_confirmed(finished, tmp_path):
+    for name in ("a", "b", "n17"):
+        (tmp_path / f"videos/test/{name}.mp4").unlink()
+    before = snapshot(tmp_path / "features/test", tmp_path / "features/train")
+    with pytest.raises(UserError, match=r"orphaned: the videos of 3 features are gone, and only 2 are there; .*=all"):
+        call(orphaned, finished)
+    assert snapshot(tmp_path / "features/test", tmp_path / "features/train") == before
+    call(orphaned, finished, "--all")
+    assert len(lost(before, snapshot(tmp_path / "features/test", tmp_path / "features/train"))) == 3
+
+
+@pytest.mark.parametrize("leave_folder", [False, True])
+def test_a_top_folder_that_is_gone_or_empty_is_refused(finished, tmp_path, leave_folder):
+    (tmp_path / "videos/train/long.mp4").unlink()
+    if not leave_folder:
+        (tmp_path / "videos/train").rmdir()
+    with pytest.raises(UserError, match=r"orphaned: .*videos/train is gone or empty.*disk is not mounted"):
+        call(orphaned, finished)
+    assert (tmp_path / "features/train/long.npy").exists()
+
+
+def test_a_file_that_is_no_longer_the_recorded_one_or_lies_beyond_a_link_stays(finished, tmp_path, capsys):
+    for name in ("a", "b"):
+        (tmp_path / f"videos/test/{name}.mp4").unlink()
+    plan = make_plan(finished)
+    plan.write()
+    features = tmp_path / "features/test"
+    (features / "a.npy").write_bytes(b"edited since")
+    (features / "b.npy").rename(tmp_path / "b.npy")
+    (features / "b.npy").symlink_to(tmp_path / "b.npy")
+    before = snapshot(tmp_path)
+    trees = ["--videos", finished["videos"], "--features", finished["features"]]
+    sys.argv = ["orphaned.py", "--plan", str(plan.path), *trees]
+    orphaned.main()
+    said = capsys.readouterr().out
+    assert "a.npy: it is no longer the file that was recorded" in said and "b.npy: a link leads out" in said
+    assert lost(before, snapshot(tmp_path)) == set()
+
+
+def test_a_table_that_is_not_ours_is_kept(config, tmp_path):
+    (tmp_path / "features").mkdir()
+    (tmp_path / "features/metadata.csv").write_text("name,class\nx,1\n")
+    (tmp_path / "features/metadata.csv.damaged").write_text("earlier")
+    write_tables(config)
+    assert (tmp_path / "features/metadata.csv.damaged.1").read_text() == "name,class\nx,1\n"
+    assert (tmp_path / "features/metadata.csv.damaged").read_text() == "earlier"
+    assert read_metadata(tmp_path / "features/metadata.csv")
