@@ -8,11 +8,12 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from bench.measuring import ROOT, Row, in_turn, row, seconds_of
-from i3d.planning.cost import SLICES, assumed
 from make_demo_videos import write_clip
 
-WORKFLOW = ("Snakefile", "rules", "scripts", "config")  # what a folder needs for a dry run
+from bench.measuring import ROOT, Row, in_turn, row, seconds_of
+from i3d.planning.cost import SLICES, assumed
+
+WORKFLOW = ("Snakefile", "rules", "scripts", "i3d", "config")  # what a folder needs for a dry run
 EMPTY_RULE = """
 rule all:
     input:
@@ -64,7 +65,7 @@ def dry_run(folder: Path, *arguments: str) -> None:
 
 
 def hours_per_hour() -> Iterator[Row]:
-    """Rows of the planning table: what scripts/i3d/planning/cost.py expects of each slice, ten crops."""
+    """Rows of the planning table: what i3d/planning/cost.py expects of each slice, ten crops."""
     for name in SLICES:
         rates = [
             assumed(name, TEN_CROPS | {"precision": precision}).snippets_per_second

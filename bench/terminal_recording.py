@@ -43,7 +43,7 @@ def main() -> None:
     """Command line."""
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        for part in ("Snakefile", "rules", "scripts", "config", "envs", "profiles"):
+        for part in ("Snakefile", "rules", "scripts", "i3d", "config", "envs", "profiles"):
             (folder / part).symlink_to(ROOT / part)
         subprocess.run([sys.executable, ROOT / "scripts/make_demo_videos.py", folder / "videos"], check=True)
         command = [sys.executable, "-m", "snakemake", "--cores", "2", "--config", *SETTINGS]

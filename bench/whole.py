@@ -8,10 +8,11 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from make_demo_videos import write_clip
+
 from bench.measuring import ROOT, Row, finish, in_turn, row, start
 from i3d.digests import video_digest
 from i3d.planning.bundles import BundleEntry, make_bundle, write_bundle
-from make_demo_videos import write_clip
 
 SETTINGS: dict[str, Any] = {
     "model": "i3d_r50",

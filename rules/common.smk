@@ -1,4 +1,4 @@
-"""The configuration, the paths and the plan, for all rules; the logic is in scripts/i3d.
+"""The configuration, the paths and the plan, for all rules; the logic is in i3d.
 
 The plan is made when it is first asked for: jobs on other nodes and `--lint` never look at the trees.
 """

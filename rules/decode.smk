@@ -1,6 +1,6 @@
 """Decode a bundle of videos into one stream of frames.
 
-Takes: the bundle file, and the videos it lists. Gives: the frame stream (scripts/i3d/frame_stream.py), a temporary file
+Takes: the bundle file, and the videos it lists. Gives: the frame stream (i3d/frame_stream.py), a temporary file
 or a pipe as `frames` in the configuration says, the same bytes either way.
 """
 

@@ -34,7 +34,7 @@ def named_paths() -> list[str]:
 
 @pytest.mark.parametrize("path", named_paths())
 def test_what_contributing_names_exists(path):
-    places = [ROOT / path, ROOT / "scripts/i3d" / path]
+    places = [ROOT / path, ROOT / "i3d" / path]
     assert path == "tests/ROOM" or any(place.exists() for place in places)
 
 

@@ -10,7 +10,7 @@ from snakemake.settings.types import OutputSettings
 from snakemake_interface_logger_plugins.common import LogEvent
 from snakemake_interface_logger_plugins.registry import LoggerPluginRegistry
 
-import snakemake_logger_plugin_i3d as plugin
+from i3d.progress import logger as plugin
 from i3d.progress.run import begin_run
 from i3d.progress.screen import LineScreen
 

@@ -28,7 +28,7 @@ class Narval:
         tool = folder / "bin" / "virtualenv"
         tool.write_text(f'#!/bin/sh\n[ "$1" = --no-download ] && exec {sys.executable} -m venv "$2"\n')
         tool.chmod(0o755)
-        for part in ("profiles", "scripts"):
+        for part in ("profiles", "i3d"):
             (folder / "repo" / part).symlink_to(ROOT / part)
         self.requirements = folder / "repo/envs/requirements.txt"
         self.requirements.write_text("".join(f"{name}=={version}\n" for name, version in PINS.items()))
@@ -73,7 +73,7 @@ def test_install_again_and_repair(narval: Narval):
     first = narval.install()
     assert first.returncode == 0, first.stderr
     package = narval.bash("source ~/envs/i3d/load && cd / && python -c 'import i3d; print(i3d.__file__)'").stdout
-    assert package.strip() == str(narval.folder / "repo/scripts/i3d/__init__.py")
+    assert package.strip() == str(narval.folder / "repo/i3d/__init__.py")
     loaded = narval.bash(
         "source ~/envs/i3d/load && module -t list 2>&1 && python -c 'import torch; print(torch.version)'"
     )

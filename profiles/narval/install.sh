@@ -42,7 +42,7 @@ fi
     fail "the wheelhouse lacks a package of $requirements: compare with 'avail_wheels NAME', and write the version it has"
 # The workflow's own package, in place: nothing has to be built for it.
 site=$("$folder/bin/python" -c "import sysconfig; print(sysconfig.get_path('purelib'))")
-echo "$clone/scripts" >"$site/i3d_features.pth"
+echo "$clone" >"$site/i3d_features.pth"
 "$folder/bin/python" -c "import av, decord, i3d, snakemake, torch" || fail "the environment does not work: see the lines above"
 
 cat >"$folder/load" <<END

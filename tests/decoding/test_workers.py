@@ -21,7 +21,7 @@ from i3d.decoding.video_file import Video
 from i3d.decoding.workers import SHARED_HEADER_BYTES, Crew, Worker
 from i3d.frame_stream import Begin, End, StreamWriter, read_stream
 from i3d.snippets import SnippetRule
-from tests.support.paths import SCRIPTS, SUPPORT
+from tests.support.paths import ROOT, SUPPORT
 from tests.support.processes import gone
 
 LIMITS = {"memory_mb": 512, "stall_seconds": 9.0}
@@ -184,7 +184,7 @@ def test_a_worker_dies_with_its_parent():
     )
     run = subprocess.run(
         [sys.executable, "-c", script],
-        env={**os.environ, "PYTHONPATH": f"{SCRIPTS}{os.pathsep}{SUPPORT}"},
+        env={**os.environ, "PYTHONPATH": f"{ROOT}{os.pathsep}{SUPPORT}"},
         stdout=subprocess.PIPE,
         text=True,
     )

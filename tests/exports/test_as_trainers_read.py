@@ -13,8 +13,8 @@ import numpy as np
 import pytest
 import torch
 
-from export import COMMANDS, Export
 from i3d.config import complete
+from scripts.export import COMMANDS, Export
 from tests.support.finished_trees import annotate, write_tree
 
 VIDEOS = (

@@ -8,10 +8,10 @@ import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
-import export
 from i3d.config import complete
 from i3d.errors import UserError
 from i3d.exports.places import check_places
+from scripts import export
 from tests.support.bystanders import lost, plant, snapshot
 from tests.support.finished_trees import write_tree
 

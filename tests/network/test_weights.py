@@ -15,12 +15,12 @@ import pytest
 import safetensors.torch
 import torch
 
-from convert_weights import convert_weights
 from i3d.digests import file_sha256
 from i3d.errors import UserError
 from i3d.network import weights
 from i3d.network.model import build_model, expected_shapes
 from i3d.network.weights import load_state_dict, random_state_dict, read_state_dict
+from scripts.convert_weights import convert_weights
 from tests.support import reference_inputs
 from tests.support.paths import SCRIPTS
 from tests.support.python2 import python2_pickle

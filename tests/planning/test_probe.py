@@ -10,7 +10,7 @@ import pytest
 from i3d.planning.probe import Probe, probe, probe_many
 from tests.support.clips import KINDS, X264, ffmpeg, h264_clip, pattern, true_frames
 from tests.support.jpegs import program_pictures, timed
-from tests.support.paths import SCRIPTS, SUPPORT
+from tests.support.paths import ROOT, SUPPORT
 
 
 @pytest.mark.parametrize("name", KINDS)
@@ -107,4 +107,4 @@ def test_no_paths_need_no_worker():
 
 def test_importing_it_brings_neither_av_nor_numpy():
     code = "import sys, i3d.planning.probe; sys.exit(bool({'av', 'numpy', 'PIL', 'decord'} & set(sys.modules)))"
-    assert subprocess.run([sys.executable, "-c", code], cwd=SCRIPTS).returncode == 0
+    assert subprocess.run([sys.executable, "-c", code], cwd=ROOT).returncode == 0

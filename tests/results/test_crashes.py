@@ -10,7 +10,6 @@ import numpy as np
 import pytest
 import torch
 
-import aggregate
 from i3d.frame_stream import FRAME_SHAPE, StreamWriter
 from i3d.network.extraction import Extraction
 from i3d.planning.plan import make_plan
@@ -18,6 +17,7 @@ from i3d.records import journal
 from i3d.records.record import SKIPPED
 from i3d.results.metadata import read_metadata
 from i3d.snippets import SnippetRule
+from scripts import aggregate
 
 CHANGES = {"os.rename", "os.remove", "os.mkdir", "os.rmdir", "os.link", "os.symlink", "os.truncate", "os.utime"}
 FRAMES = {"a": 20, "b": 33, "short": 8, "n17": 17}  # decoded; planning takes all of them for long

@@ -10,9 +10,9 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
-import download_weights
-from download_weights import download
 from i3d.errors import UserError
+from scripts import download_weights
+from scripts.download_weights import download
 from tests.support.paths import SCRIPTS
 
 CONTENT = bytes(range(256)) * 40

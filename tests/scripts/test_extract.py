@@ -8,9 +8,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-import extract
 from i3d.errors import run_main
-from make_demo_videos import write_clip
+from scripts import extract
+from scripts.make_demo_videos import write_clip
 from tests.support.paths import SCRIPTS
 
 

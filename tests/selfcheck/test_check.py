@@ -7,7 +7,6 @@ import pytest
 import torch
 from torch import nn
 
-import selfcheck
 from i3d.errors import UserError
 from i3d.network import engine as engine_module
 from i3d.network import fused_cpu
@@ -16,6 +15,7 @@ from i3d.selfcheck import calibration, check, machine, numerics
 from i3d.selfcheck.check import Budget, Options, SelfCheck
 from i3d.selfcheck.classes import class_names
 from i3d.selfcheck.reference import reference_weights
+from scripts import selfcheck
 from tests.support.clips import h264_clip
 
 

@@ -19,7 +19,7 @@ from i3d.records.record import OK
 from tests.support.paths import ROOT
 from tests.support.processes import hear_ctrl_c
 
-PARTS = ("Snakefile", "rules", "scripts", "config", "profiles", "envs")
+PARTS = ("Snakefile", "rules", "scripts", "i3d", "config", "profiles", "envs")
 CONFIG = {
     "weights": "random",
     "sample_mode": "center_crop",

@@ -64,7 +64,7 @@ def test_as_a_git_submodule(tmp_path):
     """The copy must be found by git alone, as a user gets it."""
     files = subprocess.run(["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, text=True, check=True).stdout
     for name in filter(None, files.split("\0")):
-        if name.split("/")[0] in ("Snakefile", "rules", "scripts", "config", "envs", "profiles"):
+        if name.split("/")[0] in ("Snakefile", "rules", "scripts", "i3d", "config", "envs", "profiles"):
             (tmp_path / "workflow" / name).parent.mkdir(parents=True, exist_ok=True)
             (tmp_path / "workflow" / name).write_bytes((ROOT / name).read_bytes())
     clip(tmp_path, "dataset/videos/test/normal/a.mp4")

@@ -89,7 +89,7 @@ def test_a_finished_feature_asked_for_by_name_is_left_alone(project):
 
 
 def test_editing_a_script_or_a_rules_command_re_extracts_nothing(project):
-    for name in ("scripts/extract.py", "scripts/i3d/network/engine.py"):
+    for name in ("scripts/extract.py", "i3d/network/engine.py"):
         path = project.folder / name
         path.write_text(path.read_text() + "\n# a comment\n")
     rule = project.folder / "rules/extract.smk"

@@ -13,7 +13,7 @@ from jsonschema import Draft202012Validator, ValidationError
 
 from i3d.errors import UserError
 
-SCHEMA = Path(__file__).parents[2] / "config" / "schema.yaml"
+SCHEMA = Path(__file__).parents[1] / "config" / "schema.yaml"
 
 RANDOM = "random"  # the value of `weights` that stands for seeded weights
 

@@ -8,7 +8,9 @@ from i3d.config import RANDOM
 from i3d.digests import file_sha256
 from i3d.errors import PREFIX, UserError
 
-PROGRAM = Path(__file__).parents[2] / "check_weights.py"  # a process of its own: planning does without torch
+PROGRAM = (
+    Path(__file__).parents[2] / "scripts" / "check_weights.py"
+)  # a process of its own: planning does without torch
 
 
 def weights_digest(weights: str) -> str:

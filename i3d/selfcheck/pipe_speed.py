@@ -18,7 +18,7 @@ from i3d.planning.bundles import BundleEntry
 from i3d.selfcheck.samples import Sample
 from i3d.snippets import SnippetRule
 
-SCRIPTS = Path(__file__).parents[2]
+SCRIPTS = Path(__file__).parents[2] / "scripts"
 MOST_VIDEOS = 500  # on decode's command line
 ENOUGH = 0.9  # of the slowest stage's speed
 

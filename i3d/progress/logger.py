@@ -4,7 +4,7 @@ A run is shown by its bundles (`i3d.progress`), and the thousands of jobs behind
 and errors are, each error once, with the end of the job's log. Snakemake's own file under `.snakemake/log` still has
 everything. A dry run, and anything with `--verbose`, is told in Snakemake's words.
 
-Snakemake finds this package by its name. It calls `emit` in a thread of its own.
+Snakemake finds it through the package `snakemake_logger_plugin_i3d`, and calls `emit` in a thread of its own.
 """
 
 import logging

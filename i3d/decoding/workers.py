@@ -1,6 +1,6 @@
 """Child processes that may hang, eat memory or crash on a hostile video, and be killed for it.
 
-A worker is `python -m <module>`: a fresh interpreter, because a fork would share the decoders' threads and a spawn
+A worker is `python -P -m <module>`: a fresh interpreter, because a fork would share the decoders' threads and a spawn
 would import Snakemake's main module again. Parent and child exchange small JSON messages through a socket and large
 data through anonymous shared memory, whose first page holds the child's progress counter and the number of threads it
 may use. A killed worker leaves nothing behind, and one whose parent dies is killed by the kernel (on Linux) or finds
@@ -31,7 +31,6 @@ from i3d.errors import UserError
 
 Task = TypeVar("Task")
 
-SCRIPTS = Path(__file__).resolve().parents[1]
 SHARED_HEADER_BYTES = mmap.PAGESIZE
 PROGRESS, THREADS = 0, 1  # places of the int64 counters in the header
 PR_SET_PDEATHSIG = 1  # linux/prctl.h
@@ -60,8 +59,7 @@ class Worker:
             numbers = (theirs.fileno(), file.fileno(), os.getpid(), memory_mb)
             try:
                 self._process = subprocess.Popen(
-                    [sys.executable, "-m", module, *map(str, numbers)],
-                    cwd=SCRIPTS,  # where `-m` looks first
+                    [sys.executable, "-P", "-m", module, *map(str, numbers)],  # -P: not from the working folder
                     env={**os.environ, "OPENBLAS_NUM_THREADS": "1"},  # 64 idle threads would count as memory
                     stdin=subprocess.DEVNULL,
                     stdout=2,  # our standard output may be the frame stream
