@@ -15,8 +15,8 @@ import torch
 from PIL import Image
 
 from i3d.network.model import I3DResNet50, expected_shapes
-from i3d.network.specs import FIVE_CROPS
 from i3d.network.weights import random_state_dict
+from i3d.specs import FIVE_CROPS
 
 CLIP_LENGTH = 16
 BATCH = 20  # snippets

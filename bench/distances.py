@@ -25,8 +25,8 @@ from i3d.decoding.decoder import Settings, decode_videos
 from i3d.frame_stream import Frames, StreamWriter, read_stream
 from i3d.network.engine import Engine, choose_device, device_name
 from i3d.network.model import build_model, expected_shapes
-from i3d.network.specs import PRECISIONS
 from i3d.snippets import ORIGINAL_RULE
+from i3d.specs import PRECISIONS
 from tests.support import reference_inputs
 from tests.support.clips import FFMPEG
 from tests.support.paths import ROOT, SHARED

@@ -12,8 +12,8 @@ from i3d.frame_stream import FRAME_SHAPE
 from i3d.network.crops import normalise
 from i3d.network.engine import DTYPES, Engine, choose_device
 from i3d.network.model import build_model, expected_shapes
-from i3d.network.specs import FIVE_CROPS, MODELS, SAMPLE_MODES
 from i3d.network.weights import random_state_dict
+from i3d.specs import FIVE_CROPS, MODELS, SAMPLE_MODES
 
 
 def network(repeats: int) -> Iterator[Row]:

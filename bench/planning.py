@@ -11,7 +11,7 @@ from typing import Any
 from make_demo_videos import write_clip
 
 from bench.measuring import ROOT, Row, in_turn, row, seconds_of
-from i3d.planning.cost import SLICES, assumed
+from i3d.cost.work import SLICES, assumed
 
 WORKFLOW = ("Snakefile", "rules", "scripts", "i3d", "config")  # what a folder needs for a dry run
 EMPTY_RULE = """
@@ -65,7 +65,7 @@ def dry_run(folder: Path, *arguments: str) -> None:
 
 
 def hours_per_hour() -> Iterator[Row]:
-    """Rows of the planning table: what i3d/planning/cost.py expects of each slice, ten crops."""
+    """Rows of the planning table: what i3d/cost/work.py expects of each slice, ten crops."""
     for name in SLICES:
         rates = [
             assumed(name, TEN_CROPS | {"precision": precision}).snippets_per_second

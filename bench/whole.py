@@ -12,7 +12,7 @@ from make_demo_videos import write_clip
 
 from bench.measuring import ROOT, Row, finish, in_turn, row, start
 from i3d.digests import video_digest
-from i3d.planning.bundles import BundleEntry, make_bundle, write_bundle
+from i3d.records.bundles import BundleEntry, make_bundle, write_bundle
 
 SETTINGS: dict[str, Any] = {
     "model": "i3d_r50",

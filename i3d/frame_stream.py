@@ -22,7 +22,7 @@ from typing import Any, BinaryIO
 
 import numpy as np
 
-from i3d.network.specs import HEIGHT, WIDTH
+from i3d.specs import HEIGHT, WIDTH
 
 FRAME_SHAPE = (HEIGHT, WIDTH, 3)  # every frame is resized to this before it enters the stream
 FRAME_BYTES = HEIGHT * WIDTH * 3

@@ -20,15 +20,15 @@ from i3d.command_line import remember
 from i3d.config import complete
 from i3d.errors import UserError, errors_in_logs, exit_on_user_error
 from i3d.exports.places import check_places
-from i3d.planning import time_limits
-from i3d.planning.bundles import read_bundle
+from i3d.cost import time_limits
+from i3d.records.bundles import read_bundle
 from i3d.planning.overview import failure_text, status_text
-from i3d.network.specs import MODELS, SAMPLE_MODES
+from i3d.specs import MODELS, SAMPLE_MODES
 from i3d.progress import run as progress
 from i3d.progress.ending import ending_text
 from i3d.records.tree_lock import take_lock
 from i3d.planning.plan import Plan, make_plan
-from i3d.planning.pricing import Machine
+from i3d.cost.pricing import Machine
 from i3d.records.work_folder import WorkFolder
 from i3d.results.names import METADATA, SUMMARY
 from i3d.results.run_summary import last_writing

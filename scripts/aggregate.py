@@ -8,10 +8,10 @@ from collections import Counter
 from pathlib import Path
 
 from i3d.errors import run_main
+from i3d.planning import closing as finish
 from i3d.planning.plan import read_plan, tree_name
 from i3d.records.record import FAILED
 from i3d.records.work_folder import WorkFolder
-from i3d.results import finish
 from i3d.results.metadata import write_metadata
 from i3d.results.names import METADATA, SUMMARY
 from i3d.results.run_summary import append_summary, run_summary

@@ -13,8 +13,8 @@ import sys
 from pathlib import Path
 
 from i3d.errors import run_main
-from i3d.network.specs import MODELS
 from i3d.network.weights import MAX_BYTES, check_weights
+from i3d.specs import MODELS
 
 SECONDS = 300  # of CPU time
 

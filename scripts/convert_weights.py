@@ -14,8 +14,8 @@ import torch
 from i3d.digests import file_sha256
 from i3d.errors import UserError, run_main
 from i3d.network.model import expected_shapes
-from i3d.network.specs import MODELS
 from i3d.network.weights import check_state_dict, read_state_dict
+from i3d.specs import MODELS
 
 
 def convert_weights(source: Path, target: Path, model: str) -> None:

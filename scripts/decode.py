@@ -16,8 +16,8 @@ from i3d.decoding.constant_rate import OLD_FFMPEG
 from i3d.decoding.decoder import Settings, decode_videos
 from i3d.errors import UserError, run_main
 from i3d.frame_stream import StreamWriter
-from i3d.planning.bundles import read_bundle
 from i3d.progress.decoding import CountingWriter
+from i3d.records.bundles import read_bundle
 from i3d.records.journal import finished
 from i3d.snippets import ORIGINAL_RULE, SnippetRule
 

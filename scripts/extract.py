@@ -18,6 +18,7 @@ import torch
 import yaml
 
 from i3d.config import NUMERIC_SETTINGS, RANDOM, complete, load_schema
+from i3d.cost.calibration import passed_precisions, refuse_failed
 from i3d.errors import UserError, run_main
 from i3d.frame_stream import StreamError, read_stream
 from i3d.network.engine import Engine, choose_device, device_name
@@ -25,13 +26,12 @@ from i3d.network.extraction import Extraction
 from i3d.network.gpu_guard import check_precision, gpu_versions
 from i3d.network.model import build_model, expected_shapes
 from i3d.network.weights import load_state_dict, random_state_dict
-from i3d.planning.bundles import Bundle, BundleEntry, read_bundle
 from i3d.planning.weights_check import weights_digest
 from i3d.progress.bundle import EXTRACT, BundleProgress, ProgressFile
 from i3d.progress.counter import Counter
+from i3d.records.bundles import Bundle, BundleEntry, read_bundle
 from i3d.records.journal import finished
 from i3d.records.record import OK, VideoRecord
-from i3d.selfcheck.calibration import passed_precisions, refuse_failed
 from i3d.selfcheck.facts import job_key
 from i3d.snippets import SnippetRule
 

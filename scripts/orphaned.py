@@ -5,9 +5,9 @@ from pathlib import Path
 
 from i3d.errors import run_main
 from i3d.files import writing
+from i3d.planning import orphans
 from i3d.planning.plan import read_plan, tree_name
 from i3d.records.work_folder import WorkFolder
-from i3d.results import orphans
 from i3d.results.metadata import remove_rows
 from i3d.results.names import METADATA, SUMMARY
 from i3d.results.run_summary import append_summary, removal_summary, tables_are_current

@@ -11,9 +11,9 @@ from pathlib import Path
 from typing import Any
 
 from i3d.config import complete, load_schema
+from i3d.cost import machine
+from i3d.cost.calibration import save
 from i3d.errors import UserError, run_main
-from i3d.selfcheck import machine
-from i3d.selfcheck.calibration import save
 from i3d.selfcheck.check import Options, SelfCheck
 
 # Options that mean what they mean in the configuration.

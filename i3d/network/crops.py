@@ -10,7 +10,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from i3d.network.model import I3DResNet50
-from i3d.network.specs import CROP, NORMALIZATIONS, SAMPLE_MODES
+from i3d.specs import CROP, NORMALIZATIONS, SAMPLE_MODES
 
 _STEM_USED = 111  # of a crop's 112 rows and columns after conv1, those that pooling (3 wide, stride 2) looks at
 _POOLED = 55  # rows and columns of a crop after pooling

@@ -18,7 +18,7 @@ from i3d.frame_stream import FRAME_SHAPE
 from i3d.network import fused_cpu, fused_cuda
 from i3d.network.crops import normalise, stem_of_crops
 from i3d.network.model import I3DResNet50
-from i3d.network.specs import PRECISIONS, SAMPLE_MODES
+from i3d.specs import PRECISIONS, SAMPLE_MODES
 
 log = logging.getLogger(__name__)
 

@@ -21,11 +21,11 @@ from i3d.files import writing
 from i3d.frame_stream import FRAME_SHAPE, End, Frames, StreamError, read_stream
 from i3d.network.engine import Engine, Pending
 from i3d.network.feature_file import FeatureWriter, NotFiniteError
-from i3d.network.specs import MODELS
-from i3d.planning.bundles import BundleEntry
 from i3d.records import journal
+from i3d.records.bundles import BundleEntry
 from i3d.records.record import DECODING, FAILED, OK, SKIPPED, Status, VideoRecord
 from i3d.snippets import SnippetRule
+from i3d.specs import MODELS
 
 BUFFERS = 3  # batches in memory: one being filled, one waiting, one on the device
 RESTARTED = "restarted"  # the status of a try that a new BEGIN ended

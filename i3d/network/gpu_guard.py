@@ -9,7 +9,7 @@ from collections.abc import Collection
 import torch
 
 from i3d.errors import UserError
-from i3d.network.specs import PRECISIONS
+from i3d.specs import PRECISIONS
 
 DOUBTFUL = range(90800, 91600)  # cuDNN 9.8 to 9.15, as torch.backends.cudnn.version() counts
 

@@ -14,7 +14,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from i3d.network.specs import MODELS
+from i3d.specs import MODELS
 
 # Blocks per stage, and for each block whether its first convolution spans 3 frames (1) or 1 (0).
 TEMPORAL_KERNELS = {1: (1, 1, 1), 2: (1, 0, 1, 0), 3: (1, 0, 1, 0, 1, 0), 4: (0, 1, 0)}

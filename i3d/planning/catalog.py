@@ -14,12 +14,12 @@ from typing import Any
 import msgspec
 
 from i3d.config import RANDOM
+from i3d.decoding.probe import MEMORY_MB, TIMEOUT_SECONDS, Probe, probe_many
 from i3d.decoding.workers import ask_each
 from i3d.digests import file_sha256, video_digest
 from i3d.errors import UserError
 from i3d.files import write_atomically
 from i3d.paths import is_clean
-from i3d.planning.probe import MEMORY_MB, TIMEOUT_SECONDS, Probe, probe_many
 from i3d.planning.tree import Video
 from i3d.planning.weights_check import check_weights
 

@@ -5,7 +5,6 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 from i3d.errors import UserError
-from i3d.network.specs import HEIGHT, MODELS, SAMPLE_MODES, WIDTH
 from i3d.planning.plan import Plan
 from i3d.planning.sorter import ASSUMED_FRAMES
 from i3d.quantities import count, duration, size
@@ -14,6 +13,7 @@ from i3d.records.record import FAILED, OK, SETTINGS_COLUMNS
 from i3d.results.metadata import read_metadata
 from i3d.results.names import category_of, label_of, split_of
 from i3d.snippets import SnippetRule
+from i3d.specs import HEIGHT, MODELS, SAMPLE_MODES, WIDTH
 
 NAMED = 5  # skipped or failed videos that the text names
 FLOAT_BYTES = 4  # of a feature's values

@@ -19,15 +19,14 @@ from typing import Any
 import msgspec
 
 from i3d.config import NUMERIC_SETTINGS
+from i3d.cost.pricing import Machine, Pricing
+from i3d.decoding.probe import Probe
 from i3d.digests import json_digest
 from i3d.errors import UserError
 from i3d.files import keep_aside, write_atomically, writing
 from i3d.paths import feature_of, is_clean
-from i3d.planning.bundles import Bundle, new_bundle, pack, write_bundle
 from i3d.planning.catalog import Catalog, Known, processes
 from i3d.planning.past import Past
-from i3d.planning.pricing import Machine, Pricing
-from i3d.planning.probe import Probe
 from i3d.planning.skipping import skipped_record
 from i3d.planning.sorter import Sorter, Waiting
 from i3d.planning.tree import find_videos
@@ -35,6 +34,7 @@ from i3d.planning.weights_check import weights_digest
 from i3d.planning.whose import own_trees, videos_name, write_names
 from i3d.quantities import named
 from i3d.records import journal
+from i3d.records.bundles import Bundle, new_bundle, pack, write_bundle
 from i3d.records.record import ORPHANED, SKIPPED, VideoRecord
 from i3d.records.work_folder import WorkFolder
 from i3d.results.run_summary import tables_are_current

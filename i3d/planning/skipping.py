@@ -1,6 +1,6 @@
 """What is said of videos that are skipped without decoding them."""
 
-from i3d.planning.probe import Probe
+from i3d.decoding.probe import Probe
 from i3d.records.record import SKIPPED, VideoRecord
 from i3d.snippets import SnippetRule
 

@@ -6,14 +6,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from i3d.planning.bundles import BundleEntry
+from i3d.cost.pricing import Pricing
+from i3d.cost.work import weigh
+from i3d.decoding.probe import Probe
 from i3d.planning.catalog import UNREAD, Known
-from i3d.planning.cost import weigh
 from i3d.planning.past import Past
-from i3d.planning.pricing import Pricing
-from i3d.planning.probe import Probe
 from i3d.planning.skipping import skipped_record, why_too_short_or_unreadable
 from i3d.records import journal
+from i3d.records.bundles import BundleEntry
 from i3d.records.record import DECODING, OK, SKIPPED, VideoRecord
 from i3d.snippets import SnippetRule
 

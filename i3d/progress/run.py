@@ -15,9 +15,9 @@ from pathlib import Path
 
 import msgspec
 
-from i3d.planning.bundles import Bundle
 from i3d.progress.bundle import DECODE, EXTRACT, BundleProgress, read_progress
 from i3d.quantities import count, duration
+from i3d.records.bundles import Bundle
 
 FILES_PER_SECOND = 20  # that are read at most, on the average: the files may lie on a cluster's file system
 SILENT_SECONDS = 120.0  # after which a bundle that says nothing new is said to be silent

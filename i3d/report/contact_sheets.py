@@ -15,10 +15,10 @@ from i3d.decoding.damage import Faults
 from i3d.decoding.pictures import Picture
 from i3d.decoding.resize import resize
 from i3d.decoding.video_file import UnreadableError, Video
-from i3d.network.specs import CROP, FIVE_CROPS, HEIGHT, WIDTH
 from i3d.records.record import OK
 from i3d.report import figures
 from i3d.results.metadata import Row
+from i3d.specs import CROP, FIVE_CROPS, HEIGHT, WIDTH
 
 # One per crop of FIVE_CROPS. Crops side by side share edges: where one is dashed, both colours show.
 COLOURS = ("#e4572e", "#f3a712", "#ffffff", "#29bf12", "#2ec4ff")

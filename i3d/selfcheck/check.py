@@ -13,21 +13,22 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from i3d.cost import machine
+from i3d.cost.calibration import Calibration, DecodeSpeed, NetworkSpeed, Recommendation
 from i3d.errors import UserError
 from i3d.network import fused_cpu
 from i3d.network.engine import DTYPES, Engine, choose_device
 from i3d.network.model import build_model, expected_shapes
-from i3d.network.specs import PRECISIONS
 from i3d.network.weights import load_state_dict
 from i3d.planning.tree import find_videos
 from i3d.quantities import size
-from i3d.selfcheck import decode_speed, facts, machine, numerics, pipe_speed, reference, throughput
-from i3d.selfcheck.calibration import Calibration, DecodeSpeed, NetworkSpeed, Recommendation
+from i3d.selfcheck import decode_speed, facts, numerics, pipe_speed, reference, throughput
 from i3d.selfcheck.classes import Classifier
 from i3d.selfcheck.numerics import Verdict
 from i3d.selfcheck.recommend import recommend
 from i3d.selfcheck.samples import Sample, choose
 from i3d.snippets import SnippetRule
+from i3d.specs import PRECISIONS
 
 RANDOM = "random"
 SHOWN_VIDEOS = 3  # whose classes are printed

@@ -9,10 +9,10 @@ from typing import Any, BinaryIO, cast
 import numpy as np
 from PIL import Image
 
+from i3d.cost.calibration import DecodeSpeed
 from i3d.decoding.decoder import Settings, decode_videos
 from i3d.decoding.resize import resize
 from i3d.frame_stream import FRAME_BYTES, FRAME_SHAPE, HEIGHT, WIDTH, StreamWriter
-from i3d.selfcheck.calibration import DecodeSpeed
 from i3d.selfcheck.samples import Sample
 
 PROCESSES = (1, 3, 5)  # to try, as far as the machine has CPUs for them

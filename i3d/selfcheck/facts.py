@@ -8,9 +8,9 @@ from typing import Any
 
 import torch
 
+from i3d.cost import machine
+from i3d.cost.calibration import Key
 from i3d.network.gpu_guard import gpu_versions
-from i3d.selfcheck import machine
-from i3d.selfcheck.calibration import Key
 
 PACKAGES = ("torch", "torchvision", "numpy", "llvmlite", "pillow", "av", "decord")
 

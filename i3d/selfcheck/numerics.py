@@ -16,7 +16,7 @@ from torch import Tensor, nn
 
 from i3d.network.crops import normalise
 from i3d.network.model import I3DResNet50
-from i3d.network.specs import CENTRE_CROP, CROP, PRECISIONS
+from i3d.specs import CENTRE_CROP, CROP, PRECISIONS
 
 # Of one convolution, relative to fp32 on the same inputs. Rounding to the type gives 4e-4 (tf32), 2e-3 (bf16) and
 # 2e-4 (fp16); a wrong kernel gives a multiple.

@@ -14,7 +14,7 @@ from i3d.errors import UserError
 from i3d.frame_stream import StreamWriter
 from i3d.network.engine import Engine
 from i3d.network.extraction import Extraction
-from i3d.planning.bundles import BundleEntry
+from i3d.records.bundles import BundleEntry
 from i3d.selfcheck.samples import Sample
 from i3d.snippets import SnippetRule
 

@@ -3,7 +3,7 @@
 import math
 from collections.abc import Sequence
 
-from i3d.selfcheck.calibration import DecodeSpeed, NetworkSpeed, Recommendation
+from i3d.cost.calibration import DecodeSpeed, NetworkSpeed, Recommendation
 from i3d.selfcheck.throughput import smallest_good_batch
 
 CLUSTER_SECONDS = 3600  # of work that one job should hold

@@ -5,7 +5,7 @@ from collections import defaultdict
 from dataclasses import dataclass
 from pathlib import Path
 
-from i3d.planning.probe import probe_many
+from i3d.decoding.probe import probe_many
 
 LOOKED_AT = 200  # videos, chosen at random, whose headers are read
 OF_A_KIND = 3  # videos of one kind that are kept

@@ -8,11 +8,11 @@ from contextlib import AbstractContextManager, contextmanager
 import numpy as np
 import torch
 
+from i3d.cost.calibration import NetworkSpeed
 from i3d.errors import UserError
 from i3d.network.engine import Engine
-from i3d.network.specs import PRECISIONS
-from i3d.selfcheck.calibration import NetworkSpeed
 from i3d.selfcheck.numerics import Verdict, relative_error
+from i3d.specs import PRECISIONS
 
 BATCH_SIZES = (5, 10, 20, 40)  # snippets; on a CPU the engine takes one at a time
 LARGEST_BATCH_GAIN = 0.03  # a batch is worth its memory if it is faster than a smaller one by more than this

@@ -193,7 +193,7 @@ def test_a_worker_dies_with_its_parent():
 
 
 def test_a_worker_that_dies_while_idle_costs_nothing():
-    with Crew[int](lambda: Worker("i3d.planning.probe", **LIMITS)) as crew:
+    with Crew[int](lambda: Worker("i3d.decoding.probe", **LIMITS)) as crew:
         job = {"path": "/missing.mp4", "clip_length": 16, "fps": None}
         pids = []
         for _ in range(2):

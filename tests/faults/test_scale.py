@@ -9,8 +9,8 @@ import sys
 
 import pytest
 
-from i3d.planning.bundles import read_bundle
 from i3d.records import journal
+from i3d.records.bundles import read_bundle
 from i3d.records.record import OK, VideoRecord
 from tests.support.workflow import Workflow, wait_until, write_clip
 

@@ -6,7 +6,7 @@ import torch
 
 from i3d.decoding.resize import resize
 from i3d.network.model import expected_shapes
-from i3d.network.specs import MODELS
+from i3d.specs import MODELS
 from tests.support import reference_inputs
 
 

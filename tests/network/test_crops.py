@@ -6,8 +6,8 @@ from torchvision.transforms import v2
 
 from i3d.network.crops import normalise, stem_of_crops
 from i3d.network.model import build_model, expected_shapes
-from i3d.network.specs import NORMALIZATIONS, SAMPLE_MODES
 from i3d.network.weights import random_state_dict
+from i3d.specs import NORMALIZATIONS, SAMPLE_MODES
 
 IN_OUR_ORDER = [0, 1, 4, 2, 3, 5, 6, 9, 7, 8]  # torchvision's ten crops have the centre last of five
 

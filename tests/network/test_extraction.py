@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 from i3d.digests import video_digest
 from i3d.frame_stream import FRAME_SHAPE, StreamError, StreamWriter
 from i3d.network.extraction import Cutter, Extraction, changed
-from i3d.planning.bundles import BundleEntry
 from i3d.records import journal
+from i3d.records.bundles import BundleEntry
 from i3d.snippets import SnippetRule
 
 RULE = SnippetRule(16, 16)

@@ -8,8 +8,8 @@ import torch
 from i3d.network import fused_cpu as fused
 from i3d.network.fused_cpu import FusedBottleneck, fuse
 from i3d.network.model import I3DResNet50, build_model, expected_shapes
-from i3d.network.specs import MODELS, PRECISIONS
 from i3d.network.weights import random_state_dict
+from i3d.specs import MODELS, PRECISIONS
 
 
 def model(name: str = "i3d_r50", dtype: torch.dtype = torch.float32) -> I3DResNet50:

@@ -9,8 +9,8 @@ import torch.nn.functional as F
 from i3d.network import fused_cuda
 from i3d.network.fused_cuda import FusedBottleneck, RectifiedConv, fuse
 from i3d.network.model import build_model, expected_shapes
-from i3d.network.specs import MODELS
 from i3d.network.weights import random_state_dict
+from i3d.specs import MODELS
 
 FASTER, SLOWER = 0.5, 2.0  # milliseconds of a fused call; the separate steps take one
 

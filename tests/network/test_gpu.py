@@ -10,7 +10,7 @@ from i3d.network.engine import Engine, choose_device, device_name
 from i3d.network.fused_cuda import RectifiedConv
 from i3d.network.gpu_guard import gpu_versions
 from i3d.network.model import build_model, halve
-from i3d.network.specs import MODELS, PRECISIONS, SAMPLE_MODES
+from i3d.specs import MODELS, PRECISIONS, SAMPLE_MODES
 from tests.support.reference_inputs import GOLDEN, relative_error
 
 pytestmark = pytest.mark.gpu

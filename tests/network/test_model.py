@@ -7,7 +7,7 @@ import torch.nn.functional as F
 
 from i3d.network.engine import Engine
 from i3d.network.model import NonLocal, build_model, empty_model, expected_shapes, halve
-from i3d.network.specs import PRECISIONS, SAMPLE_MODES
+from i3d.specs import PRECISIONS, SAMPLE_MODES
 from tests.support.reference_inputs import GOLDEN, relative_error
 
 

@@ -4,10 +4,10 @@ import os
 
 import pytest
 
+from i3d.decoding.probe import Probe
 from i3d.errors import UserError
 from i3d.planning import catalog
 from i3d.planning.catalog import Catalog
-from i3d.planning.probe import Probe
 from i3d.planning.tree import find_videos
 
 OPTIONS = {"clip_length": 16, "fps": None, "processes": 1}

@@ -7,12 +7,12 @@ from pathlib import Path
 
 import pytest
 
+from i3d.cost import work as cost
+from i3d.cost.pricing import Machine
+from i3d.decoding.probe import Probe
 from i3d.frame_stream import FRAME_BYTES
-from i3d.planning import cost
 from i3d.planning import overview as status
 from i3d.planning.plan import make_plan
-from i3d.planning.pricing import Machine
-from i3d.planning.probe import Probe
 from tests.support import plans
 from tests.support.paths import SCRIPTS
 

@@ -5,10 +5,10 @@ import time
 
 import pytest
 
-from i3d.planning.bundles import Bundle, BundleEntry
 from i3d.progress import run as run_module
 from i3d.progress.bundle import DECODE, EXTRACT, BundleProgress, ProgressFile
 from i3d.progress.run import FILES_PER_SECOND, RunProgress, begin_run, silence
+from i3d.records.bundles import Bundle, BundleEntry
 
 A, B, C = "a" * 16, "b" * 16, "c" * 16
 

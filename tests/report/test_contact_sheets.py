@@ -5,8 +5,8 @@ import numpy as np
 import pytest
 
 from i3d.frame_stream import FRAME_SHAPE
-from i3d.network.specs import FIVE_CROPS
 from i3d.report import contact_sheets
+from i3d.specs import FIVE_CROPS
 from tests.support.figures import texts
 from tests.support.rows import row
 

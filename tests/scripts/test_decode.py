@@ -13,8 +13,8 @@ import pytest
 from PIL import Image
 
 from i3d.frame_stream import Begin, End, Frames, read_stream
-from i3d.planning.bundles import BundleEntry, make_bundle, read_bundle, write_bundle
 from i3d.records import journal
+from i3d.records.bundles import BundleEntry, make_bundle, read_bundle, write_bundle
 from tests.support.clips import KINDS, true_frames
 from tests.support.paths import SCRIPTS
 from tests.support.processes import gone

@@ -7,14 +7,15 @@ import pytest
 import torch
 from torch import nn
 
+from i3d.cost import calibration, machine
 from i3d.errors import UserError
 from i3d.network import engine as engine_module
 from i3d.network import fused_cpu
-from i3d.network.specs import PRECISIONS
-from i3d.selfcheck import calibration, check, machine, numerics
+from i3d.selfcheck import check, numerics
 from i3d.selfcheck.check import Budget, Options, SelfCheck
 from i3d.selfcheck.classes import class_names
 from i3d.selfcheck.reference import reference_weights
+from i3d.specs import PRECISIONS
 from scripts import selfcheck
 from tests.support.clips import h264_clip
 

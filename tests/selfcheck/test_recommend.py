@@ -2,7 +2,7 @@
 
 import pytest
 
-from i3d.selfcheck.calibration import DecodeSpeed, NetworkSpeed, Recommendation
+from i3d.cost.calibration import DecodeSpeed, NetworkSpeed, Recommendation
 from i3d.selfcheck.recommend import recommend
 
 GPU = [NetworkSpeed("fp32", 20, 20.0, 0, 7200.0), NetworkSpeed("bf16", 20, 98.0, 0, 4900.0)]

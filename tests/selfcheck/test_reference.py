@@ -6,8 +6,8 @@ import torch
 
 from i3d.errors import UserError
 from i3d.network.model import build_model, expected_shapes
-from i3d.network.specs import MODELS
 from i3d.selfcheck import reference
+from i3d.specs import MODELS
 from tests.support import reference_inputs
 from tests.support.paths import ROOT
 

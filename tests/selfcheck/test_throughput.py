@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 import torch
 
+from i3d.cost.calibration import NetworkSpeed
 from i3d.errors import UserError
 from i3d.frame_stream import FRAME_SHAPE
 from i3d.selfcheck import throughput
-from i3d.selfcheck.calibration import NetworkSpeed
 
 from .conftest import engine_in
 

@@ -3,8 +3,8 @@
 import msgspec
 import pytest
 
-from i3d.selfcheck import calibration
-from i3d.selfcheck.machine import cpu_model
+from i3d.cost import calibration
+from i3d.cost.machine import cpu_model
 from tests.support.workflow import Workflow
 
 pytestmark = pytest.mark.workflow

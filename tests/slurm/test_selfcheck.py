@@ -2,7 +2,7 @@
 
 import pytest
 
-from i3d.selfcheck import calibration
+from i3d.cost import calibration
 from tests.support.slurm_project import LONG, SlurmWorkflow
 from tests.support.workflow import write_clip
 

@@ -2,8 +2,7 @@
 
 from hostile import misbehaving
 
-from i3d.decoding import video_file
-from i3d.planning import probe
+from i3d.decoding import probe, video_file
 
 if __name__ == "__main__":
     video_file.Video.decode = misbehaving(video_file.Video.decode, "pyav", lambda video: video.path)

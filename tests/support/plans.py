@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 
 from i3d.config import complete
+from i3d.decoding.probe import Probe
 from i3d.digests import file_sha256
 from i3d.planning import catalog
-from i3d.planning.probe import Probe
 from i3d.records import journal
 from i3d.records.record import DECODING, VideoRecord
 

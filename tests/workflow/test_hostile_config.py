@@ -5,10 +5,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from i3d.config import complete
+from i3d.decoding.probe import Probe
 from i3d.errors import UserError
 from i3d.planning import catalog
 from i3d.planning.plan import make_plan
-from i3d.planning.probe import Probe
 
 PATHS = st.one_of(
     st.sampled_from(["", ".", "videos", "videos/a.mp4", "~", "a\0b", "a\nb", "x" * 300, "\udcff", "{work}"]),

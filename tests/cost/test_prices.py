@@ -2,9 +2,9 @@
 
 import pytest
 
-from i3d.planning.cost import OTHER_CODECS, SLICES, Speeds, VideoWork
-from i3d.selfcheck.prices import price_text, seconds_here, time_text
-from i3d.selfcheck.speeds import Known
+from i3d.cost.prices import price_text, seconds_here, time_text
+from i3d.cost.speeds import Known
+from i3d.cost.work import OTHER_CODECS, SLICES, Speeds, VideoWork
 
 SPEEDS = Speeds(2.0, "measured on AMD EPYC at 2026-11-24 14:32", 0.0, {OTHER_CODECS: 1e-6})
 VIDEO = VideoWork(frames=1600, pixels=10_000, snippets=100)  # 16 s to decode on one core, 50 s to extract

@@ -2,11 +2,11 @@
 
 import pytest
 
+from i3d.planning.closing import NOT_DONE, remove_placeholders, run_records, tidy
 from i3d.planning.plan import PlanFile
 from i3d.records import journal
 from i3d.records.record import SKIPPED, VideoRecord
 from i3d.records.work_folder import WorkFolder
-from i3d.results.finish import NOT_DONE, remove_placeholders, run_records, tidy
 from tests.support.records import record, record_of_feature
 
 

@@ -8,9 +8,9 @@ from multiprocessing import get_context
 import msgspec
 import pytest
 
+from i3d.cost import calibration
+from i3d.cost.calibration import Key, find, passed_precisions, refuse_failed, save
 from i3d.errors import UserError
-from i3d.selfcheck import calibration
-from i3d.selfcheck.calibration import Key, find, passed_precisions, refuse_failed, save
 
 KEY = Key(
     device="a100_4g.20gb", torch="2.11.0", model="i3d_r50", sample_mode="oversample", clip_length=16, precision="bf16"
@@ -120,7 +120,7 @@ def test_the_precisions_that_passed(path):
 
 def test_planning_needs_neither_torch_nor_numpy_for_it():
     code = (
-        "import sys, i3d.selfcheck.speeds, i3d.selfcheck.prices, i3d.selfcheck.machine;"
+        "import sys, i3d.cost.speeds, i3d.cost.prices, i3d.cost.machine;"
         "print({'torch', 'numpy', 'av'} & set(sys.modules))"
     )
     run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from i3d.network.specs import MODELS, SAMPLE_MODES
+from i3d.specs import MODELS, SAMPLE_MODES
 
 OTHER_CODECS = ""  # the key of `pixel_seconds` for codecs that it does not name
 

@@ -1,8 +1,8 @@
 import pytest
 import yaml
 
-from i3d.planning import cost
-from i3d.planning.cost import Speeds, VideoWork, weigh
+from i3d.cost import work as cost
+from i3d.cost.work import Speeds, VideoWork, weigh
 from tests.support.paths import ROOT
 
 SETTINGS = {"model": "i3d_r50", "precision": "bf16", "sample_mode": "oversample", "clip_length": 16}

@@ -2,9 +2,9 @@
 
 from collections.abc import Mapping, Sequence
 
-from i3d.planning.cost import SLICES, Speeds, VideoWork, charged_rgu
+from i3d.cost.speeds import Known
+from i3d.cost.work import SLICES, Speeds, VideoWork, charged_rgu
 from i3d.quantities import duration
-from i3d.selfcheck.speeds import Known
 
 DECODE_START_SECONDS = 3.0  # Python, the decoders and Snakemake's own part of a job
 DECODE_THREADS = 4  # of one decode job on a machine with as many cores, as in rules/decode.smk

@@ -1,6 +1,6 @@
 import pytest
 
-from i3d.planning.time_limits import runtime
+from i3d.cost.time_limits import runtime
 
 
 @pytest.mark.parametrize(

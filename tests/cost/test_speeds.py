@@ -4,10 +4,10 @@ from importlib.metadata import PackageNotFoundError, version
 
 import pytest
 
-from i3d.planning.cost import OTHER_CODECS, SLICES, assumed
+from i3d.cost import speeds
+from i3d.cost.calibration import DecodeSpeed, save
+from i3d.cost.work import OTHER_CODECS, SLICES, assumed
 from i3d.records.record import VideoRecord
-from i3d.selfcheck import speeds
-from i3d.selfcheck.calibration import DecodeSpeed, save
 
 SETTINGS = {"model": "i3d_r50", "sample_mode": "oversample", "clip_length": 16, "precision": "bf16", "fps": None}
 CPU = "AMD EPYC 9654"

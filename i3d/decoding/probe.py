@@ -2,7 +2,7 @@
 
 Headers are enough for that, but for videos whose header is silent or names a count near the clip length: of those, the
 first frames are decoded. PyAV does both (decord would read every file to its end), in workers that may die of a hostile
-file without harm. `python -m i3d.planning.probe` is the worker.
+file without harm. `python -m i3d.decoding.probe` is the worker.
 """
 
 import os
@@ -19,7 +19,7 @@ from i3d.decoding.workers import Channel, ask_each
 if TYPE_CHECKING:
     from i3d.decoding.video_file import Video
 
-WORKER_MODULE = "i3d.planning.probe"
+WORKER_MODULE = "i3d.decoding.probe"
 NEAR = 4  # up to this many clip lengths a count is made exact
 SMALL_BYTES = 2 << 20  # files up to this size are read through when their header does not tell the count
 SHORT_OF_DECLARED = 0.9  # variable rates make up for smaller differences

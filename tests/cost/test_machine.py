@@ -2,7 +2,7 @@
 
 import pytest
 
-from i3d.selfcheck import machine
+from i3d.cost import machine
 
 CPUINFO = (
     "processor\t: 0\nmodel name\t: AMD EPYC 9654  96-Core Processor\nflags\t\t: fpu avx2 avx512f amx_bf16 amx_tile\n"

@@ -5,13 +5,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from i3d.planning.bundles import Bundle
-from i3d.planning.cost import VideoWork
-from i3d.planning.probe import Probe
+from i3d.cost.machine import cpu_count, device_name
+from i3d.cost.prices import price_text, time_text
+from i3d.cost.speeds import Known, known_speeds, other_slices
+from i3d.cost.work import VideoWork
+from i3d.decoding.probe import Probe
+from i3d.records.bundles import Bundle
 from i3d.records.record import VideoRecord
-from i3d.selfcheck.machine import cpu_count, device_name
-from i3d.selfcheck.prices import price_text, time_text
-from i3d.selfcheck.speeds import Known, known_speeds, other_slices
 from i3d.snippets import SnippetRule
 
 USUAL_PIXELS = 320 * 240  # of a video whose size is not known

@@ -7,7 +7,7 @@ from unittest.mock import ANY
 
 import pytest
 
-from i3d.planning.probe import Probe, probe, probe_many
+from i3d.decoding.probe import Probe, probe, probe_many
 from tests.support.clips import KINDS, X264, ffmpeg, h264_clip, pattern, true_frames
 from tests.support.jpegs import program_pictures, timed
 from tests.support.paths import ROOT, SUPPORT
@@ -30,7 +30,7 @@ def test_far_above_it_nothing_is_decoded(tmp_path, suffix, monkeypatch):
 
 def test_large_files_are_not_read(clips, tmp_path, monkeypatch):
     monkeypatch.setattr("i3d.decoding.video_file.Video.packets", lambda *_: pytest.fail("reads"))
-    monkeypatch.setattr("i3d.planning.probe.SMALL_BYTES", 1000)
+    monkeypatch.setattr("i3d.decoding.probe.SMALL_BYTES", 1000)
     path = h264_clip(tmp_path / "x.mkv", frames=100)
     assert probe(path, clip_length=16).frames == 100
     assert probe(clips["plain.mkv"], clip_length=16) == Probe(24, True, 24.0, 160, 96, codec="h264")
@@ -106,5 +106,5 @@ def test_no_paths_need_no_worker():
 
 
 def test_importing_it_brings_neither_av_nor_numpy():
-    code = "import sys, i3d.planning.probe; sys.exit(bool({'av', 'numpy', 'PIL', 'decord'} & set(sys.modules)))"
+    code = "import sys, i3d.decoding.probe; sys.exit(bool({'av', 'numpy', 'PIL', 'decord'} & set(sys.modules)))"
     assert subprocess.run([sys.executable, "-c", code], cwd=ROOT).returncode == 0

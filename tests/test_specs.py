@@ -10,7 +10,7 @@ from torch.utils.flop_counter import FlopCounterMode
 from i3d.config import load_schema
 from i3d.network.crops import stem_of_crops
 from i3d.network.model import I3DResNet50, empty_model, fold_batch_norm
-from i3d.network.specs import CROP, HEIGHT, MODELS, NORMALIZATIONS, PRECISIONS, SAMPLE_MODES, WIDTH
+from i3d.specs import CROP, HEIGHT, MODELS, NORMALIZATIONS, PRECISIONS, SAMPLE_MODES, WIDTH
 
 
 @pytest.mark.parametrize(
@@ -59,7 +59,7 @@ def test_work_and_dimension_are_the_networks(name, sample_mode):
 def test_planning_needs_neither_torch_nor_numpy_for_them():
     code = """if True:
         import sys
-        import i3d.network.specs, i3d.planning.cost
+        import i3d.specs, i3d.cost.work
         sys.exit(bool({"torch", "numpy"} & set(sys.modules)))
     """
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)

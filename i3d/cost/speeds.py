@@ -10,11 +10,11 @@ from pathlib import Path
 from statistics import fmean
 from typing import Any
 
-from i3d.network.specs import MODELS
-from i3d.planning.cost import FRAME_SECONDS, OTHER_CODECS, SLICES, Speeds, assumed
+from i3d.cost.calibration import Calibration, DecodeSpeed, Key, find
+from i3d.cost.work import FRAME_SECONDS, OTHER_CODECS, SLICES, Speeds, assumed
 from i3d.quantities import count
 from i3d.records.record import OK, VideoRecord
-from i3d.selfcheck.calibration import Calibration, DecodeSpeed, Key, find
+from i3d.specs import MODELS
 
 START_SECONDS = 15.0  # until an extract job has Python, torch and the weights; 3 to 20 were seen
 CPU_TFLOPS = 0.05  # of one CPU with AVX2 in any precision: 0.05 to 0.2 were seen in fp32

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from i3d.errors import UserError
-from i3d.planning.bundles import BundleEntry, make_bundle, new_bundle, pack, read_bundle, write_bundle
+from i3d.records.bundles import BundleEntry, make_bundle, new_bundle, pack, read_bundle, write_bundle
 from i3d.records.work_folder import WorkFolder
 
 
