@@ -30,7 +30,7 @@ from i3d.network.weights import load_state_dict
 from i3d.records.record import OK
 from i3d.report.near_copies import NEAR_COPY
 from i3d.report.statistics import Statistics, neighbours
-from i3d.results.metadata import Row
+from i3d.records.record import Row
 from tests.support import reference_inputs
 
 CLIP_LENGTH = 16

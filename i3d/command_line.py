@@ -1,14 +1,16 @@
 """Settings as programs take them beside Snakemake, and as a run leaves them for the next program."""
 
 import argparse
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 import yaml
 
-from i3d.config import complete
+from i3d.config import complete, schema
 from i3d.errors import UserError
 from i3d.files import write_atomically
+from i3d.settings import Settings
 
 CONFIG = Path("config/config.yaml")
 LAST_CONFIG = Path("logs/last_config.yaml")  # what the last run was given beside it
@@ -20,8 +22,23 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--config", nargs="*", default=[], metavar="KEY=VALUE", help="settings, as for snakemake")
 
 
-def configuration(args: argparse.Namespace) -> dict[str, Any]:
-    """The complete configuration from what `add_arguments` took. Raises UserError for what is none."""
+def add_settings(parser: argparse._ActionsContainer, names: Iterable[str]) -> None:
+    """Give a program an option for each of these settings, with its meaning and default from `i3d.settings`."""
+    for name in names:
+        own = schema()["properties"][name]
+        default = "null" if own["default"] is None else str(own["default"])
+        choices = f" ({', '.join(map(str, own['enum']))})" if "enum" in own else ""
+        text = f"{own['description']}{choices}; default: {default}".replace("%", "%%")
+        parser.add_argument(f"--{name.replace('_', '-')}", metavar="VALUE", help=text)
+
+
+def given_settings(args: argparse.Namespace, names: Iterable[str]) -> dict[str, str]:
+    """Those of the options of `add_settings` that were given."""
+    return {name: value for name in names if (value := getattr(args, name)) is not None}
+
+
+def configuration(args: argparse.Namespace) -> Settings:
+    """The settings from what `add_arguments` took. Raises UserError if they are not a valid configuration."""
     config: dict[str, Any] = {}
     for path in args.configfile:
         config |= read_config(path)
@@ -29,7 +46,7 @@ def configuration(args: argparse.Namespace) -> dict[str, Any]:
 
 
 def read_config(path: Path) -> dict[str, Any]:
-    """The settings in a YAML file. Raises UserError if it is missing or no YAML of keys and values."""
+    """The settings in a YAML file. Raises UserError if it is missing or holds no keys and values."""
     try:
         content = yaml.safe_load(path.read_text())
     except OSError as error:

@@ -1,42 +1,29 @@
-"""The configuration: checked against config/schema.yaml, which also holds every default."""
+"""The configuration: what a user gave, checked against `i3d.settings` and completed."""
 
 import math
 import os
 from copy import deepcopy
 from difflib import get_close_matches
 from functools import cache
-from pathlib import Path
-from typing import Any
+from typing import Any, Literal, get_args, get_origin, get_type_hints
 
+import msgspec
 import yaml
 from jsonschema import Draft202012Validator, ValidationError
 
 from i3d.errors import UserError
-
-SCHEMA = Path(__file__).parents[1] / "config" / "schema.yaml"
-
-RANDOM = "random"  # the value of `weights` that stands for seeded weights
-
-# The settings that fix the numbers in a feature. A change of one makes every feature due again.
-NUMERIC_SETTINGS = ("model", "normalization", "precision", "sample_mode", "frequency", "clip_length", "fps", "via_jpeg")
+from i3d.settings import RANDOM, Settings
 
 
-@cache
-def load_schema() -> dict[str, Any]:
-    """The schema as a dictionary, not to be changed."""
-    return yaml.safe_load(SCHEMA.read_text())
+def complete(config: dict[str, Any], prefix: str = "") -> Settings:
+    """The settings that `config` gives, with defaults for absent keys, and `~` in paths replaced by the home folder.
 
-
-def complete(config: dict[str, Any], prefix: str = "") -> dict[str, Any]:
-    """Return `config` with the defaults of all absent keys, and `~` in paths replaced by the home folder.
-
-    What `--config` hands over as text, as all within `{...}`, is read as YAML where the schema wants another type.
+    What `--config` hands over as text, as all within `{...}`, is read as YAML where another type is wanted.
     A `prefix`, as a Snakemake module may have one, goes before relative paths.
     Raises UserError naming the key, what is wrong with it and what to write.
     """
-    schema = load_schema()
-    config = _typed(schema, config)
-    for error in sorted(Draft202012Validator(schema).iter_errors(config), key=lambda e: [str(p) for p in e.path]):
+    config = _typed(schema(), config)
+    for error in sorted(Draft202012Validator(schema()).iter_errors(config), key=lambda e: [str(p) for p in e.path]):
         raise UserError(_sentence(error, config))
     _refuse_unprintable(config, "")
     if config.get("fps") and config.get("via_jpeg"):
@@ -44,7 +31,56 @@ def complete(config: dict[str, Any], prefix: str = "") -> dict[str, Any]:
             "config: 'fps' and 'via_jpeg' exclude each other, as the original scripts kept each recording's rate; "
             "leave one of them out"
         )
-    return _with_defaults(schema, config, prefix)
+    return msgspec.convert(_with_paths(schema(), config, prefix), Settings)
+
+
+def beyond_defaults(settings: Settings, *keys: str) -> dict[str, Any]:
+    """What the settings, all or these alone, say beyond the defaults; `complete` takes it."""
+    return _beyond(schema(), {key: value for key, value in as_dict(settings).items() if not keys or key in keys})
+
+
+def as_dict(settings: Settings) -> dict[str, Any]:
+    """The settings as plain dictionaries and lists."""
+    return msgspec.to_builtins(settings)
+
+
+@cache
+def schema() -> dict[str, Any]:
+    """The settings as a JSON schema without references, not to be changed."""
+    made = msgspec.json.schema(Settings)
+    return _in_order(_inlined(made["$defs"]["Settings"], made["$defs"]), Settings)
+
+
+def _inlined(node: Any, definitions: dict[str, Any]) -> Any:
+    """A part of msgspec's schema, with references replaced, and alternatives of single types joined."""
+    if isinstance(node, list):
+        return [_inlined(each, definitions) for each in node]
+    if not isinstance(node, dict):
+        return node
+    if "$ref" in node:
+        section = definitions[node["$ref"].rpartition("/")[2]]
+        return _inlined(section, definitions) | {"description": node["description"]}
+    node = {key: _inlined(value, definitions) for key, value in node.items() if key not in ("title", "required")}
+    if choices := node.pop("anyOf", None):
+        if any("enum" in choice for choice in choices):
+            values = [choice.get("enum", [False, True]) for choice in choices]
+            node["enum"] = [value for some in values for value in some]
+        else:
+            for choice in choices:
+                node |= {key: value for key, value in choice.items() if key != "type"}
+            node["type"] = [choice["type"] for choice in choices]
+    return node
+
+
+def _in_order(schema: dict[str, Any], section: type[msgspec.Struct]) -> dict[str, Any]:
+    """The schema with choices in the order of their definition, which msgspec sorts."""
+    for key, hint in get_type_hints(section, include_extras=True).items():
+        kind = get_args(hint)[0]
+        if "properties" in (own := schema["properties"][key]):
+            _in_order(own, kind)
+        elif "enum" in own and get_origin(kind) is Literal:
+            own["enum"] = list(get_args(kind))
+    return schema
 
 
 def _typed(schema: dict[str, Any], value: Any) -> Any:
@@ -89,34 +125,27 @@ def _refuse_unprintable(value: Any, where: str) -> None:
         raise UserError(f"config: invalid value {value} of '{where}'; expected a finite number")
 
 
-def _with_defaults(schema: dict[str, Any], config: dict[str, Any], prefix: str) -> dict[str, Any]:
+def _with_paths(schema: dict[str, Any], config: dict[str, Any], prefix: str) -> dict[str, Any]:
+    """The configuration with all its paths, given or by default, as programs can use them."""
     full = deepcopy(config)
     for key, value in schema["properties"].items():
         if "properties" in value:
-            full[key] = _with_defaults(value, full.get(key, {}), prefix)
-            continue
-        full.setdefault(key, deepcopy(value["default"]))
-        if value.get("format") == "path" and full[key] is not None:
-            full[key] = os.path.expanduser(full[key])  # noqa: PTH111 (a Path would also tidy `./x` and `x/`)
-            _refuse_path(key, full[key])
-            if full[key].startswith(".."):  # Snakemake keeps copies below its own folder, by the path as it is
-                full[key] = os.path.abspath(full[key])  # noqa: PTH100
-            if prefix and full[key] != RANDOM:
-                full[key] = os.path.join(prefix, full[key])  # noqa: PTH118 (likewise)
+            full[key] = _with_paths(value, full.get(key, {}), prefix)
+        elif value.get("format") == "path" and (path := full.get(key, value["default"])) is not None:
+            full[key] = _usable_path(key, path, prefix)
     return full
 
 
-def _refuse_path(key: str, path: str) -> None:
-    """Raise UserError on a path that Snakemake, or a program's command line, would take for something else."""
+def _usable_path(key: str, path: str, prefix: str) -> str:
+    """Raises UserError on a path that Snakemake, or a program's command line, would take for something else."""
+    path = os.path.expanduser(path)  # noqa: PTH111 (a Path would also tidy `./x` and `x/`)
     if set(path) & set("{}<>"):
         raise UserError(f"config: invalid value {path!r} of '{key}'; expected a path without {{, }}, < and >")
     if path.startswith("-"):
         raise UserError(f"config: invalid value {path!r} of '{key}'; expected a path that does not begin with a dash")
-
-
-def without_defaults(config: dict[str, Any]) -> dict[str, Any]:
-    """What `config`, a completed one or some sections of it, says beyond the defaults; `complete` gives it back."""
-    return _beyond(load_schema(), config)
+    if path.startswith(".."):  # Snakemake keeps copies below its own folder, by the path as it is
+        path = os.path.abspath(path)  # noqa: PTH100
+    return os.path.join(prefix, path) if prefix and path != RANDOM else path  # noqa: PTH118 (likewise)
 
 
 def _beyond(schema: dict[str, Any], config: dict[str, Any]) -> dict[str, Any]:
@@ -143,11 +172,11 @@ def _sentence(error: ValidationError, config: dict[str, Any]) -> str:
         return f"config: there is no key {name!r}; {hint}"
     if not where:
         return "config: the file must hold keys and values, like 'videos: dataset/videos'"
-    schema: Any = load_schema()
+    node: Any = schema()
     for part in error.absolute_path:
-        schema = schema["items"] if isinstance(part, int) else _property(schema, part)
-    meaning = f" ({schema['description']})" if "description" in schema else ""
-    return f"config: invalid value {error.instance!r} of '{where}'; expected {_expected(schema)}{meaning}"
+        node = node["items"] if isinstance(part, int) else _property(node, part)
+    meaning = f" ({node['description']})" if "description" in node else ""
+    return f"config: invalid value {error.instance!r} of '{where}'; expected {_expected(node)}{meaning}"
 
 
 def _property(schema: dict[str, Any], key: str) -> dict[str, Any]:
@@ -169,14 +198,12 @@ def _expected(schema: dict[str, Any]) -> str:
         "object": "a block of keys",
     }
     text = " or ".join(words.get(kind, kind) for kind in ([kinds] if isinstance(kinds, str) else kinds))
-    if "minimum" in schema:
-        text += f" of at least {schema['minimum']}"
-    if "exclusiveMinimum" in schema:
-        text += f" above {schema['exclusiveMinimum']}"
-    if "maximum" in schema:
-        text += f" and at most {schema['maximum']}"
-    if "exclusiveMaximum" in schema:
-        text += f" and below {schema['exclusiveMaximum']}"
-    if "pattern" in schema:
-        text += f" of the form {schema['pattern']}"
+    for bound, word in (
+        ("minimum", "of at least"),
+        ("exclusiveMinimum", "above"),
+        ("maximum", "and at most"),
+        ("exclusiveMaximum", "and below"),
+        ("pattern", "of the form"),
+    ):
+        text += f" {word} {schema[bound]}" if bound in schema else ""
     return text

@@ -20,7 +20,7 @@ rule aggregate:
         "../envs/decode.yaml"
     params:
         script=f"{SCRIPTS}/aggregate.py",
-        videos=config["videos"],
+        videos=SETTINGS.videos,
         features=subpath(output.metadata, parent=True),
         options=" ".join(aggregate_options()),
     shell:
@@ -43,9 +43,9 @@ rule orphaned:
         "../envs/decode.yaml"
     params:
         script=f"{SCRIPTS}/orphaned.py",
-        videos=config["videos"],
-        features=config["features"],
-        all="--all" if config["orphaned"] == "all" else "",
+        videos=SETTINGS.videos,
+        features=SETTINGS.features,
+        all="--all" if SETTINGS.orphaned == "all" else "",
     shell:
         r"""
         python {params.script:q} \

@@ -4,8 +4,9 @@ The plan is made when it is first asked for: jobs on other nodes and `--lint` ne
 """
 
 import atexit
-import os
 import gc
+import json
+import os
 import subprocess
 import sys
 import time
@@ -17,7 +18,7 @@ from snakemake.logging import logger
 
 from i3d.cluster import launch_check, snakemake_internals
 from i3d.command_line import remember
-from i3d.config import complete
+from i3d.config import as_dict, beyond_defaults, complete
 from i3d.errors import UserError, errors_in_logs, exit_on_user_error
 from i3d.exports.places import check_places
 from i3d.cost import time_limits
@@ -35,32 +36,19 @@ from i3d.results.run_summary import last_writing
 
 with exit_on_user_error():
     PREFIX = snakemake_internals.module_prefix(workflow)
-    config.update(complete(config, PREFIX))
-    check_places(config)
+    SETTINGS = complete(config, PREFIX)
+    config.update(as_dict(SETTINGS))
+    check_places(SETTINGS)
     snakemake_internals.check_options()
 
 gc.disable()  # the graph of ten thousand videos is millions of objects and no garbage: a quarter of the time
 
 SCRIPTS = Path(workflow.current_basedir.get_path_or_uri(secret_free=False)).parent / "scripts"
-FEATURES = Path(config["features"])
+FEATURES = Path(SETTINGS.features)
 WORK = WorkFolder.beside(FEATURES)
 EXTRACTION_RULES = ("decode", "extract", "feature")
 IS_MODULE = snakemake_internals.is_module(workflow)
 STARTED = time.time()
-SELFCHECK_SETTINGS = (
-    "weights",
-    "model",
-    "normalization",
-    "sample_mode",
-    "frequency",
-    "clip_length",
-    "batch_size",
-    "precision",
-    "device",
-    "decoder",
-    "videos",
-    "calibration",
-)
 
 
 def in_rules(path) -> str:
@@ -84,9 +72,9 @@ def plan() -> Plan:
     if IS_MODULE:
         snakemake_internals.add_hooks(workflow, begin_run, end_run, end_failed_run)
     with exit_on_user_error():
-        if config["frames"] == "pipe" and cores() < 2:
+        if SETTINGS.frames == "pipe" and cores() < 2:
             raise UserError("frames: through a pipe both stages run at once; use --cores 2 or more, or `frames: temp`")
-        made = make_plan(config, again=wanted_again(), only=wanted_alone(), machine=machine())
+        made = make_plan(SETTINGS, again=wanted_again(), only=wanted_alone(), machine=machine())
         if made.is_due and snakemake_internals.executes(workflow) or not made.path.exists():
             made.write()
     if workflow.is_main_process and snakemake_internals.executes(workflow):
@@ -126,7 +114,7 @@ def features_among(targets) -> set[str]:
 def frames_flag(path):
     """`path` flagged as `frames` in the configuration says: a temporary file, a pipe, or a file that is kept."""
     flags = {"temp": temp, "pipe": pipe, "keep": str}
-    return flags[config["frames"]](path)
+    return flags[SETTINGS.frames](path)
 
 
 def due_files(wildcards) -> list[str]:
@@ -162,13 +150,13 @@ def extraction_of_feature(wildcards) -> list[str]:
 def decode_threads(wildcards) -> int:
     """Threads of decode; through a pipe both stages run at once and share the cores."""
     most = 4
-    return most if config["frames"] != "pipe" else max(1, min(most, cores() // 2))
+    return most if SETTINGS.frames != "pipe" else max(1, min(most, cores() // 2))
 
 
 def extract_threads(wildcards) -> int:
     """Threads of extract: on a CPU all cores there are, with a GPU one or two do."""
     most = 64
-    return most if config["frames"] != "pipe" else max(1, min(most, cores() - decode_threads(wildcards)))
+    return most if SETTINGS.frames != "pipe" else max(1, min(most, cores() - decode_threads(wildcards)))
 
 
 def cores() -> int:
@@ -182,8 +170,8 @@ def time_limit(wildcards, attempt) -> str:
     return time_limits.runtime(
         read_bundle(bundle).weight if bundle.exists() else 0,
         attempt,
-        frames_per_second=config["frames_per_second"],
-        longest=config["longest_job"],
+        frames_per_second=SETTINGS.frames_per_second,
+        longest=SETTINGS.longest_job,
     )
 
 
@@ -194,7 +182,7 @@ def published_weights(wildcards) -> str:
 
 def weights_to_make(wildcards) -> list[str]:
     """The converted weights of the configured model; nothing where such a file is there already, whoever made it."""
-    weights = f"resources/{config['model']}_kinetics.pth"
+    weights = f"resources/{SETTINGS.model}_kinetics.pth"
     if not Path(PREFIX, weights).exists():
         return [weights]
     logger.info(f"{weights} is there already; to fetch the published weights, move it away")
@@ -209,12 +197,13 @@ def table_to_show(wildcards) -> list[str]:
     return [] if snakemake_internals.executes(workflow) else [in_rules(FEATURES / METADATA)]
 
 
-def selfcheck_options() -> list[str]:
-    """The settings as options of scripts/selfcheck.py."""
-    options = [f"--{name.replace('_', '-')}={config[name]}" for name in SELFCHECK_SETTINGS]
-    options += [f"--fps={config['fps']}"] if config["fps"] else []
-    options += [f"--via-jpeg={str(config['via_jpeg']).lower()}"] if config["via_jpeg"] else []
-    return [*options, "--extensions", *config["extensions"], "--subsets", *config["subsets"]]
+def settings(*keys):
+    """A function for `params:` that gives these settings, or all, as far as they are not the defaults."""
+
+    def as_text(wildcards) -> str:
+        return json.dumps(beyond_defaults(SETTINGS, *keys))
+
+    return as_text
 
 
 def gres_of_job(wildcards, resources) -> str:
@@ -229,7 +218,7 @@ def plan_file(wildcards) -> str:
 
 def aggregate_options() -> list[str]:
     """What tells the aggregate script to leave the frame streams."""
-    keep = config["frames"] == "keep" or snakemake_internals.keeps_temporary_files(workflow)
+    keep = SETTINGS.frames == "keep" or snakemake_internals.keeps_temporary_files(workflow)
     return ["--keep-frames"] if keep else []
 
 
@@ -244,7 +233,7 @@ def begin_run() -> None:
     snakemake_internals.handle_in_thread(SIGTERM)
     with exit_on_user_error():
         if slurm_run := snakemake_internals.slurm_run(workflow):
-            launch_check.check(slurm_run, longest=config["longest_job"])
+            launch_check.check(slurm_run, longest=SETTINGS.longest_job)
         lock = take_lock(WORK.lock)
         tables_before = last_writing(FEATURES)
         # Unlike a run of exports, of the report or of a clean-up alone.
@@ -282,5 +271,5 @@ def end_failed_run() -> None:
 def write_tables() -> None:
     """Do the aggregate rule's work."""
     command = [sys.executable, SCRIPTS / "aggregate.py", "--plan", plan().path, *aggregate_options()]
-    command += ["--videos", config["videos"], "--features", config["features"]]
+    command += ["--videos", SETTINGS.videos, "--features", SETTINGS.features]
     subprocess.run(command, check=False, stdout=subprocess.DEVNULL)

@@ -15,14 +15,14 @@ export made again.
 
 
 pathvars:
-    lists=in_rules(config["lists"]["folder"]),
-    crops=in_rules(config["crops"]["folder"]),
+    lists=in_rules(SETTINGS.lists.folder),
+    crops=in_rules(SETTINGS.crops.folder),
     flat=in_rules(FLAT),
 
 
 rule lists:
     input:
-        as_written(config["lists"]["folder"]),
+        as_written(SETTINGS.lists.folder),
         per_split("<lists>/{split}.list"),
     output:
         exported=update("<lists>/trainers.txt"),
@@ -35,8 +35,8 @@ rule lists:
     params:
         **EXPORT,
         command="trainer-lines",
-        split=config["test_split"],
-        settings=settings("lists", "ground_truth", "crops", "frequency"),
+        split=SETTINGS.test_split,
+        settings=settings("test_split", "lists", "ground_truth", "crops", "frequency"),
     shell:
         EXPORT_SPLIT
 
@@ -80,7 +80,7 @@ rule tevad_s3r:
 
 rule list_of_split:
     input:
-        as_written(config["lists"]["folder"]),
+        as_written(SETTINGS.lists.folder),
     output:
         exported=update("<lists>/{split}.list"),
         counts=update("<lists>/{split}.json"),
@@ -96,14 +96,14 @@ rule list_of_split:
         **EXPORT,
         command="list",
         split="{split}",
-        settings=settings("lists"),
+        settings=settings("test_split", "lists"),
     shell:
         EXPORT_SPLIT
 
 
 rule ground_truth_of_split:
     input:
-        as_written(config["lists"]["folder"]),
+        as_written(SETTINGS.lists.folder),
         annotations=annotations,
     output:
         exported=update("<lists>/{split}_gt.npy"),
@@ -118,14 +118,14 @@ rule ground_truth_of_split:
         **EXPORT,
         command="ground-truth",
         split="{split}",
-        settings=settings("lists", "ground_truth", "frequency"),
+        settings=settings("test_split", "lists", "ground_truth", "frequency"),
     shell:
         EXPORT_SPLIT
 
 
 rule crops_of_split:
     input:
-        as_written(config["crops"]["folder"]),
+        as_written(SETTINGS.crops.folder),
     output:
         exported=update("<crops>/{split}.json"),
         receipt=update("<crops>/.written/{split}.json"),
@@ -139,14 +139,14 @@ rule crops_of_split:
         **EXPORT,
         command="crops",
         split="{split}",
-        settings=settings("lists", "crops"),
+        settings=settings("test_split", "lists", "crops"),
     shell:
         EXPORT_SPLIT
 
 
 rule crop_list_of_split:
     input:
-        as_written(config["crops"]["folder"]),
+        as_written(SETTINGS.crops.folder),
     output:
         exported=update("<crops>/{split}.list"),
         receipt=update("<crops>/.written/{split}.list"),
@@ -161,14 +161,14 @@ rule crop_list_of_split:
         **EXPORT,
         command="crop-list",
         split="{split}",
-        settings=settings("lists", "crops"),
+        settings=settings("test_split", "lists", "crops"),
     shell:
         EXPORT_SPLIT
 
 
 rule one_crop_list_of_split:
     input:
-        as_written(config["crops"]["folder"]),
+        as_written(SETTINGS.crops.folder),
     output:
         exported=update("<crops>/{split}_one_crop.list"),
         receipt=update("<crops>/.written/{split}_one_crop.list"),
@@ -183,14 +183,14 @@ rule one_crop_list_of_split:
         **EXPORT,
         command="one-crop-list",
         split="{split}",
-        settings=settings("lists", "crops"),
+        settings=settings("test_split", "lists", "crops"),
     shell:
         EXPORT_SPLIT
 
 
 rule vadclip_of_split:
     input:
-        as_written(config["crops"]["folder"]),
+        as_written(SETTINGS.crops.folder),
         annotations=event_names,
     output:
         exported=update("<crops>/{split}.csv"),
@@ -206,14 +206,14 @@ rule vadclip_of_split:
         **EXPORT,
         command="vadclip",
         split="{split}",
-        settings=settings("lists", "ground_truth", "crops"),
+        settings=settings("test_split", "lists", "ground_truth", "crops"),
     shell:
         EXPORT_SPLIT
 
 
 rule segments_of_split:
     input:
-        as_written(config["crops"]["folder"]),
+        as_written(SETTINGS.crops.folder),
         annotations=annotations,
     output:
         exported=update("<crops>/{split}_gt_segment.npy"),
@@ -230,7 +230,7 @@ rule segments_of_split:
         **EXPORT,
         command="vadclip-segments",
         split="{split}",
-        settings=settings("lists", "ground_truth", "crops", "frequency"),
+        settings=settings("test_split", "lists", "ground_truth", "crops", "frequency"),
     shell:
         EXPORT_SPLIT
 
@@ -253,7 +253,7 @@ rule flat_names_of_split:
         **EXPORT,
         command="flat-names",
         split="{split}",
-        settings=settings("lists"),
+        settings=settings("test_split", "lists"),
     shell:
         EXPORT_SPLIT
 
@@ -276,6 +276,6 @@ rule s3r_labels_of_split:
         **EXPORT,
         command="s3r-labels",
         split="{split}",
-        settings=settings("lists", "ground_truth", "frequency"),
+        settings=settings("test_split", "lists", "ground_truth", "frequency"),
     shell:
         EXPORT_SPLIT

@@ -3,16 +3,13 @@
 Their rules take the table by its content, as params. As an input it would start that run again.
 """
 
-import json
-
-from i3d.config import without_defaults
 from i3d.digests import file_sha256
 from i3d.exports.places import flat_folder
 from i3d.exports.receipts import RECEIPTS, discard_spoiled
 from i3d.exports.selection import VALIDATION, Choice, splits
 from i3d.results.metadata import read_metadata
 
-EXPORTED = dict(metadata=str(Path(config["features"]) / METADATA))
+EXPORTED = dict(metadata=str(FEATURES / METADATA))
 EXPORT_SPLIT = r"""
     python {params.script:q} {params.command} \
         --metadata {params.metadata:q} \
@@ -21,7 +18,7 @@ EXPORT_SPLIT = r"""
         --output {output.exported:q} \
         2> >(tee {log:q} >&2)
     """
-FLAT = str(flat_folder(config))
+FLAT = str(flat_folder(SETTINGS))
 
 
 def table_digest(wildcards) -> str:
@@ -39,14 +36,14 @@ EXPORT = dict(script=f"{SCRIPTS}/export.py", metadata=EXPORTED["metadata"], dige
 @cache
 def exported_splits() -> list[str]:
     """The splits that have features, with `val` if one is made."""
-    chosen, held_out = config["lists"]["categories"], config["lists"]["validation"]["fraction"]
+    chosen, held_out = SETTINGS.lists.categories, SETTINGS.lists.validation.fraction
     with exit_on_user_error():
         return splits(read_metadata(Path(EXPORTED["metadata"])), Choice(categories=chosen, validation=held_out))
 
 
 def tested_splits() -> list[str]:
     """The split to test with, and `val` if one is made."""
-    return [config["test_split"], *({VALIDATION} & set(exported_splits()))]
+    return [SETTINGS.test_split, *({VALIDATION} & set(exported_splits()))]
 
 
 def per_split(pattern):
@@ -71,7 +68,7 @@ def per_annotated_split(pattern):
     """As `per_tested_split`; nothing when there are no annotations."""
 
     def paths(wildcards) -> list[str]:
-        return expand(with_receipt(pattern), split=tested_splits()) if config["ground_truth"]["annotations"] else []
+        return expand(with_receipt(pattern), split=tested_splits()) if SETTINGS.ground_truth.annotations else []
 
     return paths
 
@@ -84,20 +81,11 @@ def with_receipt(path) -> list[str]:
 
 def annotations(wildcards) -> str:
     """The annotation file."""
-    path = config["ground_truth"]["annotations"]
+    path = SETTINGS.ground_truth.annotations
     with exit_on_user_error():
         if path is None:
             raise UserError("ground_truth: set `annotations` to your CSV of events, as config/schema.yaml describes")
     return in_rules(path)
-
-
-def settings(*keys):
-    """A function for `params:` that gives what is set in these sections of the configuration, and `test_split`."""
-
-    def sections(wildcards) -> str:
-        return json.dumps(without_defaults({key: config[key] for key in ("test_split", *keys)}))
-
-    return sections
 
 
 def as_written(folder):
@@ -120,13 +108,13 @@ def look_after(folder) -> None:
 
 def annotations_if_any(wildcards) -> list[str]:
     """The annotation file, where one is set and there; the report does without."""
-    path = config["ground_truth"]["annotations"]
+    path = SETTINGS.ground_truth.annotations
     return [in_rules(path)] if path and Path(path).exists() else []
 
 
 def event_names(wildcards) -> list[str]:
     """The annotation file, where VadCLIP's labels are the names of events."""
-    return [annotations(wildcards)] if config["crops"]["labels"] == "event" else []
+    return [annotations(wildcards)] if SETTINGS.crops.labels == "event" else []
 
 
 def figure(name, category, title):

@@ -36,7 +36,7 @@ rule figures:
         script=f"{SCRIPTS}/report.py",
         metadata=EXPORTED["metadata"],
         digest=table_digest,
-        split=config["test_split"],
+        split=SETTINGS.test_split,
         folder=folder_of_output,
     shell:
         r"""
@@ -72,7 +72,7 @@ rule events:
         script=f"{SCRIPTS}/report.py",
         metadata=EXPORTED["metadata"],
         digest=table_digest,
-        settings=settings("lists", "ground_truth", "frequency"),
+        settings=settings("test_split", "lists", "ground_truth", "frequency"),
         folder=folder_of_output,
     shell:
         r"""
@@ -103,7 +103,7 @@ rule contact_sheets:
         script=f"{SCRIPTS}/report.py",
         metadata=EXPORTED["metadata"],
         digest=table_digest,
-        videos=config["videos"],
+        videos=SETTINGS.videos,
     shell:
         r"""
         python {params.script:q} contact-sheets \

@@ -32,14 +32,15 @@ rule measure_machine:
         runtime="30m",
     params:
         script=f"{SCRIPTS}/selfcheck.py",
-        settings=selfcheck_options(),
+        settings=settings(),
         gres=gres_of_job,
     message:
         "Checking this machine, which takes a few minutes; `tail -f {log}` shows how far it is"
     shell:
         r"""
         export OMP_WAIT_POLICY=PASSIVE # as in extract
-        exec python {params.script:q} {params.settings:q} \
+        exec python {params.script:q} \
+            --settings {params.settings:q} \
             --gres={params.gres:q} \
             --cpus {threads} \
             --report {output:q} \

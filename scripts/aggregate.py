@@ -4,13 +4,11 @@ The summary comes last: until it says so a run is not over, so that the next one
 """
 
 import argparse
-from collections import Counter
 from pathlib import Path
 
 from i3d.errors import run_main
-from i3d.planning import closing as finish
+from i3d.planning import closing
 from i3d.planning.plan import read_plan, tree_name
-from i3d.records.record import FAILED
 from i3d.records.work_folder import WorkFolder
 from i3d.results.metadata import write_metadata
 from i3d.results.names import METADATA, SUMMARY
@@ -24,21 +22,17 @@ def main() -> None:
     parser.add_argument("--features", type=Path, required=True, help="tree of features; the tables go to its top")
     parser.add_argument("--keep-frames", action="store_true", help="leave frame streams where they are")
     args = parser.parse_args()
-    plan = read_plan(args.plan)
-    work = WorkFolder.beside(args.features)
+    plan, work = read_plan(args.plan), WorkFolder.beside(args.features)
 
-    records = finish.run_records(plan, work)
-    finish.remove_placeholders(plan, work)
-    table = dict(sorted((records | plan.elsewhere).items()))
-    write_metadata(args.features / METADATA, list(table.values()))
-    failed = [video for video, record in records.items() if record.status == FAILED]
-    staged = any((work.staging / plan.features[video]).exists() for video in failed)
-    finish.tidy(work, args.plan, plan, keep_frames=args.keep_frames, keep_staging=staged)
+    account = closing.close(plan, work)
+    closing.remove_placeholders(plan, work)
+    table = dict(sorted((account.rows | plan.elsewhere).items()))
+    write_metadata(args.features / METADATA, table.values())
+    staged = any((work.staging / plan.features[video]).exists() for video in account.failed)
+    closing.tidy(work, args.plan, plan, keep_frames=args.keep_frames, keep_staging=staged)
     tree = tree_name(plan.fingerprint, plan.features, table)
-    due = [*plan.waiting, *plan.pending]
-    append_summary(args.features / SUMMARY, run_summary(records, due, args.videos, plan.settings, tree))
-    counts = Counter(record.status for record in records.values())
-    print(f"{args.features / METADATA}: {counts['ok']} ok, {counts['skipped']} skipped, {counts['failed']} failed")
+    append_summary(args.features / SUMMARY, run_summary(account, args.videos, plan.settings, tree))
+    print(f"{args.features / METADATA}: {len(table)} rows, {len(account.made)} features made by this run")
 
 
 if __name__ == "__main__":

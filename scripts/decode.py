@@ -3,7 +3,8 @@
     python scripts/decode.py --bundle B.json --output B.frames
     python scripts/decode.py video.mp4 --output video.frames
 
-The output may be a named pipe. A bad video is no error: the stream says how each one ended.
+The output may be a named pipe. A bad video is no error: the stream says how each one ended. A bundle file in its work
+folder says all else: the settings, which of its videos are finished already, and where the progress is kept.
 """
 
 import argparse
@@ -12,14 +13,19 @@ import signal
 import sys
 from pathlib import Path
 
-from i3d.decoding.constant_rate import OLD_FFMPEG
-from i3d.decoding.decoder import Settings, decode_videos
+from i3d.command_line import add_settings, given_settings
+from i3d.config import complete
+from i3d.decoding.decoder import decode_videos
 from i3d.errors import UserError, run_main
 from i3d.frame_stream import StreamWriter
+from i3d.progress.bundle import DECODE
 from i3d.progress.decoding import CountingWriter
-from i3d.records.bundles import read_bundle
+from i3d.records.bundles import Bundle, read_bundle
 from i3d.records.journal import finished
-from i3d.snippets import ORIGINAL_RULE, SnippetRule
+from i3d.records.work_folder import WorkFolder
+from i3d.settings import RANDOM
+
+BY_HAND = ("fps", "via_jpeg", "clip_length", "frequency", "decoder", "stall_seconds", "decode_memory_mb")
 
 
 def main() -> None:
@@ -28,23 +34,18 @@ def main() -> None:
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, _stop)
-    if arguments.bundle:
-        videos, rule = _bundle_videos(arguments)
-    else:
-        videos, rule = _hand_videos(arguments.videos), SnippetRule(arguments.clip_length, arguments.frequency)
-    settings = Settings(
-        decoder=arguments.decoder,
-        fps=arguments.fps,
-        rule=rule,
-        via_jpeg=arguments.via_jpeg,
-        threads=arguments.threads,
-        stall_seconds=arguments.stall_seconds,
-        memory_mb=arguments.memory_mb,
-    )
     try:
         with arguments.output.open("wb", buffering=0) as file:
-            writer = CountingWriter(file, arguments.progress, len(videos)) if arguments.progress else StreamWriter(file)
-            decode_videos(videos, writer, settings)
+            if arguments.bundle:
+                bundle, work = read_bundle(arguments.bundle), WorkFolder.of_bundle(arguments.bundle)
+                videos, settings, job = _videos_to_do(bundle, work), bundle.settings, bundle.job
+                writer: StreamWriter = CountingWriter(file, work.progress_of(DECODE, bundle.name), len(videos))
+            else:
+                given = complete(given_settings(arguments, BY_HAND))
+                videos = [(place, _shown(str(path)), path) for place, path in enumerate(arguments.videos)]
+                settings, job = given.numeric(RANDOM), given.for_jobs()
+                writer = StreamWriter(file)
+            decode_videos(videos, writer, settings, job, threads=arguments.threads)
             writer.close()
     except BrokenPipeError:
         raise UserError(f"{arguments.output}: the reader of the frame stream is gone; see its log") from None
@@ -55,53 +56,28 @@ def main() -> None:
 def _parse() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("videos", nargs="*", type=Path, help="videos to decode by hand, instead of a bundle")
-    parser.add_argument("--bundle", type=Path, help="bundle file: the list of videos")
+    parser.add_argument("--bundle", type=Path, help="bundle file: the videos and the settings")
     parser.add_argument("--output", type=Path, required=True, help="frame stream to write, a file or a named pipe")
-    parser.add_argument("--staging", type=Path, help="staging tree and")
-    parser.add_argument(
-        "--journal", type=Path, help="journal of the bundle: videos that are finished there are left out"
-    )
-    parser.add_argument("--progress", type=Path, help="file to keep the progress in, for those who watch the run")
-    parser.add_argument("--decoder", choices=["decord", "pyav"], default="decord", help="decoder to try first")
-    parser.add_argument("--fps", type=float, help="resample to this constant rate by timestamps")
-    parser.add_argument(
-        "--via-jpeg", choices=["true", OLD_FFMPEG], default=False, help="through JPEG, as via_jpeg in the configuration"
-    )
-    parser.add_argument(
-        "--clip-length", type=int, default=ORIGINAL_RULE.clip_length, help="frames per snippet, of videos by hand"
-    )
-    parser.add_argument(
-        "--frequency", type=int, default=ORIGINAL_RULE.frequency, help="frames between the starts of two snippets"
-    )
     parser.add_argument("--threads", type=int, default=1, help="videos to decode at once (default: 1)")
-    parser.add_argument("--stall-seconds", type=float, default=60, help="give a try up after this long without a frame")
-    parser.add_argument("--memory-mb", type=int, default=1024, help="memory that one worker may use (default: 1024)")
+    add_settings(parser.add_argument_group("settings of videos by hand, as in the configuration"), BY_HAND)
     arguments = parser.parse_args()
     if bool(arguments.bundle) == bool(arguments.videos):
         parser.error("give either --bundle or videos")
-    if arguments.clip_length < 1 or arguments.frequency < 1:
-        parser.error("--clip-length and --frequency must be positive")
-    if arguments.fps and arguments.via_jpeg:
-        parser.error("--fps and --via-jpeg exclude each other")
-    if arguments.threads < 1 or (arguments.fps is not None and not 0 < arguments.fps < float("inf")):
-        parser.error("--threads and --fps must be positive")
+    if arguments.bundle and (given := given_settings(arguments, BY_HAND)):
+        parser.error(f"{', '.join(given)}: the bundle file says it")
+    if arguments.threads < 1:
+        parser.error("--threads must be positive")
     return arguments
 
 
-def _hand_videos(paths: list[Path]) -> list[tuple[int, str, Path]]:
-    return [(place, _shown(str(path)), path) for place, path in enumerate(paths)]
-
-
-def _bundle_videos(arguments: argparse.Namespace) -> tuple[list[tuple[int, str, Path]], SnippetRule]:
-    """The bundle's videos that are still to do, each with its place in the bundle, and the rule for their snippets."""
-    bundle = read_bundle(arguments.bundle)
-    done = finished(arguments.journal, arguments.staging, bundle.fingerprint) if arguments.journal else {}
-    videos = [
+def _videos_to_do(bundle: Bundle, work: WorkFolder) -> list[tuple[int, str, Path]]:
+    """The bundle's videos that are still to do, each with its place in the bundle and its name for the log."""
+    done = finished(work.journal(bundle.name), work.staging, bundle.fingerprint)
+    return [
         (place, _shown(entry.video), Path(entry.path))
         for place, entry in enumerate(bundle.videos)
         if entry.video not in done
     ]
-    return videos, SnippetRule(bundle.settings["clip_length"], bundle.settings["frequency"])
 
 
 def _shown(name: str) -> str:

@@ -8,7 +8,6 @@ import sys
 from collections.abc import Callable, Iterable
 from functools import cached_property
 from pathlib import Path
-from typing import Any
 
 import yaml
 
@@ -19,29 +18,31 @@ from i3d.exports.copies import CopyNames
 from i3d.exports.places import refuse_linked_overlap
 from i3d.exports.receipts import RECEIPTS, Content, csv_of, json_of, npy_of, publish, text_of
 from i3d.exports.selection import VALIDATION, Choice, Selection, select, splits
-from i3d.results.metadata import Row, read_metadata
+from i3d.records.record import Row
+from i3d.results.metadata import read_metadata
+from i3d.settings import Settings
 
 
 class Export:
     """One split of a finished tree, under the settings `test_split`, `lists`, `ground_truth` and `crops`."""
 
-    def __init__(self, metadata: Path, split: str, settings: dict[str, Any], output: Path) -> None:
+    def __init__(self, metadata: Path, split: str, settings: Settings, output: Path) -> None:
         self.split, self.settings, self.output = split, settings, output
         self.features = metadata.parent
         self.table = read_metadata(metadata)
-        self.copies = CopyNames(settings["lists"]["copies"])
-        self.is_for_tests = split in (settings["test_split"], VALIDATION)
+        self.copies = CopyNames(settings.lists.copies)
+        self.is_for_tests = split in (settings.test_split, VALIDATION)
 
     def choice(self, split: str) -> Choice:
         """The settings that choose the videos of a split."""
-        own = self.settings["lists"]
+        own = self.settings.lists
         return Choice(
-            categories=own["categories"],
-            min_snippets=own["min_snippets"].get(split, 1),
+            categories=own.categories,
+            min_snippets=own.min_snippets.get(split, 1),
             copies=self.copies,
-            test_split=self.settings["test_split"],
-            validation=own["validation"]["fraction"],
-            seed=own["validation"]["seed"],
+            test_split=self.settings.test_split,
+            validation=own.validation.fraction,
+            seed=own.validation.seed,
         )
 
     def select(self, split: str) -> Selection:
@@ -56,40 +57,40 @@ class Export:
     @property
     def root(self) -> Path:
         """What a line of a list has before train_val/..."""
-        return Path(self.settings["lists"]["root"] or self.features.absolute())
+        return Path(self.settings.lists.root or self.features.absolute())
 
     @property
     def crop_files(self) -> list[list[Path]]:
         """The crop files of each video, as a trainer finds them."""
-        root = self.settings["crops"]["root"] or self.output.parent.absolute()
+        root = self.settings.crops.root or self.output.parent.absolute()
         return crops.crop_paths(self.rows, Path(root) / self.split)
 
     @property
     def test_crop(self) -> int:
         """The crop that single-crop tests read."""
-        own = self.settings["crops"]
-        return crops.centre_crop(own["order"]) if own["test_crop"] is None else own["test_crop"]
+        own = self.settings.crops
+        return crops.centre_crop(own.order) if own.test_crop is None else own.test_crop
 
     def matched(self, rows: list[Row]) -> annotations.Matched:
         """What the annotations say of some videos. Raises UserError when there are none."""
-        path = self.settings["ground_truth"]["annotations"]
+        path = self.settings.ground_truth.annotations
         if path is None:
             raise UserError("ground_truth: set `annotations` to your CSV of events, as config/schema.yaml describes")
         return annotations.match_annotations(annotations.read_annotations(Path(path)), self.table, rows, self.copies)
 
     def event_names(self, rows: list[Row]) -> dict[str, str]:
         """The event by which VadCLIP labels a video; none when it is to have one label for all anomalies."""
-        if self.settings["crops"]["labels"] == "anomaly":
+        if self.settings.crops.labels == "anomaly":
             return {}
         return annotations.labels_of_events(rows, self.matched(rows).events)
 
     @cached_property
     def truth(self) -> ground_truth.Truth:
         """The ground truth; what is to be told about it goes to the log."""
-        own = self.settings["ground_truth"]
+        own = self.settings.ground_truth
         matched = self.matched(self.rows)
         truth = ground_truth.ground_truth(
-            self.rows, matched, self.features, self.settings["frequency"], own["unannotated"], own["strict"]
+            self.rows, matched, self.features, self.settings.frequency, own.unannotated, own.strict
         )
         warn(truth.warnings)
         return truth
@@ -100,7 +101,7 @@ class Export:
 
     def publish(self, files: dict[Path, Content]) -> None:
         """Put the files in place, with a receipt named like the output."""
-        refuse_linked_overlap(self.output.parent, self.table, self.features, self.settings["videos"])
+        refuse_linked_overlap(self.output.parent, self.table, self.features, self.settings.videos)
         publish(self.output.parent / RECEIPTS / self.output.name, files)
 
 
@@ -125,7 +126,7 @@ def write_ground_truth(export: Export) -> None:
 def write_crops(export: Export) -> None:
     """How many lines and videos of each class a split's crop files are, and beside it their folder."""
     facts = json_of(crops.crop_counts(export.rows))
-    files = crops.crop_files(export.rows, export.features, export.beside(), export.settings["crops"]["order"])
+    files = crops.crop_files(export.rows, export.features, export.beside(), export.settings.crops.order)
     export.publish(files | {export.output: facts})
 
 
@@ -182,7 +183,7 @@ def write_trainer_lines(export: Export) -> None:
         text = trainers.lines_to_paste(
             trainers.DataSet(
                 lists=export.output.parent.absolute(),
-                crops_folder=Path(export.settings["crops"]["folder"]).absolute(),
+                crops_folder=Path(export.settings.crops.folder).absolute(),
                 train=parts[max(training, key=lambda split: parts[split].total)],
                 test=parts[export.split],
                 validation=parts.get(VALIDATION),
@@ -190,7 +191,7 @@ def write_trainer_lines(export: Export) -> None:
                 labels=vadclip.label_map(vadclip.label_of(row, export.event_names(rows)) for row in rows),
             )
         )
-    warn([*trainers.mixed_settings(rows), *trainers.unlike_trainers(export.settings["frequency"], each)])
+    warn([*trainers.mixed_settings(rows), *trainers.unlike_trainers(export.settings.frequency, each)])
     export.publish({export.output: text.encode()})
     print(text)
 

@@ -1,6 +1,7 @@
 """Extract features from a frame stream.
 
-In the workflow it takes a bundle's stream to staged features and a journal of what became of each video. By hand:
+In the workflow it takes a bundle's stream to staged features and a journal of what became of each video; the bundle
+file, in its work folder, says with which settings. By hand:
 
     python scripts/decode.py video.mp4 --output video.frames
     python scripts/extract.py --frames video.frames --weights random --feature video.npy
@@ -15,9 +16,9 @@ from pathlib import Path
 from typing import BinaryIO
 
 import torch
-import yaml
 
-from i3d.config import NUMERIC_SETTINGS, RANDOM, complete, load_schema
+from i3d.command_line import add_settings, given_settings
+from i3d.config import complete
 from i3d.cost.calibration import passed_precisions, refuse_failed
 from i3d.errors import UserError, run_main
 from i3d.frame_stream import StreamError, read_stream
@@ -32,10 +33,14 @@ from i3d.progress.counter import Counter
 from i3d.records.bundles import Bundle, BundleEntry, read_bundle
 from i3d.records.journal import finished
 from i3d.records.record import OK, VideoRecord
+from i3d.records.work_folder import WorkFolder
 from i3d.selfcheck.facts import job_key
-from i3d.snippets import SnippetRule
+from i3d.settings import RANDOM, NumericSettings
 
-OPTIONS = (*NUMERIC_SETTINGS, "weights", "device", "batch_size")  # that mean what they mean in the configuration
+BY_HAND = (
+    *(name for name in NumericSettings.__struct_fields__ if name != "weights_sha256"),
+    *("weights", "device", "batch_size", "calibration"),
+)
 PACKAGES = ("torch", "numpy", "pillow", "decord", "av")  # whose versions the tables record
 
 log = logging.getLogger("extract")
@@ -44,24 +49,18 @@ log = logging.getLogger("extract")
 def main() -> None:
     args = parse_args()
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s", datefmt="%H:%M:%S")
-    complete({key: getattr(args, key) for key in OPTIONS})  # refuses wrong values in words
     torch.set_num_threads(args.threads)
-    if args.bundle:
-        bundle = read_bundle(args.bundle)
-        done = set(finished(args.journal, args.staging, bundle.fingerprint))
-    else:
-        bundle = bundle_by_hand(args)
-        args.staging, done = args.feature.parent, set()
-
+    bundle, job = prepare(args)
     try:
         stream = args.frames.open("rb", buffering=0)
     except OSError as error:
         raise UserError(
             f"{args.frames}: cannot read the frames ({error.strerror}); scripts/decode.py writes them"
         ) from None
+    done = job.done
     try:
         with stream:
-            for record in extract(args, bundle, stream, skip=done):
+            for record in extract(bundle, job, stream):
                 done.add(record.video)
                 report(record)
     except StreamError as error:
@@ -71,99 +70,105 @@ def main() -> None:
         raise UserError(f"{args.frames}: the stream ended without {', '.join(missing)}; it is not this bundle's")
 
 
-def bundle_by_hand(args: argparse.Namespace) -> Bundle:
-    """A bundle of the one video that was asked for."""
-    settings = {key: getattr(args, key) for key in NUMERIC_SETTINGS} | {"weights_sha256": weights_digest(args.weights)}
+class Job:
+    """Where one call puts its results; `done` are the videos that an earlier attempt at the bundle finished."""
+
+    def __init__(self, staging: Path, journal: Path | None, progress: ProgressFile | None, done: set[str]) -> None:
+        self.staging, self.journal, self.progress, self.done = staging, journal, progress, done
+
+
+def prepare(args: argparse.Namespace) -> tuple[Bundle, Job]:
+    """What is to be extracted, and where to: a bundle, or the one video that was asked for."""
+    if args.bundle:
+        bundle, work = read_bundle(args.bundle), WorkFolder.of_bundle(args.bundle)
+        journal = work.journal(bundle.name)
+        done = set(finished(journal, work.staging, bundle.fingerprint))
+        return bundle, Job(work.staging, journal, ProgressFile(work.progress_of(EXTRACT, bundle.name)), done)
+    settings = complete(given_settings(args, BY_HAND))
     entry = BundleEntry(video=args.frames.name, path="", feature=args.feature.name, digest="", frames=0)
-    return Bundle(name="", settings=settings, fingerprint="", videos=[entry])
+    numeric = settings.numeric(weights_digest(settings.weights))
+    return Bundle(name="", settings=numeric, job=settings.for_jobs(), videos=[entry]), Job(
+        args.feature.parent, None, None, set()
+    )
 
 
 def parse_args() -> argparse.Namespace:
-    defaults = {key: value.get("default") for key, value in load_schema()["properties"].items()}
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--frames", type=Path, required=True, help="frame stream, a file or a pipe")
-    parser.add_argument("--weights", default=defaults["weights"], help="weights file, or 'random'")
-    parser.add_argument("--device", default=defaults["device"], help="auto, cuda or cpu")
-    parser.add_argument(
-        "--batch-size", type=int, default=defaults["batch_size"], help="snippets per forward pass at most"
-    )
+    parser.add_argument("--bundle", type=Path, help="bundle file, as in the workflow: the videos and the settings")
+    parser.add_argument("--feature", type=Path, help=".npy file to write, of one video by hand")
     parser.add_argument("--threads", type=int, default=torch.get_num_threads(), help="CPU threads")
-    parser.add_argument(
-        "--calibration", type=Path, default=defaults["calibration"], help="what self-checks found: refuse what failed"
-    )
-    bundle = parser.add_argument_group("a bundle, as in the workflow")
-    bundle.add_argument("--bundle", type=Path, help="bundle file; holds the settings")
-    bundle.add_argument("--staging", type=Path, help="tree to put finished features in")
-    bundle.add_argument("--journal", type=Path, help="the bundle's journal, to add a record of each finished video to")
-    bundle.add_argument("--progress", type=Path, help="file to keep the progress in, for those who watch the run")
-    single = parser.add_argument_group("one video, by hand")
-    single.add_argument("--feature", type=Path, help=".npy file to write")
-    for key in NUMERIC_SETTINGS:
-        kind = {"fps": float, "via_jpeg": yaml.safe_load}.get(key, type(defaults[key]))
-        single.add_argument(f"--{key.replace('_', '-')}", type=kind, default=defaults[key])
+    add_settings(parser.add_argument_group("settings of a video by hand, as in the configuration"), BY_HAND)
     args = parser.parse_args()
-    if args.bundle and not (args.staging and args.journal):
-        parser.error("--bundle needs --staging and --journal")
-    if not args.bundle and not args.feature:
+    if bool(args.bundle) == bool(args.feature):
         parser.error("give --bundle, or --feature for one video")
+    if args.bundle and (given := given_settings(args, BY_HAND)):
+        parser.error(f"{', '.join(given)}: the bundle file says it")
     return args
 
 
-def extract(args: argparse.Namespace, bundle: Bundle, stream: BinaryIO, skip: set[str]) -> Iterator[VideoRecord]:
-    """Yield the record of each video in the stream; when all are to be skipped, only read it to its end."""
-    left = [entry for entry in bundle.videos if entry.video not in skip]
+def extract(bundle: Bundle, job: Job, stream: BinaryIO) -> Iterator[VideoRecord]:
+    """Yield the record of each video in the stream; when all are done already, only read it to its end."""
+    left = [entry for entry in bundle.videos if entry.video not in job.done]
     if not left:
         for _ in read_stream(stream):
             pass
-        if args.progress:
-            ProgressFile(args.progress).write(BundleProgress(bundle.name, EXTRACT, 0, 0, ended=True), now=True)
+        if job.progress:
+            job.progress.write(BundleProgress(bundle.name, EXTRACT, 0, 0, ended=True), now=True)
         return
     planned = {entry.video: entry.frames for entry in left}  # no count for a video given by hand
     progress = BundleProgress(bundle.name, EXTRACT, len(left), sum(planned.values()) or None)
-    progress_file = ProgressFile(args.progress) if args.progress else None
-    if progress_file:
-        progress_file.write(progress, now=True)
+    if job.progress:
+        job.progress.write(progress, now=True)
     settings = bundle.settings
-    device = choose_device(args.device)
-    key = job_key(device, settings)
-    refuse_failed(args.calibration, key)
-    passed = passed_precisions(args.calibration, key)
-    check_precision(device.type, settings["precision"], torch.backends.cudnn.version(), passed)
-    expected = expected_shapes(settings["model"])
-    weights = (
-        random_state_dict(expected)
-        if args.weights == RANDOM
-        else load_state_dict(Path(args.weights), expected, settings["weights_sha256"])
-    )
-    engine = Engine(
-        build_model(settings["model"], weights),
-        device,
-        normalization=settings["normalization"],
-        sample_mode=settings["sample_mode"],
-        precision=settings["precision"],
-        batch_size=args.batch_size,
-    )
-    versions = {name: version(name) for name in PACKAGES} | gpu_versions(device)
-    provenance = {
-        "bundle": bundle.name,
-        "fingerprint": bundle.fingerprint,
-        "tree": bundle.tree,
-        "weights": args.weights,
-        "weights_sha256": settings["weights_sha256"],
-        **{key: settings[key] for key in NUMERIC_SETTINGS if key not in ("fps", "via_jpeg")},
-        "resample_fps": settings["fps"],
-        "via_jpeg": settings.get("via_jpeg") or None,
-        "device": device_name(device),
-        "versions": " ".join(f"{name}={number}" for name, number in versions.items()),
-    }
-    log.info("model on %s, %s, batches of %d snippets", provenance["device"], settings["precision"], engine.batch_size)
-    rule = SnippetRule(settings["clip_length"], settings["frequency"])
-    with Counter(progress, log, frequency=rule.frequency, file=progress_file) as counter:
-        journal = args.journal if args.bundle else None
-        extraction = Extraction(engine, bundle.videos, args.staging, rule, provenance, journal, counter.snippets_done)
+    engine, provenance = load(bundle)
+    log.info("model on %s, %s, batches of %d snippets", provenance["device"], settings.precision, engine.batch_size)
+    with Counter(progress, log, frequency=settings.frequency, file=job.progress) as counter:
+        extraction = Extraction(
+            engine, bundle.videos, job.staging, settings, provenance, job.journal, counter.snippets_done
+        )
         for record in extraction.run(stream):
             counter.video_done(planned.get(record.video, 0), record.snippets or 0)
             yield record
+
+
+def load(bundle: Bundle) -> tuple[Engine, dict[str, object]]:
+    """The network on its device, and what all records of the bundle have in common.
+
+    Raises UserError for weights or a precision that cannot be used here.
+    """
+    settings, job = bundle.settings, bundle.job
+    device = choose_device(job.device)
+    key, calibration = job_key(device, settings), Path(job.calibration)
+    refuse_failed(calibration, key)
+    passed = passed_precisions(calibration, key)
+    check_precision(device.type, settings.precision, torch.backends.cudnn.version(), passed)
+    expected = expected_shapes(settings.model)
+    weights = (
+        random_state_dict(expected)
+        if job.weights == RANDOM
+        else load_state_dict(Path(job.weights), expected, settings.weights_sha256)
+    )
+    engine = Engine(
+        build_model(settings.model, weights),
+        device,
+        normalization=settings.normalization,
+        sample_mode=settings.sample_mode,
+        precision=settings.precision,
+        batch_size=job.batch_size,
+    )
+    versions = {name: version(name) for name in PACKAGES} | gpu_versions(device)
+    return engine, {
+        **{name: value for name, value in settings.as_dict().items() if name not in ("fps", "via_jpeg")},
+        "resample_fps": settings.fps,
+        "via_jpeg": settings.via_jpeg or None,
+        "fingerprint": bundle.fingerprint,
+        "bundle": bundle.name,
+        "tree": bundle.tree,
+        "weights": job.weights,
+        "device": device_name(device),
+        "versions": " ".join(f"{name}={number}" for name, number in versions.items()),
+    }
 
 
 def report(record: VideoRecord) -> None:

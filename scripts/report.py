@@ -114,13 +114,13 @@ def draw_contact_sheets(args: argparse.Namespace) -> None:
 def draw_events(args: argparse.Namespace) -> None:
     """Magnitude along time with the annotated events of one split, as pages, and pooled per class."""
     table, settings = read_metadata(args.metadata), complete(args.settings)
-    copies = CopyNames(settings["lists"]["copies"])
+    copies = CopyNames(settings.lists.copies)
     rows = sorted(
-        (row for row in table if row.status == OK and row.split == settings["test_split"]),
+        (row for row in table if row.status == OK and row.split == settings.test_split),
         key=lambda row: (-(row.label or 0), row.video),
     )
     note, matched = "no annotations are set: `ground_truth: annotations`", annotations.Matched()
-    if path := settings["ground_truth"]["annotations"]:
+    if path := settings.ground_truth.annotations:
         try:
             matched, note = (
                 annotations.match_annotations(annotations.read_annotations(Path(path)), table, rows, copies),
@@ -129,7 +129,7 @@ def draw_events(args: argparse.Namespace) -> None:
         except UserError as error:  # the magnitudes are worth a look without the events
             print(f"warning: {error}", file=sys.stderr)
             note = shorten(f"events are not shown: {error}", 110, placeholder="…")
-    frequency = settings["frequency"]
+    frequency = settings.frequency
     truth = ground_truth(rows, matched, args.metadata.parent, frequency)
     tracks = [events.track(video, args.metadata.parent, frequency) for video in truth.videos]
     found = events.summaries(tracks)

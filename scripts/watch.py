@@ -20,7 +20,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     add_arguments(parser)
     parser.set_defaults(configfile=[path for path in (CONFIG, LAST_CONFIG) if path.exists()])
-    features = configuration(parser.parse_args())["features"]
+    features = configuration(parser.parse_args()).features
     run = RunProgress(WorkFolder.beside(features).progress)
     if run.over:
         raise UserError(f"{features}: no run is at work there; `make status` tells what is done")

@@ -3,17 +3,17 @@
 Planning asks here, so that neither torch nor a decoder is imported.
 """
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, replace
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from statistics import fmean
-from typing import Any
 
 from i3d.cost.calibration import Calibration, DecodeSpeed, Key, find
 from i3d.cost.work import FRAME_SECONDS, OTHER_CODECS, SLICES, Speeds, assumed
 from i3d.quantities import count
 from i3d.records.record import OK, VideoRecord
+from i3d.settings import NumericSettings
 from i3d.specs import MODELS
 
 START_SECONDS = 15.0  # until an extract job has Python, torch and the weights; 3 to 20 were seen
@@ -33,7 +33,7 @@ class Known:
 
 def known_speeds(
     device: str,
-    settings: Mapping[str, Any],
+    settings: NumericSettings,
     calibration: Path,
     records: Iterable[VideoRecord] = (),
     *,
@@ -45,10 +45,10 @@ def known_speeds(
     `records` are those of earlier runs on the tree; `cpus` are what a local run may use, `decode_threads` the
     processes that one bundle is decoded by.
     """
-    key = Key(device=device, torch=torch_version(), **{name: settings[name] for name in SAME_WORK})
+    key = Key(device=device, torch=torch_version(), **{name: getattr(settings, name) for name in SAME_WORK})
     found = find(calibration, key)
     if found.calibration is not None:
-        speeds = of_calibration(found.calibration, settings["precision"], decode_threads)
+        speeds = of_calibration(found.calibration, settings.precision, decode_threads)
         return Known(speeds, found.calibration.start_seconds)
     speeds = of_earlier_runs(records, device, settings) or assumed_speeds(device, settings, cpus)
     return Known(speeds, why=found.reason)
@@ -75,7 +75,7 @@ def of_calibration(calibration: Calibration, precision: str, decode_threads: int
     return replace(speeds, frame_seconds=frame_seconds, pixel_seconds=pixel_seconds)
 
 
-def of_earlier_runs(records: Iterable[VideoRecord], device: str, settings: Mapping[str, Any]) -> Speeds | None:
+def of_earlier_runs(records: Iterable[VideoRecord], device: str, settings: NumericSettings) -> Speeds | None:
     """What finished videos of this tree took on such a device, with settings that cost the same; None for too few.
 
     A record's seconds are its share of its bundle's time, so that waiting for frames is part of the network's speed.
@@ -87,7 +87,7 @@ def of_earlier_runs(records: Iterable[VideoRecord], device: str, settings: Mappi
         and record.seconds
         and record.snippets
         and same_device(device, record.device or "")
-        and all(getattr(record, name) == settings[name] for name in SAME_WORK)
+        and all(getattr(record, name) == getattr(settings, name) for name in SAME_WORK)
     ]
     snippets = sum(record.snippets or 0 for record in alike)
     if snippets < ENOUGH_SNIPPETS:
@@ -104,26 +104,26 @@ def same_device(planned: str, recorded: str) -> bool:
     return recorded == planned or recorded == "cpu"
 
 
-def assumed_speeds(device: str, settings: Mapping[str, Any], cpus: int) -> Speeds:
+def assumed_speeds(device: str, settings: NumericSettings, cpus: int) -> Speeds:
     """The last resort: a slice by arithmetic, anything else as so many CPUs."""
     if device in SLICES:
         return assumed(device, settings)
-    tflop = MODELS[settings["model"]].snippet_tflop(settings["sample_mode"], settings["clip_length"])
+    tflop = MODELS[settings.model].snippet_tflop(settings.sample_mode, settings.clip_length)
     return Speeds(CPU_TFLOPS * cpus / tflop, "assumed")
 
 
-def other_slices(chosen: str, known: Known, settings: Mapping[str, Any], calibration: Path) -> dict[str, Speeds]:
+def other_slices(chosen: str, known: Known, settings: NumericSettings, calibration: Path) -> dict[str, Speeds]:
     """Speeds of all slices in SLICES: those with a self-check of their own by it, the others in proportion to `chosen`.
 
     The proportion is that of the assumed speeds.
     """
     speeds = {}
     for name in SLICES:
-        key = Key(device=name, torch=torch_version(), **{field: settings[field] for field in SAME_WORK})
+        key = Key(device=name, torch=torch_version(), **{field: getattr(settings, field) for field in SAME_WORK})
         own = find(calibration, key).calibration
         if name == chosen or chosen not in SLICES:
             speeds[name] = known.speeds if name == chosen else assumed(name, settings)
-        elif own is not None and (best := own.best(settings["precision"])) is not None:
+        elif own is not None and (best := own.best(settings.precision)) is not None:
             speeds[name] = replace(known.speeds, snippets_per_second=best.snippets_per_second)
         else:
             share = assumed(name, settings).snippets_per_second / assumed(chosen, settings).snippets_per_second

@@ -6,8 +6,8 @@ are either `assumed` here or measured elsewhere and put into the same `Speeds`; 
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any
 
+from i3d.settings import NumericSettings
 from i3d.specs import MODELS, SAMPLE_MODES
 
 OTHER_CODECS = ""  # the key of `pixel_seconds` for codecs that it does not name
@@ -129,14 +129,14 @@ def _seconds_in_a_bundle(video: VideoWork, speeds: Speeds, decode_threads: int) 
     return max(decoding, speeds.network_seconds(video.snippets))
 
 
-def assumed(slice_name: str, settings: Mapping[str, Any]) -> Speeds:
+def assumed(slice_name: str, settings: NumericSettings) -> Speeds:
     """The speeds to expect of a slice in SLICES before anything was measured; `settings` are those of the plan.
 
     They are upper estimates of the network's.
     """
-    gpu, arithmetic = SLICES[slice_name], PRECISIONS[settings["precision"]]
-    mode, clip_length = settings["sample_mode"], settings["clip_length"]
-    tflop = MODELS[settings["model"]].snippet_tflop(mode, clip_length)
+    gpu, arithmetic = SLICES[slice_name], PRECISIONS[settings.precision]
+    mode, clip_length = settings.sample_mode, settings.clip_length
+    tflop = MODELS[settings.model].snippet_tflop(mode, clip_length)
     traffic = arithmetic.traffic * SAMPLE_MODES[mode].crops * clip_length / 16
     share = gpu.multiprocessors / SLICES["a100"].multiprocessors
     computing = tflop / (arithmetic.efficiency * arithmetic.peak * share)

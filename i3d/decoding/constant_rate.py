@@ -34,7 +34,6 @@ JUMP = 10 * av.time_base  # in microseconds: a longer step in a file whose clock
 ERROR = 30 * 3600 * av.time_base  # a longer step in any other file is a wrong timestamp
 BACK = av.time_base // 10  # so far a file whose clock may be reset may step back without that
 WRAP_BITS = {"mpegts": 33, "mpeg": 33, "flv": 32, "asf": 32}  # after so many bits a timestamp starts again at 0
-OLD_FFMPEG = "old_ffmpeg"  # the value of `via_jpeg` that stands for FFmpeg before 6.1
 TOLERANCE = 1.1  # in pictures: a frame this much too early or late is dropped or repeated
 LEAD = 0.6  # in pictures: the earlier frame stays on until this long before the next one starts
 OFF_HALF = 2.0**-17  # in pictures: keeps a time off the middle between two pictures

@@ -15,7 +15,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from fractions import Fraction
 from functools import partial
 from pathlib import Path
@@ -24,7 +24,7 @@ from typing import Any, TypeVar
 import numpy as np
 
 from i3d.decoding import decord_reader
-from i3d.decoding.constant_rate import OLD_FFMPEG, PacketTimes, picture_rate
+from i3d.decoding.constant_rate import PacketTimes, picture_rate
 from i3d.decoding.damage import Faults, damage, shortfall
 from i3d.decoding.jpeg import jpeg_files, read_jpeg
 from i3d.decoding.pictures import Picture
@@ -33,28 +33,17 @@ from i3d.decoding.resize import resize, why_pillow
 from i3d.decoding.video_file import NOTHING_DECODED, UnreadableError, Video
 from i3d.decoding.workers import SHARED_HEADER_BYTES, Channel, Crew, Worker
 from i3d.frame_stream import FRAME_BYTES, FRAME_SHAPE, StreamWriter
-from i3d.snippets import ORIGINAL_RULE, SnippetRule
+from i3d.settings import OLD_FFMPEG, JobSettings, NumericSettings
+from i3d.snippets import SnippetRule
 
 BLOCKS, BLOCK_FRAMES = 4, 16  # 16.7 MB per worker
 BLOCKS_BYTES = BLOCKS * BLOCK_FRAMES * FRAME_BYTES
 WORKER_MODULE = "i3d.decoding.decoder"
+SENT = ("fps", "via_jpeg", "clip_length", "frequency")  # settings that a worker needs
 
 T = TypeVar("T")
 
 log = logging.getLogger("decode")
-
-
-@dataclass(frozen=True)
-class Settings:
-    """How to decode; the same for every video of a bundle."""
-
-    decoder: str = "decord"  # or "pyav"
-    fps: float | None = None  # constant rate to resample to
-    rule: SnippetRule = ORIGINAL_RULE  # frames that it does not use are decoded, but go no further
-    via_jpeg: bool | str = False  # through JPEG at a constant rate; as FFmpeg before 6.1 if it is OLD_FFMPEG
-    threads: int = 1
-    stall_seconds: float = 60.0
-    memory_mb: int = 1024  # per worker
 
 
 @dataclass
@@ -72,30 +61,46 @@ class Try:
 
 
 def decode_videos(
-    videos: Iterable[tuple[int, str, Path]], writer: StreamWriter, settings: Settings, module: str = WORKER_MODULE
+    videos: Iterable[tuple[int, str, Path]],
+    writer: StreamWriter,
+    settings: NumericSettings,
+    job: JobSettings,
+    *,
+    threads: int = 1,
+    module: str = WORKER_MODULE,
 ) -> None:
     """Decode videos, given as (place in the bundle, name for the log, path), into the stream; does not close it.
 
-    Every video gets a BEGIN and an END, whatever it is. `module` is the worker's. Raises what writing raises.
+    Every video gets a BEGIN and an END, whatever it is. `threads` is how many videos are decoded at once, `module` is
+    the worker's. Raises what writing raises.
     """
-    reason = None if settings.decoder == "decord" else "asked for"
+    reason = None if job.decoder == "decord" else "asked for"
     waiting = deque(Try(place, name, path.absolute(), reason) for place, name, path in videos)
-    _Run(waiting, writer, settings, module).run()
+    _Run(waiting, writer, settings, job, threads, module).run()
 
 
 class _Run:
     """Feeds a crew of as many workers as threads from a queue of tries, and writes what they deliver."""
 
-    def __init__(self, waiting: deque[Try], writer: StreamWriter, settings: Settings, module: str) -> None:
+    def __init__(
+        self,
+        waiting: deque[Try],
+        writer: StreamWriter,
+        settings: NumericSettings,
+        job: JobSettings,
+        threads: int,
+        module: str,
+    ) -> None:
         self._waiting = waiting
         self._writer = writer
         self._settings = settings
+        self._threads = threads
         self._slow = False  # whether a worker has said that it resizes with Pillow
         self._crew: Crew[Try] = Crew(
             lambda: Worker(
                 module,
-                memory_mb=settings.memory_mb,
-                stall_seconds=settings.stall_seconds,
+                memory_mb=job.decode_memory_mb,
+                stall_seconds=job.stall_seconds,
                 shared_bytes=BLOCKS_BYTES,
             )
         )
@@ -111,12 +116,12 @@ class _Run:
                         self._handle(worker, attempt, event)
 
     def _start_tries(self) -> None:
-        crew, threads = self._crew, self._settings.threads
+        crew, threads = self._crew, self._threads
         while self._waiting and len(crew.busy) < threads:
             attempt = self._waiting.popleft()
             attempt.began = time.monotonic()
-            job = {"path": str(attempt.path), "reason": attempt.reason, "fps": self._settings.fps}
-            crew.give(attempt, {**job, "via_jpeg": self._settings.via_jpeg, **asdict(self._settings.rule)})
+            settings = {name: getattr(self._settings, name) for name in SENT}
+            crew.give(attempt, {"path": str(attempt.path), "reason": attempt.reason, **settings})
         for worker in crew.busy:
             worker.allow_threads(threads // len(crew.busy))
 
@@ -130,7 +135,7 @@ class _Run:
                 attempt.decoder = decoder
             case {"begin": info}:
                 attempt.begun, attempt.frames = True, 0
-                self._writer.begin(attempt.video, {**info, "left_out": self._settings.rule.left_out})
+                self._writer.begin(attempt.video, {**info, "decoding": self._settings.decoding})
             case {"block": block, "frames": count}:
                 self._writer.frames(attempt.video, shared_blocks(worker.shared)[block, :count])
                 attempt.frames += count
@@ -152,7 +157,7 @@ class _Run:
         if not attempt.begun:
             nothing = dict.fromkeys(("frames_declared", "fps", "width", "height"))
             known = {"decoder": attempt.decoder, "decoder_reason": attempt.reason}
-            self._writer.begin(attempt.video, {**nothing, **known, "left_out": self._settings.rule.left_out})
+            self._writer.begin(attempt.video, {**nothing, **known, "decoding": self._settings.decoding})
         self._writer.end(attempt.video, result)
         remarks = "; ".join(filter(None, (result["reason"], result["damaged"])))
         log.info(

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from i3d.decoding.workers import Channel, ask_each
+from i3d.settings import OLD_FFMPEG
 
 if TYPE_CHECKING:
     from i3d.decoding.video_file import Video
@@ -127,7 +128,7 @@ def _count(video: "Video", fps: Fraction | None, via_jpeg: bool | str, limit: in
     counted: Iterator[object]
     if via_jpeg:
         frames = video.decode(Faults(), constant_rate.PacketTimes(video).mend)
-        counted = constant_rate.at_constant_rate(video, frames, old=via_jpeg == constant_rate.OLD_FFMPEG)
+        counted = constant_rate.at_constant_rate(video, frames, old=via_jpeg == OLD_FFMPEG)
     else:
         frames = video.decode(Faults())
         counted = resample(video.timed(frames), fps) if fps else frames

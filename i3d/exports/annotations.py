@@ -11,7 +11,7 @@ from typing import NamedTuple
 from i3d.errors import UserError
 from i3d.exports.copies import CopyNames
 from i3d.quantities import named
-from i3d.results.metadata import Row
+from i3d.records.record import Row
 
 NEEDED = ("video_name", "start_annotation", "end_annotation")
 NAME = "event_name"
@@ -155,9 +155,10 @@ def _inherit(
     events = [event for each in names for event in annotations[each]]
     carried = _carried_over(events, origin, row)
     if carried is None:
+        lengths = f"{row.frames_decoded} frames to {origin.frames_decoded if origin else '?'}"
         matched.warnings.append(
-            f"{row.video}: a copy of {origin.video if origin else name}, but of another length "
-            f"({row.frames} frames to {origin.frames if origin else '?'}), so its events cannot be told; annotate it"
+            f"{row.video}: a copy of {origin.video if origin else name}, but of another length ({lengths}), so its "
+            "events are not known; annotate it"
         )
         return
     matched.events[row.video] = carried
@@ -166,7 +167,7 @@ def _inherit(
 
 def _carried_over(events: list[Event], origin: Row | None, copy: Row) -> list[Event] | None:
     """The events in the copy's frames; None when its frames are not those of its source."""
-    if origin is None or origin.frames is None or copy.frames is None or _own_count(origin) == _own_count(copy):
+    if origin is None or None in (origin.frames_decoded, copy.frames_decoded) or _own_count(origin) == _own_count(copy):
         return events
     if not (origin.fps and copy.fps):
         return None
@@ -177,7 +178,7 @@ def _carried_over(events: list[Event], origin: Row | None, copy: Row) -> list[Ev
 
 def _own_count(row: Row) -> float:
     """Frames of the recording itself, estimated where it was resampled."""
-    frames = row.frames or 0
+    frames = row.frames_decoded or 0
     return frames if row.resample_fps is None or not row.fps else round(frames * row.fps / row.resample_fps)
 
 

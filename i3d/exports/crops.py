@@ -17,7 +17,7 @@ from i3d.exports.lists import counts, refuse_line_breaks
 from i3d.exports.receipts import Content, npy_of
 from i3d.exports.selection import below_split
 from i3d.quantities import named
-from i3d.results.metadata import Row
+from i3d.records.record import Row
 
 # Places of our crops (top left, top right, centre, bottom left, bottom right, then the same mirrored) in each order.
 CROP_ORDERS = {

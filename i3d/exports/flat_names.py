@@ -8,7 +8,7 @@ from i3d.errors import UserError
 from i3d.exports.ground_truth import Truth
 from i3d.exports.receipts import Content, Link
 from i3d.exports.selection import below_split
-from i3d.results.metadata import Row
+from i3d.records.record import Row
 
 ENDING = "_i3d.npy"
 

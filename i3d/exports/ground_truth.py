@@ -9,7 +9,7 @@ import numpy as np
 from i3d.errors import UserError
 from i3d.exports.annotations import Event, Matched, resampled
 from i3d.quantities import named
-from i3d.results.metadata import Row
+from i3d.records.record import Row
 
 UNANNOTATED = ("zeros", "ones")  # what an anomaly without a row in the annotations is marked with
 
@@ -109,7 +109,7 @@ def _segments(row: Row, events: Sequence[Event], held: int, warnings: list[str])
     segments = []
     for event in events:
         own = _own_frames(event, row)
-        frames = row.frames if row.frames is not None else held
+        frames = row.frames_decoded if row.frames_decoded is not None else held
         if own.first < 0 or own.last >= frames:
             warnings.append(f"{row.video}: event {event.first}-{event.last} clipped to the video's {frames} frames")
         own = own._replace(first=max(own.first, 0), last=min(own.last, held - 1))

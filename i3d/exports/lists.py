@@ -5,7 +5,7 @@ from pathlib import Path
 
 from i3d.errors import UserError
 from i3d.quantities import named
-from i3d.results.metadata import Row
+from i3d.records.record import Row
 
 
 def list_lines(rows: Iterable[Row], root: Path) -> list[str]:

@@ -1,34 +1,34 @@
 """Where exports may go: nowhere near the videos, the features or each other's files."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from pathlib import Path, PurePosixPath
-from typing import Any
 
 from i3d.errors import UserError
 from i3d.paths import is_below, overlap
-from i3d.results.metadata import Row
+from i3d.records.record import Row
+from i3d.settings import Settings
 
 
-def check_places(config: Mapping[str, Any]) -> None:
-    """Raise UserError if an export's folder is, holds or lies in a folder of something else; `config` is complete."""
-    lists, crops = config["lists"]["folder"], config["crops"]["folder"]
+def check_places(settings: Settings) -> None:
+    """Raise UserError if an export's folder is, holds or lies in a folder of something else."""
+    lists, crops = settings.lists.folder, settings.crops.folder
     for key, folder in (("lists", lists), ("crops", crops)):
-        for name in ("videos", "features"):
-            if overlap(Path(folder), Path(config[name])):
+        for name, tree in (("videos", settings.videos), ("features", settings.features)):
+            if overlap(Path(folder), Path(tree)):
                 raise UserError(
-                    f"{key}: the folder {folder} and '{name}' ({config[name]}) lie in each other; "
+                    f"{key}: the folder {folder} and '{name}' ({tree}) lie in each other; "
                     f"set `{key}: folder` to a place of its own"
                 )
-    if is_below(Path(lists), Path(crops)) or overlap(flat_folder(config), Path(crops)):
+    if is_below(Path(lists), Path(crops)) or overlap(flat_folder(settings), Path(crops)):
         raise UserError(
             f"crops: the folder {crops} and that of the lists ({lists}) share files; set `crops: folder` to a place of "
             "its own"
         )
 
 
-def flat_folder(config: Mapping[str, Any]) -> Path:
+def flat_folder(settings: Settings) -> Path:
     """The folder of TEVAD's and S3R's names."""
-    return Path(config["lists"]["folder"], "i3d")
+    return Path(settings.lists.folder, "i3d")
 
 
 def refuse_linked_overlap(folder: Path, rows: Iterable[Row], features: Path, videos: str) -> None:

@@ -9,7 +9,8 @@ from pathlib import PurePosixPath
 from i3d.errors import UserError
 from i3d.exports.copies import CopyNames
 from i3d.quantities import named
-from i3d.results.metadata import Row, is_wanted
+from i3d.records.record import Row
+from i3d.results.metadata import is_wanted
 
 VALIDATION = "val"  # the split that is made from the others
 

@@ -9,8 +9,7 @@ from pathlib import Path
 from shlex import quote
 
 from i3d.quantities import named
-from i3d.records.record import SETTINGS_COLUMNS
-from i3d.results.metadata import Row
+from i3d.records.record import SETTINGS_COLUMNS, Row
 
 # Snippets that a test video needs: it is scored whole, and its k largest magnitudes are taken.
 TESTS_NEED = {"RTFM": 3, "MGFN": 3, "TEVAD": 3, "S3R": 3, "Smart-Surveillance": 2}

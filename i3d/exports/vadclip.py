@@ -10,7 +10,7 @@ import numpy as np
 
 from i3d.exports.crops import one_crop
 from i3d.exports.ground_truth import Truth
-from i3d.results.metadata import Row
+from i3d.records.record import Row
 
 NORMAL, ANOMALY = "Normal", "anomaly"
 NO_CLASS = "A"  # what VadCLIP's own script writes for normal videos; it names no class of its mAP

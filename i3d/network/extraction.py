@@ -23,7 +23,8 @@ from i3d.network.engine import Engine, Pending
 from i3d.network.feature_file import FeatureWriter, NotFiniteError
 from i3d.records import journal
 from i3d.records.bundles import BundleEntry
-from i3d.records.record import DECODING, FAILED, OK, SKIPPED, Status, VideoRecord
+from i3d.records.record import FAILED, OK, SKIPPED, Status, VideoRecord
+from i3d.settings import NumericSettings
 from i3d.snippets import SnippetRule
 from i3d.specs import MODELS
 
@@ -106,9 +107,9 @@ class Batch:
 class Extraction:
     """Extracts the features of one bundle's stream into the staging tree.
 
-    `entries` are the bundle's videos; `provenance` is what all their records share, the model among it; each record is
-    added to the file `written`, if one is given, as soon as its feature is staged. `snippets_done` is told how many
-    snippets more have their features, now and then.
+    `entries` are the bundle's videos, `settings` fix the numbers, `provenance` is what all records share; each record
+    is added to the file `written`, if one is given, as soon as its feature is staged. `snippets_done` is called with
+    how many snippets more have their features, now and then.
     """
 
     def __init__(
@@ -116,7 +117,7 @@ class Extraction:
         engine: Engine,
         entries: list[BundleEntry],
         staging: Path,
-        rule: SnippetRule,
+        settings: NumericSettings,
         provenance: dict[str, Any],
         written: Path | None = None,
         snippets_done: Callable[[int], None] = lambda count: None,
@@ -124,9 +125,10 @@ class Extraction:
         self.engine = engine
         self.entries = entries
         self.staging = staging
-        self.rule = rule
+        self.settings = settings
+        self.rule = settings.rule
         self.provenance = provenance
-        self.dim = MODELS[provenance["model"]].dim
+        self.dim = MODELS[settings.model].dim
         self.written = written
         self.snippets_done = snippets_done
         self._batches: queue.Queue[Batch | BaseException | None] = queue.Queue()
@@ -176,7 +178,7 @@ class Extraction:
                     self._check_count(before, entry, message.result)
                     batch.endings.append(Ending(before, entry, message.result))
                 else:
-                    self._check_rule(entry, message.info)
+                    self._check_decoding(entry, message.info)
                     if before is not None:
                         batch.endings.append(Ending(before, entry, {"status": RESTARTED}))
                     writer = FeatureWriter(self.staging / entry.feature, self.engine.crops, self.dim)
@@ -191,12 +193,11 @@ class Extraction:
         except BaseException as error:
             self._batches.put(error)
 
-    def _check_rule(self, entry: BundleEntry, info: dict[str, Any]) -> None:
-        if info.get("left_out") != self.rule.left_out:
-            raise StreamError(
-                f"the frames of {entry.video} were decoded for another clip length or frequency than "
-                f"{self.rule.clip_length} and {self.rule.frequency}"
-            )
+    def _check_decoding(self, entry: BundleEntry, info: dict[str, Any]) -> None:
+        """Raise StreamError for frames that were decoded under other settings than the features are recorded with."""
+        found, wanted = info.get("decoding"), self.settings.decoding
+        if found != wanted:
+            raise StreamError(f"the frames of {entry.video} were decoded with {_words(found)}, not {_words(wanted)}")
 
     def _check_count(self, video: Video | None, entry: BundleEntry, result: dict[str, Any]) -> None:
         came, due = video.frames if video else 0, self.rule.used(result["frames_decoded"])
@@ -222,9 +223,7 @@ class Extraction:
                         with writing(video.writer.path):
                             video.writer.append(features)
                     except NotFiniteError as error:
-                        video.broken = (
-                            f"{error}: broken weights, or an overflow in precision {self.provenance['precision']}"
-                        )
+                        video.broken = f"{error}: broken weights, or an overflow in precision {self.settings.precision}"
         self._buffers.put(batch.snippets)
         self.snippets_done(len(batch.owners))
         for ending in batch.endings:
@@ -250,25 +249,20 @@ class Extraction:
             status, reason = FAILED, video.broken
         if entry.digest and (news := changed(entry)):
             status, reason = FAILED, news
+        told = {name: value for name, value in (info | result).items() if name in VideoRecord.__struct_fields__}
         record = VideoRecord(
-            video=entry.video,
-            status=status,
-            reason=reason,
-            crops=self.engine.crops,
-            dim=self.dim,
-            frames_declared=info.get("frames_declared"),
-            frames_decoded=result["frames_decoded"],
-            fps=info.get("fps"),
-            width=info.get("width"),
-            height=info.get("height"),
-            decoder=info.get("decoder"),
-            decoder_reason=info.get("decoder_reason"),
-            damaged=result.get("damaged"),
-            digest=entry.digest,
-            decoding=DECODING,
-            started=_iso(video.started) if video else None,
-            finished=_iso(datetime.now(UTC)),
-            **self.provenance,
+            **told
+            | self.provenance
+            | {
+                "video": entry.video,
+                "status": status,
+                "reason": reason,
+                "crops": self.engine.crops,
+                "dim": self.dim,
+                "digest": entry.digest,
+                "started": _iso(video.started) if video else None,
+                "finished": _iso(datetime.now(UTC)),
+            }
         )
         if video is not None:
             record.seconds = round(video.seconds, 3)
@@ -287,6 +281,10 @@ class Extraction:
         record.snippets = writer.snippets
         record.feature_size = writer.path.stat().st_size
         record.feature_sha256 = file_sha256(writer.path)
+
+
+def _words(settings: dict[str, Any] | None) -> str:
+    return ", ".join(f"{name} {value}" for name, value in (settings or {}).items()) or "unknown settings"
 
 
 def _iso(moment: datetime) -> str:

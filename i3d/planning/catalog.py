@@ -13,18 +13,16 @@ from typing import Any
 
 import msgspec
 
-from i3d.config import RANDOM
-from i3d.decoding.probe import MEMORY_MB, TIMEOUT_SECONDS, Probe, probe_many
-from i3d.decoding.workers import ask_each
+from i3d.decoding.probe import Probe, probe_many
 from i3d.digests import file_sha256, video_digest
 from i3d.errors import UserError
 from i3d.files import write_atomically
 from i3d.paths import is_clean
 from i3d.planning.tree import Video
 from i3d.planning.weights_check import check_weights
+from i3d.settings import RANDOM
 
 SAVE_SECONDS = 30  # how much probing an interrupted plan may lose
-COLOURS_MODULE = "i3d.decoding.former_colours"
 UNREAD = ""  # the digest of a video whose content could not be read
 
 Stamp = tuple[int, int, int]  # size in bytes, times of change of content and of the file's record, in nanoseconds
@@ -46,7 +44,6 @@ class VideoEntry(msgspec.Struct, frozen=True):
     digest: str
     probed_for: list[Any]
     probe: Probe
-    recoloured: dict[str, bool] = {}  # by decoder: whether the first release gave it other colours
 
 
 class FeatureEntry(msgspec.Struct, frozen=True):
@@ -82,14 +79,20 @@ class Catalog:
         return self._content.videos
 
     def learn(
-        self, videos: list[Video], *, clip_length: int, fps: float | None, processes: int, **options: Any
+        self,
+        videos: list[Video],
+        *,
+        clip_length: int,
+        fps: float | None,
+        via_jpeg: bool | str = False,
+        processes: int,
     ) -> list[Known]:
         """What is known of each video, in their order. New and changed ones are read, and remembered.
 
         A video that cannot be read, or that the prober dies of, is not remembered: decoding will tell. Raises UserError
         when this Python cannot read videos at all.
         """
-        probed_for = [clip_length, fps, *options.values()]
+        probed_for = [clip_length, fps, *([via_jpeg] if via_jpeg else [])]
         known: dict[str, Known] = {}
         unknown: dict[Path, tuple[Video, str]] = {}
         for video in videos:
@@ -107,7 +110,7 @@ class Catalog:
                 unknown[video.path] = video, digest
         if unknown:
             _check_reader()
-        probes = probe_many(list(unknown), clip_length=clip_length, fps=fps, processes=processes, **options)
+        probes = probe_many(list(unknown), clip_length=clip_length, fps=fps, via_jpeg=via_jpeg, processes=processes)
         for path, probe in probes:
             video, digest = unknown[path]
             known[video.video] = Known(video, digest, probe)
@@ -117,30 +120,6 @@ class Catalog:
             if time.monotonic() - self._saved > SAVE_SECONDS:
                 self.save()
         return [known[video.video] for video in videos]
-
-    def recoloured(self, suspects: dict[str, tuple[Known, str]]) -> set[str]:
-        """Which videos, given with the decoder that the first release used, it read in other colours."""
-        unknown = []
-        for video, (known, decoder) in suspects.items():
-            entry = self.videos.get(video)
-            if entry is None or decoder not in entry.recoloured:
-                unknown.append((video, {"path": os.fspath(known.file.path.absolute()), "decoder": decoder}))
-        found = {
-            video
-            for video, (_, decoder) in suspects.items()
-            if (entry := self.videos.get(video)) is not None and entry.recoloured.get(decoder)
-        }
-        answers = ask_each(
-            COLOURS_MODULE, unknown, processes=processes(), memory_mb=MEMORY_MB, stall_seconds=TIMEOUT_SECONDS
-        )
-        for video, answer in answers:
-            otherwise = answer is None or answer["otherwise"]
-            if otherwise:
-                found.add(video)
-            if answer is not None and (entry := self.videos.get(video)) is not None:
-                entry.recoloured[suspects[video][1]] = otherwise
-                self._changed = True
-        return found
 
     def check_weights(self, weights: str, sha256: str, model: str) -> None:
         """Raise UserError if these weights do not fit the model; each content is looked into once."""

@@ -5,14 +5,12 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 from i3d.errors import UserError
-from i3d.planning.plan import Plan
-from i3d.planning.sorter import ASSUMED_FRAMES
+from i3d.planning.plan import ASSUMED_FRAMES, Plan
 from i3d.quantities import count, duration, size
 from i3d.quantities import named as names_of
-from i3d.records.record import FAILED, OK, SETTINGS_COLUMNS
+from i3d.records.record import FAILED, OK, as_planned, settings_differences
 from i3d.results.metadata import read_metadata
 from i3d.results.names import category_of, label_of, split_of
-from i3d.snippets import SnippetRule
 from i3d.specs import HEIGHT, MODELS, SAMPLE_MODES, WIDTH
 
 NAMED = 5  # skipped or failed videos that the text names
@@ -48,6 +46,12 @@ def status_text(plan: Plan, full_list: str, named: int = NAMED) -> str:
                 f"{plan.work.set_aside}: {names_of(plan.strangers, named)}",
             )
         )
+    if plan.replaced:
+        lines.append(("replaced", _replaced(plan)))
+    if plan.stale:
+        gone = {record.feature_file: f"{video}: {plan.skipped[video].reason}" for video, record in plan.stale.items()}
+        what = f"{count(len(gone), 'feature')} of earlier content or settings, which `snakemake orphaned` removes"
+        lines.append(("stale", what + _names(gone, named, full_list)))
     failed = failures(plan)
     if failed:
         lines.append(
@@ -69,7 +73,7 @@ def failure_text(table: Path, named: int = NAMED) -> list[str]:
         rows = read_metadata(table)
     except UserError:
         return []
-    failed = {row.video: row.reason for row in rows if row.status == FAILED}
+    failed = {row.video: row.reason or "" for row in rows if row.status == FAILED}
     if not failed:
         return []
     text = f"error: {count(len(failed), 'video')} failed, the others are done; run snakemake again to try them again"
@@ -115,19 +119,27 @@ def _copies(plan: Plan) -> Iterator[str]:
 
 
 def _mixtures(plan: Plan) -> Iterator[str]:
-    ours = plan.settings | {"resample_fps": plan.settings["fps"]}
+    ours = as_planned(plan.settings)
     others: dict[str, int] = defaultdict(int)
     for record in plan.elsewhere.values():
-        if record.status == OK:
-            found = [
-                f"{name} {getattr(record, name)}, not {ours[name]}"
-                for name in SETTINGS_COLUMNS
-                if getattr(record, name) != ours.get(name)
-            ]
-            if found:
-                others["; ".join(found)] += 1
+        if record.status == OK and (found := settings_differences(record, ours)):
+            others["; ".join(found)] += 1
     for difference, number in others.items():
         yield f"{count(number, 'feature')} outside these subsets made under other settings ({difference})"
+
+
+def _replaced(plan: Plan) -> str:
+    """How many features in place will be made anew, and why."""
+    ours = as_planned(plan.settings)
+    reasons: dict[str, int] = defaultdict(int)
+    for video, record in plan.replaced.items():
+        differences = "; ".join(settings_differences(record, ours))
+        if differences:
+            reasons[f"made under {differences}"] += 1
+        else:
+            changed = record.digest != plan.videos[video].digest
+            reasons["whose video has changed" if changed else "asked for again"] += 1
+    return ", ".join(f"{count(number, 'feature')} {why}" for why, number in reasons.items())
 
 
 def _videos(plan: Plan) -> str:
@@ -148,7 +160,7 @@ def _hours(plan: Plan, videos: Iterable[str]) -> str:
     seconds = 0.0
     for video in videos:
         probe = plan.videos[video].probe
-        rate = plan.settings["fps"] or probe.fps
+        rate = plan.settings.fps or probe.fps
         if probe.frames and rate:
             seconds += probe.frames / rate
     return duration(seconds)
@@ -159,8 +171,8 @@ def _price(plan: Plan) -> str:
 
 
 def _to_write(plan: Plan, frames: Sequence[int]) -> str:
-    crops = SAMPLE_MODES[plan.settings["sample_mode"]].crops
-    snippet_bytes = crops * MODELS[plan.settings["model"]].dim * FLOAT_BYTES
+    crops = SAMPLE_MODES[plan.settings.sample_mode].crops
+    snippet_bytes = crops * MODELS[plan.settings.model].dim * FLOAT_BYTES
     features = sum(_snippets(plan, length) for length in frames) * snippet_bytes
     on_its_way = max(bundle.frames for bundle in plan.bundles) * FRAME_BYTES
     unknown = sum(plan.videos[video].probe.frames is None for video in plan.pending)
@@ -173,7 +185,7 @@ def _to_write(plan: Plan, frames: Sequence[int]) -> str:
 
 def _snippets(plan: Plan, frames: int) -> int:
     """Snippets of a video that is long enough, and of one whose count was underestimated, one."""
-    return max(1, SnippetRule(plan.settings["clip_length"], plan.settings["frequency"]).snippets(frames))
+    return max(1, plan.settings.rule.snippets(frames))
 
 
 def _names(reasons: dict[str, str], named: int, full_list: str) -> str:

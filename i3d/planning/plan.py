@@ -1,11 +1,7 @@
 """The plan: what a run has to do, decided once, in the main process, before any job starts.
 
-A video is
-- `present` when a record vouches for its feature under today's settings,
-- `skipped` when it cannot be taken, or is known to be too short or unreadable,
-- `waiting` when its feature is finished and only has to be moved into place: from the staging tree, where a broken run
-  left it, or from where the video lay before it was moved or renamed,
-- `pending` otherwise. Pending videos are packed into bundles.
+`make_plan` goes down once: walk the tree, read what is new, decide on each video (`decide.py`), pack what is to be
+extracted into bundles, and price it. The plan file tells the aggregate script about it at the end of the run.
 """
 
 import os
@@ -14,11 +10,9 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import cached_property
 from pathlib import Path
-from typing import Any
 
 import msgspec
 
-from i3d.config import NUMERIC_SETTINGS
 from i3d.cost.pricing import Machine, Pricing
 from i3d.decoding.probe import Probe
 from i3d.digests import json_digest
@@ -26,38 +20,49 @@ from i3d.errors import UserError
 from i3d.files import keep_aside, write_atomically, writing
 from i3d.paths import feature_of, is_clean
 from i3d.planning.catalog import Catalog, Known, processes
-from i3d.planning.past import Past
-from i3d.planning.skipping import skipped_record
-from i3d.planning.sorter import Sorter, Waiting
+from i3d.planning.decide import Decision, Evidence, Waiting, decide, skipped_record
+from i3d.planning.earlier_runs import EarlierRuns
 from i3d.planning.tree import find_videos
 from i3d.planning.weights_check import weights_digest
 from i3d.planning.whose import own_trees, videos_name, write_names
 from i3d.quantities import named
 from i3d.records import journal
-from i3d.records.bundles import Bundle, new_bundle, pack, write_bundle
+from i3d.records.bundles import Bundle, BundleEntry, new_bundle, pack, write_bundle
 from i3d.records.record import ORPHANED, SKIPPED, VideoRecord
 from i3d.records.work_folder import WorkFolder
 from i3d.results.run_summary import tables_are_current
+from i3d.settings import NumericSettings, Settings
+
+ASSUMED_FRAMES = 1000  # of a video whose length the catalog could not tell; sizes its bundle only
+
+
+class PendingVideo(msgspec.Struct, frozen=True):
+    """A video to extract: its bundle, its content, and what is known of it before."""
+
+    bundle: str
+    digest: str
+    probe: Probe
 
 
 class PlanFile(msgspec.Struct, kw_only=True):
     """What the aggregate script needs to know of a run. Videos by their path under the videos tree."""
 
     made: str  # ISO 8601: no two runs have the same file, so that Snakemake writes the tables for each
-    settings: dict[str, Any]
+    settings: NumericSettings
     fingerprint: str
-    pending: dict[str, str]  # with the name of the bundle
+    pending: dict[str, PendingVideo]
     waiting: list[str]
     features: dict[str, str]  # of all videos but skipped ones, the feature's path under the features tree
     skipped: dict[str, VideoRecord]
     elsewhere: dict[str, VideoRecord]  # videos outside this run's subsets, and orphaned features
+    stale: dict[str, VideoRecord]  # of skipped videos, the record of an earlier feature that is still in place
 
 
 def read_plan(path: Path) -> PlanFile:
     """Read a plan file. Raises UserError if it is missing or damaged."""
     try:
         plan = msgspec.json.decode(path.read_bytes(), type=PlanFile)
-        records = [*plan.skipped.values(), *plan.elsewhere.values()]
+        records = [*plan.skipped.values(), *plan.elsewhere.values(), *plan.stale.values()]
         if not all(feature_of(video) == feature for video, feature in plan.features.items()):
             raise ValueError("a feature is not its video's")
         if not all(map(is_clean, plan.features)) or not all(record.is_sound for record in records):
@@ -71,20 +76,25 @@ def read_plan(path: Path) -> PlanFile:
 class Plan:
     """What is to be done. All dictionaries are keyed by a video's path under the videos tree, in that order."""
 
-    settings: dict[str, Any]  # what fixes the numbers, as the bundle files hold it
-    fingerprint: str
+    settings: NumericSettings  # as the bundle files hold them
     videos: dict[str, Known]  # all that can be taken, skipped or not
     present: dict[str, VideoRecord]
     skipped: dict[str, VideoRecord]
     waiting: dict[str, Waiting]
     bundles: list[Bundle]
-    last: dict[str, VideoRecord]  # the newest record of each video that is not present
+    last: dict[str, VideoRecord]  # the newest record of each video that is due
+    replaced: dict[str, VideoRecord]  # of due videos, the record of the feature that is in place until then
+    stale: dict[str, VideoRecord]  # likewise of skipped videos
+    strangers: list[str]  # files in the place of due features that this workflow did not write
     elsewhere: dict[str, VideoRecord]  # outside this run's subsets, and orphaned features
     videos_tree: str  # as records name it
     trees: set[str]  # all its names, former ones too
-    strangers: list[str]  # files in the place of due features that this workflow did not write
     pricing: Pricing = field(repr=False)
     work: WorkFolder = field(repr=False)
+
+    @cached_property
+    def fingerprint(self) -> str:
+        return self.settings.fingerprint
 
     @cached_property
     def pending(self) -> dict[str, str]:
@@ -155,11 +165,15 @@ class Plan:
             made=datetime.now(UTC).isoformat(),
             settings=self.settings,
             fingerprint=self.fingerprint,
-            pending=self.pending,
+            pending={
+                video: PendingVideo(bundle, self.videos[video].digest, self.videos[video].probe)
+                for video, bundle in self.pending.items()
+            },
             waiting=list(self.waiting),
             features={video: known.file.feature for video, known in self.videos.items() if video not in self.skipped},
             skipped=self.skipped,
             elsewhere=self.elsewhere,
+            stale=self.stale,
         )
         write_atomically(self.path, msgspec.json.encode(content))
 
@@ -198,70 +212,111 @@ class Plan:
 
 
 def make_plan(
-    config: dict[str, Any],
+    settings: Settings,
     *,
     again: Collection[str] | None = (),
     only: Collection[str] = (),
     machine: Machine | None = None,
 ) -> Plan:
-    """Look at the trees and decide. `config` is complete.
+    """Look at the trees and decide.
 
     `again` are feature files, by their path under the features tree, that are to be made anew although they are
     present; None: all. `only` are feature files, likewise, that nothing else is to be done for; empty: all are.
     `machine` is where the jobs will run, this one unless given.
     Raises UserError for what the user must mend before anything can start.
     """
-    work = WorkFolder.beside(config["features"])
-    here = videos_name(Path(config["videos"]))
-    tree = find_videos(Path(config["videos"]), config["extensions"], config["subsets"], work.features)
-    settings = numeric_settings(config)
-    fingerprint = json_digest(settings)
+    work, root = WorkFolder.beside(settings.features), Path(settings.videos)
+    here = videos_name(root)
+    tree = find_videos(root, settings.extensions, settings.subsets, work.features)
+    numeric = settings.numeric(weights_digest(settings.weights))
     check_writable(work.features)
-    if only:
-        tree.videos = [video for video in tree.videos if video.feature in only]
+    files = [video for video in tree.videos if not only or video.feature in only]
+
     catalog = Catalog(work.catalog)
-    options = {"via_jpeg": config["via_jpeg"]} if config["via_jpeg"] else {}
     known = catalog.learn(
-        tree.videos, clip_length=config["clip_length"], fps=settings["fps"], processes=processes(), **options
+        files, clip_length=numeric.clip_length, fps=numeric.fps, via_jpeg=numeric.via_jpeg, processes=processes()
     )
-    digests = dict.fromkeys(tree.refused, "") | {item.file.video: item.digest for item in known}
-    records = journal.read_all(work)
-    of_all = [record for own in records.values() for record in own]
-    trees = own_trees(work, Path(config["videos"]), of_all, digests, config["another_tree"])
-    past = Past(work, catalog, Path(config["videos"]), digests, records, trees)
-    if shared := [item.file.video for item in known if past.held_by_another_tree(item.file.video, item.digest)]:
-        raise UserError(
-            f"features: {named(shared)}: the place of the feature is taken by that of another tree's video with the "
-            "same path; rename one, or set 'features' elsewhere (if it is the same tree: `--config another_tree=same`)"
-        )
-    pricing = Pricing.of(machine or Machine(), config, settings, of_all)
-    sorted_in = Sorter(past, pricing, settings, fingerprint, again)
-    sorted_in.recoloured = catalog.recoloured(sorted_in.suspects(known))
+    earlier = _earlier_runs(settings, work, catalog, known, tree.refused)
+    pricing = Pricing.of(
+        machine or Machine.here(), settings, numeric, [record for own in earlier.records.values() for record in own]
+    )
+
+    decisions: dict[str, Decision] = {}
+    evidence: dict[str, Evidence] = {}
+    fingerprint = numeric.fingerprint
     for item in known:
-        sorted_in.video(item)
-    elsewhere = past.elsewhere(sorted_in.rule)
-    if sorted_in.pending:
-        catalog.check_weights(config["weights"], settings["weights_sha256"], config["model"])
+        wanted_again = again is None or item.file.feature in again
+        found = earlier.evidence(item, fingerprint, again=wanted_again)
+        evidence[item.file.video] = found
+        decisions[item.file.video] = decide(item, found, numeric)
+    elsewhere = earlier.elsewhere(numeric.rule)
+
+    videos = {item.file.video: item for item in known}
+    due = [video for video, decision in decisions.items() if decision.verdict in ("waiting", "pending")]
+    pending = [videos[video] for video in due if decisions[video].verdict == "pending"]
+    if pending:
+        catalog.check_weights(settings.weights, numeric.weights_sha256, numeric.model)
     catalog.save()
     refused = {video: skipped_record(video, Probe(), reason) for video, reason in tree.refused.items()}
     if only:
         elsewhere, refused = elsewhere | refused, {}
-    groups = pack(sorted_in.pending, config["bundle_frames"])
+    skipped = _records(decisions, "skipped")
+    replaces = {video: found.replaces for video, found in evidence.items() if found.replaces is not None}
+    groups = pack([_entry(item, pricing) for item in pending], settings.bundle_frames)
     return Plan(
-        settings=settings,
-        fingerprint=fingerprint,
-        videos={item.file.video: item for item in known},
-        present=sorted_in.present,
-        skipped=dict(sorted((refused | sorted_in.skipped).items())),
-        waiting=sorted_in.waiting,
-        bundles=[new_bundle(settings, fingerprint, group, work, tree=here) for group in groups],
-        videos_tree=here,
-        trees=trees,
-        strangers=sorted_in.strangers,
-        last=sorted_in.last,
+        settings=numeric,
+        videos=videos,
+        present=_records(decisions, "present"),
+        skipped=dict(sorted((refused | skipped).items())),
+        waiting={video: waiting for video in due if (waiting := evidence[video].waiting) is not None},
+        bundles=[new_bundle(numeric, settings.for_jobs(), group, work, tree=here) for group in groups],
+        last={video: evidence[video].records[-1] for video in due if evidence[video].records},
+        replaced={video: replaces[video] for video in due if video in replaces},
+        stale={video: replaces[video] for video in skipped if video in replaces},
+        strangers=[videos[video].file.feature for video in due if evidence[video].stranger],
         elsewhere=elsewhere,
+        videos_tree=here,
+        trees=earlier.trees,
         pricing=pricing,
         work=work,
+    )
+
+
+def _earlier_runs(
+    settings: Settings, work: WorkFolder, catalog: Catalog, known: list[Known], refused: Iterable[str]
+) -> EarlierRuns:
+    """What earlier runs left. Raises UserError if it is another tree's, and the setting `another_tree` refuses that."""
+    root = Path(settings.videos)
+    digests = dict.fromkeys(refused, "") | {item.file.video: item.digest for item in known}
+    records = journal.read_all(work)
+    of_all = [record for own in records.values() for record in own]
+    trees = own_trees(work, root, of_all, digests, settings.another_tree)
+    earlier = EarlierRuns(work, catalog, root, digests, records, trees)
+    if shared := [item.file.video for item in known if earlier.held_by_another_tree(item)]:
+        raise UserError(
+            f"features: {named(shared)}: the place of the feature is taken by that of another tree's video with the "
+            "same path; rename one, or set 'features' elsewhere (if it is the same tree: `--config another_tree=same`)"
+        )
+    return earlier
+
+
+def _records(decisions: Mapping[str, Decision], verdict: str) -> dict[str, VideoRecord]:
+    return {
+        video: decision.record
+        for video, decision in decisions.items()
+        if decision.verdict == verdict and decision.record is not None
+    }
+
+
+def _entry(item: Known, pricing: Pricing) -> BundleEntry:
+    frames = item.probe.frames or ASSUMED_FRAMES
+    return BundleEntry(
+        video=item.file.video,
+        path=str(item.file.path),
+        feature=item.file.feature,
+        digest=item.digest,
+        frames=frames,
+        weight=pricing.weight(frames, item.probe),
     )
 
 
@@ -272,16 +327,6 @@ def tree_name(fingerprint: str, videos: Iterable[str], records: Mapping[str, Vid
     """
     told = {video: record.reason for video, record in records.items() if record.status in (SKIPPED, ORPHANED)}
     return json_digest([fingerprint, sorted({*videos, *records}), told])
-
-
-def numeric_settings(config: dict[str, Any]) -> dict[str, Any]:
-    """The settings that fix a feature's numbers, the weights by their content.
-
-    `via_jpeg` is among them only where it is set: features from before there was this key stay valid.
-    """
-    settings = {key: config[key] for key in NUMERIC_SETTINGS if key != "via_jpeg" or config[key]}
-    settings["fps"] = None if config["fps"] is None else float(config["fps"])
-    return settings | {"weights_sha256": weights_digest(config["weights"])}
 
 
 def check_writable(features: Path) -> None:

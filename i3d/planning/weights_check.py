@@ -4,9 +4,9 @@ import subprocess
 import sys
 from pathlib import Path
 
-from i3d.config import RANDOM
 from i3d.digests import file_sha256
 from i3d.errors import PREFIX, UserError
+from i3d.settings import RANDOM
 
 PROGRAM = (
     Path(__file__).parents[2] / "scripts" / "check_weights.py"

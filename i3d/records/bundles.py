@@ -6,7 +6,6 @@ A bundle's name is a digest of its file's content, so that every process gives o
 from collections.abc import Iterable, Iterator
 from itertools import count
 from pathlib import Path
-from typing import Any
 
 import msgspec
 
@@ -14,6 +13,7 @@ from i3d.digests import json_digest
 from i3d.errors import UserError
 from i3d.files import write_atomically
 from i3d.records.work_folder import WorkFolder
+from i3d.settings import JobSettings, NumericSettings
 
 
 class BundleEntry(msgspec.Struct, kw_only=True):
@@ -24,18 +24,23 @@ class BundleEntry(msgspec.Struct, kw_only=True):
     feature: str  # path under the features tree
     digest: str  # of the video's content
     frames: int  # as far as planning can tell
-    weight: int = 0  # frames of plain video that take as long, see cost.weigh
+    weight: int = 0  # frames of plain video that take as long, see cost/work.py
 
 
 class Bundle(msgspec.Struct, kw_only=True):
     """A bundle file: all that decode and extract need to know."""
 
     name: str
-    settings: dict[str, Any]  # what fixes the numbers
-    fingerprint: str  # of the settings
+    settings: NumericSettings  # what fixes the numbers
+    job: JobSettings = JobSettings()
     tree: str = ""  # the real path of the videos tree
     attempt: int = 0
     videos: list[BundleEntry]
+
+    @property
+    def fingerprint(self) -> str:
+        """Of the settings that fix the numbers."""
+        return self.settings.fingerprint
 
     @property
     def frames(self) -> int:
@@ -65,29 +70,27 @@ def pack(entries: Iterable[BundleEntry], bundle_frames: int) -> Iterator[list[Bu
 
 
 def make_bundle(
-    settings: dict[str, Any], fingerprint: str, entries: list[BundleEntry], *, tree: str = "", attempt: int = 0
+    settings: NumericSettings,
+    entries: list[BundleEntry],
+    *,
+    job: JobSettings | None = None,
+    tree: str = "",
+    attempt: int = 0,
 ) -> Bundle:
     """The bundle of these entries."""
-    content = {
-        "settings": settings,
-        "fingerprint": fingerprint,
-        "tree": tree,
-        "attempt": attempt,
-        "videos": [msgspec.structs.asdict(entry) for entry in entries],
-    }
-    name = json_digest(content)
-    return Bundle(name=name, settings=settings, fingerprint=fingerprint, tree=tree, attempt=attempt, videos=entries)
+    bundle = Bundle(name="", settings=settings, job=job or JobSettings(), tree=tree, attempt=attempt, videos=entries)
+    return msgspec.structs.replace(bundle, name=json_digest(msgspec.to_builtins(bundle)))
 
 
 def new_bundle(
-    settings: dict[str, Any], fingerprint: str, entries: list[BundleEntry], work: WorkFolder, *, tree: str = ""
+    settings: NumericSettings, job: JobSettings, entries: list[BundleEntry], work: WorkFolder, *, tree: str = ""
 ) -> Bundle:
     """The bundle of these entries, under a name that no earlier attempt at them has used.
 
     Otherwise Snakemake would take what that attempt left for this one's.
     """
     for attempt in count():
-        bundle = make_bundle(settings, fingerprint, entries, tree=tree, attempt=attempt)
+        bundle = make_bundle(settings, entries, job=job, tree=tree, attempt=attempt)
         if not any(path.exists() for path in _traces(bundle.name, work)):
             return bundle
     raise AssertionError
@@ -108,16 +111,12 @@ def write_bundle(bundle: Bundle, path: Path) -> None:
         write_atomically(path, content)
 
 
-def _renamed(bundle: Bundle) -> Bundle:
-    """The bundle under the name that its content gives it."""
-    return make_bundle(bundle.settings, bundle.fingerprint, bundle.videos, tree=bundle.tree, attempt=bundle.attempt)
-
-
 def read_bundle(path: Path) -> Bundle:
     """Read a bundle file. Raises UserError if it is missing or damaged."""
     try:
         bundle = msgspec.json.decode(path.read_bytes(), type=Bundle)
-        if bundle != _renamed(bundle):
+        nameless = msgspec.structs.replace(bundle, name="")
+        if bundle.name != json_digest(msgspec.to_builtins(nameless)):
             raise ValueError("its content is not what its name stands for")
         return bundle
     except (OSError, ValueError, msgspec.MsgspecError, RecursionError) as error:

@@ -67,10 +67,9 @@ def read(path: Path) -> Iterator[VideoRecord]:
 def read_all(work: WorkFolder) -> dict[str, list[VideoRecord]]:
     """All records of each video, by its path under the videos tree, the newest last."""
     records: dict[str, list[VideoRecord]] = {}
-    for folder in (work.outcomes, work.journals):
-        for path in sorted(folder.glob("*.jsonl")):
-            for record in read(path):
-                records.setdefault(record.video, []).append(record)
+    for path in sorted(work.journals.glob("*.jsonl")):
+        for record in read(path):
+            records.setdefault(record.video, []).append(record)
     for of_video in records.values():
         if len(of_video) > 1:
             of_video.sort(key=lambda record: record.finished or "")

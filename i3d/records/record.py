@@ -1,23 +1,26 @@
-"""What is recorded of a video once it is done: one typed record, from which tables, plans and reports are derived.
+"""What is recorded of a video once it is done: one typed record for journals, plans, the table and the report.
 
-A new column of metadata.csv is a new field here; network/extraction.py fills it in.
+A new column of metadata.csv is a new field here. Whoever knows its value sends it under the same name: the decoding
+worker in its BEGIN or END message, extract.py among the settings that all records of a bundle share.
 """
 
 import re
+from datetime import UTC, datetime
 from typing import Literal
 
 import msgspec
 
 from i3d.paths import feature_of, is_clean
+from i3d.settings import NumericSettings
 
-Status = Literal["ok", "skipped", "failed", "orphaned"]
+Status = Literal["ok", "skipped", "failed", "not done", "orphaned"]
 OK: Status = "ok"
 SKIPPED: Status = "skipped"  # too short or unreadable: no feature, and not an error
 FAILED: Status = "failed"  # tried again by the next run
-ORPHANED: Status = "orphaned"  # the feature is there, its video is gone; in tables only, never in a journal
+NOT_DONE: Status = "not done"  # its run was stopped, or its job died; in tables only, never in a journal
+ORPHANED: Status = "orphaned"  # the feature is there, its video is gone; likewise
 
-
-DECODING = 1  # raised when a release gives the frames of some videos other numbers than the one before
+BUNDLE_NAME = re.compile(r"[\w-]*")
 
 
 class VideoRecord(msgspec.Struct, kw_only=True, omit_defaults=True):
@@ -26,7 +29,7 @@ class VideoRecord(msgspec.Struct, kw_only=True, omit_defaults=True):
     video: str  # path under the videos tree
     feature_file: str = ""  # path under the features tree; empty unless there is a feature
     status: Status
-    reason: str | None = None  # why it is not ok
+    reason: str | None = None  # why it is not ok, or what else there is to know
     snippets: int | None = None
     crops: int | None = None
     dim: int | None = None
@@ -39,7 +42,7 @@ class VideoRecord(msgspec.Struct, kw_only=True, omit_defaults=True):
     decoder: str | None = None
     decoder_reason: str | None = None  # why not the configured one
     damaged: str | None = None  # what is wrong with a video that gave features all the same
-    seconds: float | None = None  # its share of the time its bundle took; a bundle's add up to that
+    seconds: float | None = None  # its share of the time its bundle took; a bundle's values sum to its total
 
     weights: str | None = None
     weights_sha256: str | None = None
@@ -57,11 +60,10 @@ class VideoRecord(msgspec.Struct, kw_only=True, omit_defaults=True):
     finished: str | None = None
     versions: str | None = None
 
-    # Not in the table: what tells whether the record fits a video, settings and a feature file.
-    tree: str = ""  # whose video it is: the real path of its videos tree; empty in records from before there was this
+    # Not in the table: whether the record fits a video, settings and a feature file.
+    tree: str = ""  # whose video it is: the real path of its videos tree; empty in older records
     digest: str = ""  # of the video's content
     fingerprint: str = ""  # of the settings
-    decoding: int = 0  # DECODING when it was made
     feature_size: int | None = None  # bytes
     feature_sha256: str | None = None
 
@@ -76,9 +78,42 @@ class VideoRecord(msgspec.Struct, kw_only=True, omit_defaults=True):
         return self.digest == digest and self.fingerprint == fingerprint
 
 
-BUNDLE_NAME = re.compile(r"[\w-]*")
-INTERNAL = ("tree", "digest", "fingerprint", "decoding", "feature_size", "feature_sha256")
-COLUMNS = tuple(name for name in VideoRecord.__struct_fields__ if name not in INTERNAL)
+class Row(VideoRecord, kw_only=True):
+    """A row of metadata.csv: a record, and what the video's path says."""
+
+    split: str = ""  # the first folder
+    category: str = ""  # the last folder
+    label: int | None = None  # 1: anomaly, 0: normal
+
+    @property
+    def subset(self) -> str:
+        """The video's folder below the videos tree, as a reader would name the subset."""
+        return self.video.rpartition("/")[0] or "."
+
+    @property
+    def began(self) -> datetime | None:
+        """When its first frame came to the network."""
+        return _moment(self.started)
+
+    @property
+    def ended(self) -> datetime | None:
+        """When its feature was done."""
+        return _moment(self.finished)
+
+
+def _moment(text: str | None) -> datetime | None:
+    try:
+        time = datetime.fromisoformat(text or "")
+    except ValueError:
+        return None
+    return time if time.tzinfo else time.replace(tzinfo=UTC)
+
+
+INTERNAL = ("tree", "digest", "fingerprint", "feature_size", "feature_sha256")
+BY_NAME = ("split", "category", "label")
+_RECORDED = tuple(name for name in VideoRecord.__struct_fields__ if name not in INTERNAL)
+_PLACE = _RECORDED.index("dim") + 1  # where the columns told by the path stand
+COLUMNS = (*_RECORDED[:_PLACE], *BY_NAME, *_RECORDED[_PLACE:])
 SETTINGS_COLUMNS = (  # what fixes the numbers; rows that differ in one of these do not belong in one data set
     "weights_sha256",
     "model",
@@ -90,3 +125,19 @@ SETTINGS_COLUMNS = (  # what fixes the numbers; rows that differ in one of these
     "resample_fps",
     "via_jpeg",
 )
+
+
+def settings_differences(record: VideoRecord, other: VideoRecord) -> list[str]:
+    """In which settings two records differ, like `normalization inception, not kinetics`."""
+    pairs = [(name, getattr(record, name), getattr(other, name)) for name in SETTINGS_COLUMNS]
+    return [f"{name} {_short(one)}, not {_short(two)}" for name, one, two in pairs if (one or None) != (two or None)]
+
+
+def as_planned(settings: NumericSettings) -> VideoRecord:
+    """A record with these settings alone, to compare others with."""
+    columns = {name: value for name, value in settings.as_dict().items() if name != "fps"}
+    return VideoRecord(video="", status=OK, resample_fps=settings.fps, **columns)
+
+
+def _short(value: object) -> object:
+    return value[:12] if isinstance(value, str) and len(value) == 64 else value

@@ -27,6 +27,11 @@ class WorkFolder:
         """The work folder of a features tree."""
         return cls(Path(features) / NAME)
 
+    @classmethod
+    def of_bundle(cls, bundle: Path) -> "WorkFolder":
+        """The work folder that a bundle file lies in."""
+        return cls(bundle.parents[1])
+
     @cached_property
     def features(self) -> Path:
         """The features tree."""
@@ -78,13 +83,12 @@ class WorkFolder:
     def journals(self) -> Path:
         return self.root / "journals"
 
-    @cached_property
-    def outcomes(self) -> Path:
-        """Journals that the first release left."""
-        return self.root / "outcomes"
-
     def bundle(self, name: str) -> Path:
         return self.bundles / f"{name}.json"
+
+    def progress_of(self, stage: str, bundle: str) -> Path:
+        """Where a stage of a bundle notes how far it is."""
+        return self.progress / stage / f"{bundle}.json"
 
     def journal(self, name: str) -> Path:
         return self.journals / f"{name}.jsonl"

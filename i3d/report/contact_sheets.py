@@ -15,9 +15,8 @@ from i3d.decoding.damage import Faults
 from i3d.decoding.pictures import Picture
 from i3d.decoding.resize import resize
 from i3d.decoding.video_file import UnreadableError, Video
-from i3d.records.record import OK
+from i3d.records.record import OK, Row
 from i3d.report import figures
-from i3d.results.metadata import Row
 from i3d.specs import CROP, FIVE_CROPS, HEIGHT, WIDTH
 
 # One per crop of FIVE_CROPS. Crops side by side share edges: where one is dashed, both colours show.
@@ -84,7 +83,7 @@ def _line(line: np.ndarray, row: Row, videos: Path) -> None:
     crops = row.crops or 1
     for axes in line:
         axes.axis("off")
-    reach = min(row.frames or REACH, REACH)
+    reach = min(row.frames_decoded or REACH, REACH)
     places = [int(moment * (reach - 1)) for moment in MOMENTS]
     frames = frames_at(videos / row.video, places)
     name = row.video.rpartition("/")[2]

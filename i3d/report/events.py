@@ -13,8 +13,8 @@ from matplotlib.figure import Figure
 
 from i3d import quantities as words
 from i3d.exports.ground_truth import VideoTruth, load
+from i3d.records.record import Row
 from i3d.report.figures import FAINT, INK, LABEL_COLOURS, WIDTH, blank
-from i3d.results.metadata import Row
 
 ROWS, COLUMNS = 8, 2  # panels of a page
 PAGES = 20  # at most; the CSV has every video

@@ -14,12 +14,11 @@ from matplotlib.patheffects import withStroke
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 
 from i3d import quantities
-from i3d.records.record import OK
+from i3d.records.record import OK, Row
 from i3d.report import landing
 from i3d.report.near_copies import Comparison
 from i3d.report.speed import bundle_speeds, total_speed
 from i3d.report.statistics import STATUSES, Neighbour, Outlier, Statistics, duration, status_counts
-from i3d.results.metadata import Row
 
 INK, FAINT, LINE = "#22303c", "#6b7780", "#d9dee2"
 STATUS_COLOURS = {"ok": "#4b8f8c", "skipped": "#c3cad0", "failed": "#c8553d"}

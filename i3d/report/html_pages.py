@@ -8,11 +8,10 @@ from textwrap import shorten
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from i3d import quantities
-from i3d.records.record import OK
+from i3d.records.record import OK, Row
 from i3d.report.landing import Landing, Link, reason_kind
 from i3d.report.near_copies import Comparison
 from i3d.report.statistics import OUTLIER_Z, Neighbour, Outlier
-from i3d.results.metadata import Row
 
 SHOWN = 1000  # pairs that a page holds at most; the CSV beside it has all
 DAMAGED = "damaged"  # the kind of a video that has features of what could be decoded
@@ -74,8 +73,16 @@ def problem_link(rows: Sequence[Row], target: str) -> Link:
 
 def _problem(row: Row) -> Line:
     kind = DAMAGED if row.status == OK else row.status
-    reason = row.damaged if row.status == OK else "; ".join(text for text in (row.reason, row.damaged) if text)
-    return Line((kind, row.video, reason, "" if row.frames is None else f"{row.frames:,}"), kind)
+    told = (row.damaged,) if row.status == OK else (row.reason, row.damaged)
+    return Line(
+        (
+            kind,
+            row.video,
+            "; ".join(filter(None, told)),
+            "" if row.frames_decoded is None else f"{row.frames_decoded:,}",
+        ),
+        kind,
+    )
 
 
 def neighbour_page(pairs: Sequence[Neighbour], comparison: Comparison, split: str = "test") -> str:
@@ -100,7 +107,9 @@ def neighbour_page(pairs: Sequence[Neighbour], comparison: Comparison, split: st
 def outlier_page(found: Sequence[Outlier]) -> str:
     """The videos that stand out by feature magnitude."""
     lines = [
-        Line((f"{outlier.z:+.1f}", f"{outlier.magnitude:.2f}", outlier.row.video, outlier.row.damaged), marked=True)
+        Line(
+            (f"{outlier.z:+.1f}", f"{outlier.magnitude:.2f}", outlier.row.video, outlier.row.damaged or ""), marked=True
+        )
         for outlier in found
     ]
     return _table(

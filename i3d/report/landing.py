@@ -8,25 +8,24 @@ from pathlib import Path
 from typing import Any
 
 from i3d import quantities
-from i3d.config import RANDOM
-from i3d.records.record import FAILED, OK, SKIPPED
+from i3d.records.record import FAILED, OK, SKIPPED, Row
 from i3d.report.speed import Speed, bundle_speeds, total_speed
 from i3d.report.statistics import duration, status_counts
-from i3d.results.metadata import Row
+from i3d.settings import RANDOM
 
 SUBSETS = 40  # that the page lists at most
 RUNS = 5  # latest runs that the page lists
 UNKNOWN = "not recorded"
 
 
-def _weights(row: Row) -> str:
+def _weights(row: Row) -> str | None:
     if row.weights == RANDOM or not row.weights_sha256:
         return row.weights
     return f"{row.weights} (sha256 {row.weights_sha256[:12]})"
 
 
 def _resampling(row: Row) -> str:
-    if row.via_jpeg not in ("", "False"):
+    if row.via_jpeg not in (None, False, "False"):
         return "through JPEG at a constant rate, as the original scripts had them"
     return f"{row.resample_fps:g} frames/s" if row.resample_fps else "every coded frame once"
 
@@ -198,13 +197,13 @@ def _numbers(rows: Sequence[Row], done: Sequence[Row], speed: Speed | None) -> l
 def _stages(rows: Sequence[Row], done: Sequence[Row], runs: int, speed: Speed | None) -> list[Stage]:
     """The workflow with what this tree put through it."""
     skipped = Counter(reason_kind(row.reason) for row in rows if row.status == SKIPPED)
-    decoded = [row for row in rows if row.frames and row.status != SKIPPED]
+    decoded = [row for row in rows if row.frames_decoded and row.status != SKIPPED]
     decoders = Counter(row.decoder for row in decoded if row.decoder)
     shapes = Counter(f"(snippets, {row.crops}, {row.dim})" for row in done if row.crops and row.dim)
     bundles = bundle_speeds(rows)
     snippets = sum(row.snippets or 0 for row in done)
     extract = [quantities.count(snippets, "snippet")]
-    if names := {row.bundle for row in done} - {""}:
+    if names := {row.bundle for row in done} - {None}:
         extract.insert(0, quantities.count(len(names), "bundle"))
     if speed:
         extract += [f"{quantities.duration(speed.seconds)}, {speed.rate:,.0f} frames/s", speed.device]
@@ -215,7 +214,7 @@ def _stages(rows: Sequence[Row], done: Sequence[Row], runs: int, speed: Speed | 
     by_decoder = [f"{name}: {quantities.count(count, 'video')}" for name, count in decoders.most_common()]
     return [
         Stage("videos", [quantities.count(len(rows), "video"), *left_out]),
-        Stage("decode", [quantities.count(sum(row.frames or 0 for row in decoded), "frame"), *by_decoder]),
+        Stage("decode", [quantities.count(sum(row.frames_decoded or 0 for row in decoded), "frame"), *by_decoder]),
         Stage("extract", [line for line in extract if line]),
         Stage("feature", [quantities.count(len(done), ".npy file"), *shapes]),
         Stage("aggregate", [f"metadata.csv: {quantities.count(len(rows), 'row')}",
@@ -223,9 +222,9 @@ def _stages(rows: Sequence[Row], done: Sequence[Row], runs: int, speed: Speed | 
     ]  # fmt: skip
 
 
-def reason_kind(reason: str) -> str:
+def reason_kind(reason: str | None) -> str:
     """The kind of a reason, which is what stands before its colon: `too short`, `unreadable`."""
-    return reason.partition(":")[0].strip() or "no reason given"
+    return (reason or "").partition(":")[0].strip() or "no reason given"
 
 
 def _subsets(rows: Sequence[Row]) -> list[tuple[str, list[str]]]:

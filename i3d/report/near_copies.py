@@ -4,8 +4,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from i3d import quantities
-from i3d.config import RANDOM
 from i3d.report.statistics import Neighbour, Statistics
+from i3d.settings import RANDOM
 
 # bench/near_copies.py measured both; docs/near-copies.md has the figures.
 NEAR_COPY = 0.8  # similarity from which a pair is taken for a near copy

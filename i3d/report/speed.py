@@ -9,7 +9,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from i3d.results.metadata import Row
+from i3d.records.record import Row
 
 # A bundle with a longer pause than this was interrupted and resumed; shorter ones are waits for frames, which count.
 INTERRUPTION = timedelta(minutes=10)
@@ -36,11 +36,11 @@ def span(row: Row) -> Span | None:
 
     Tables without `started` have the time between the two in `seconds`.
     """
-    if row.finished is None:
+    if row.ended is None:
         return None
-    if row.started is not None:
-        return row.started, max(row.started, row.finished)
-    return None if row.seconds is None else (row.finished - timedelta(seconds=row.seconds), row.finished)
+    if row.began is not None:
+        return row.began, max(row.began, row.ended)
+    return None if row.seconds is None else (row.ended - timedelta(seconds=row.seconds), row.ended)
 
 
 def covered(spans: Iterable[Span], pause: timedelta = timedelta()) -> list[Span]:
@@ -75,12 +75,12 @@ def _bundles(rows: Iterable[Row]) -> list[tuple[list[Row], list[Span]]]:
     """The timed videos of each bundle, and when it ran."""
     bundles: dict[str, list[tuple[Row, Span]]] = defaultdict(list)
     for row in rows:
-        if row.frames and (own := span(row)):
-            bundles[row.bundle].append((row, own))
+        if row.frames_decoded and (own := span(row)):
+            bundles[row.bundle or ""].append((row, own))
     return [([row for row, _ in timed], covered((own for _, own in timed), INTERRUPTION)) for timed in bundles.values()]
 
 
 def _speed(rows: Sequence[Row], spans: Sequence[Span]) -> Speed | None:
     seconds = seconds_of(spans)
-    devices = ", ".join(sorted({row.device for row in rows} - {""}))
-    return Speed(len(rows), sum(row.frames or 0 for row in rows), seconds, devices) if seconds > 0 else None
+    devices = ", ".join(sorted({row.device for row in rows if row.device}))
+    return Speed(len(rows), sum(row.frames_decoded or 0 for row in rows), seconds, devices) if seconds > 0 else None

@@ -9,8 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from i3d.errors import UserError
-from i3d.records.record import FAILED, OK, SKIPPED
-from i3d.results.metadata import Row
+from i3d.records.record import FAILED, OK, SKIPPED, Row
 
 STATUSES = (OK, SKIPPED, FAILED)
 OUTLIER_Z = 3.5  # as robust_z's authors advise
@@ -63,7 +62,7 @@ def status_counts(rows: Iterable[Row]) -> dict[str, dict[str, int]]:
 def duration(row: Row) -> float | None:
     """Seconds of video, from decoded frames and the rate they were taken at."""
     rate = row.resample_fps or row.fps
-    return row.frames / rate if row.frames and rate else None
+    return row.frames_decoded / rate if row.frames_decoded and rate else None
 
 
 def measure(rows: Iterable[Row], features: Path, threads: int = 1) -> Statistics:

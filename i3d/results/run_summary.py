@@ -1,49 +1,49 @@
 """feature_config.txt: the summary of each run, as the original scripts wrote it, and more."""
 
 import json
-from collections.abc import Iterable, Mapping
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 from i3d.files import keep_aside, write_atomically
-from i3d.records.record import FAILED, OK, SKIPPED, VideoRecord
+from i3d.records.record import OK, SKIPPED
+from i3d.results.account import Account
 from i3d.results.names import METADATA, SUMMARY
+from i3d.settings import NumericSettings
 
 
-def run_summary(
-    records: Mapping[str, VideoRecord], due: Iterable[str], videos: Path, settings: dict[str, Any], tree: str
-) -> dict[str, Any]:
+def run_summary(account: Account, videos: Path, settings: NumericSettings, tree: str) -> dict[str, Any]:
     """The object that one run appends to the summary; the first five keys are as the original scripts wrote them.
 
-    `records` are of the run's videos, `due` are those that it had to do, `tree` is the plan's name for what it saw.
+    `tree` is the plan's name for what it saw.
     """
-    skipped = {video: record.reason for video, record in records.items() if record.status == SKIPPED}
-    failed = {video: record.reason for video, record in records.items() if record.status == FAILED}
-    processed = [video for video in due if records[video].status == OK]
+    skipped = {video: row.reason or "" for video, row in account.rows.items() if row.status == SKIPPED}
+    reasons = skipped | account.failed | account.not_done
     return {
         "run_date": datetime.now().strftime("%Y-%m-%d %H:%M:%S"),
-        "total_videos": len(records),
+        "total_videos": len(account.rows),
         "videos_skipped": len(skipped),
         "skipped_video_list": [str(videos / video) for video in skipped],
-        "processed_videos": len(processed),
-        "failed_videos": len(failed),
-        "failed_video_list": [str(videos / video) for video in failed],
-        "reasons": {str(videos / video): reason for video, reason in (skipped | failed).items()},
-        "present_videos": sum(record.status == OK for record in records.values()),
-        "settings": settings,
-        "versions": next((records[video].versions for video in processed), "") or "",
+        "processed_videos": len(account.made),
+        "moved_videos": len(account.moved),
+        "failed_videos": len(account.failed),
+        "failed_video_list": [str(videos / video) for video in account.failed],
+        "not_done_videos": len(account.not_done),
+        "reasons": {str(videos / video): reason for video, reason in reasons.items()},
+        "present_videos": sum(row.status == OK for row in account.rows.values()),
+        "settings": settings.as_dict(),
+        "versions": next((account.rows[video].versions for video in account.made), None) or "",
         "catalog": tree,
     }
 
 
-def removal_summary(removed: list[str], settings: dict[str, Any], tree: str) -> dict[str, Any]:
+def removal_summary(removed: list[str], settings: NumericSettings, tree: str) -> dict[str, Any]:
     """The object for a call that removed orphaned features, and made none; `tree` as for `run_summary`."""
     return {
         "run_date": datetime.now().strftime("%Y-%m-%d %H:%M:%S"),
         "processed_videos": 0,
         "removed_features": removed,
-        "settings": settings,
+        "settings": settings.as_dict(),
         "catalog": tree,
     }
 
@@ -84,7 +84,7 @@ def tables_are_current(features: Path, tree: str) -> bool:
 
 
 def last_writing(features: Path) -> tuple[int, int] | None:
-    """What tells one writing of the tables from the next; None if there are none."""
+    """Identifies the last writing of the tables; None if there are none."""
     try:
         status = (features / SUMMARY).stat()
     except OSError:

@@ -27,10 +27,9 @@ from i3d.selfcheck.classes import Classifier
 from i3d.selfcheck.numerics import Verdict
 from i3d.selfcheck.recommend import recommend
 from i3d.selfcheck.samples import Sample, choose
-from i3d.snippets import SnippetRule
+from i3d.settings import RANDOM, JobSettings, NumericSettings, Settings
 from i3d.specs import PRECISIONS
 
-RANDOM = "random"
 SHOWN_VIDEOS = 3  # whose classes are printed
 SHOWN_AFTER = 250  # frames, where the videos are that long: many begin with a title or nothing at all
 MIB = 2**20
@@ -50,34 +49,13 @@ GPU_BUDGET = Budget(network=5, decoding=4, pipe=60, kinds=6)
 CPU_BUDGET = Budget(network=3, decoding=2, pipe=10, kinds=3)
 
 
-@dataclass(frozen=True)
-class Options:
-    """What to check; by the names of the configuration, but for `gres` (the profile's request) and `cpus`."""
-
-    videos: str
-    subsets: list[str]
-    extensions: list[str]
-    weights: str
-    model: str
-    normalization: str
-    sample_mode: str
-    frequency: int
-    clip_length: int
-    batch_size: int
-    precision: str
-    device: str
-    decoder: str
-    fps: float | None
-    via_jpeg: bool | str
-    gres: str
-    cpus: int
-
-
 @dataclass
 class SelfCheck:
     """The steps, in order, and what they leave for the calibration. `say` takes a line of the report."""
 
-    options: Options
+    settings: Settings
+    gres: str  # what the profile asks for, empty without a cluster
+    cpus: int
     say: Callable[[str], None]
     passed: dict[str, Verdict] = field(default_factory=dict)
     failed: dict[str, str] = field(default_factory=dict)
@@ -89,14 +67,14 @@ class SelfCheck:
     recommended: Recommendation | None = None
 
     def __post_init__(self) -> None:
-        self.device = choose_device(self.options.device)
+        self.device = choose_device(self.settings.device)
         self.on_gpu = self.device.type == "cuda"
         self.budget = GPU_BUDGET if self.on_gpu else CPU_BUDGET
-        self.rule = SnippetRule(self.options.clip_length, self.options.frequency)
+        self.numeric = self.settings.numeric(RANDOM)
         self.facts = facts.gather(self.device)
-        self.reference = reference.reference_weights(self.options.model)
+        self.reference = reference.reference_weights(self.settings.model)
         self.weights = self._users_weights()
-        torch.set_num_threads(self.options.cpus)
+        torch.set_num_threads(self.cpus)
 
     def run(self) -> Calibration:
         """Do all steps. Raises UserError when nothing can be checked; a wrong fp32 is in the calibration."""
@@ -144,7 +122,7 @@ class SelfCheck:
 
     def _verdicts(self, precision: str) -> Iterator[Verdict]:
         snippet = reference.reference_snippet()
-        stored = reference.reference_features(self.options.model)
+        stored = reference.reference_features(self.settings.model)
         yield numerics.compare_features(self._features(self.reference, precision, snippet), stored, precision)
         crop = numerics.centre_crop(snippet, reference.NORMALIZATION)
         yield numerics.check_layers(self._model(self.reference), crop, self.device, precision)
@@ -161,7 +139,7 @@ class SelfCheck:
             self._fp32_of_users = found
         else:
             verdict = numerics.compare_features(found, self._fp32_of_users, precision)
-        return Verdict(verdict.error, verdict.tolerance, f"{verdict.where} with {self.options.weights}")
+        return Verdict(verdict.error, verdict.tolerance, f"{verdict.where} with {self.settings.weights}")
 
     def _features(self, weights: dict[str, Tensor], precision: str, snippet: np.ndarray) -> np.ndarray:
         """Features (B, 10, dim) of a full batch of the snippet, as the reference has them."""
@@ -173,18 +151,18 @@ class SelfCheck:
         return engine.launch(snippets).collect()
 
     def _users_weights(self) -> dict[str, Tensor] | None:
-        path = Path(self.options.weights)
-        if self.options.weights == RANDOM or not path.exists():
+        path = Path(self.settings.weights)
+        if self.settings.weights == RANDOM or not path.exists():
             return None
-        return load_state_dict(path, expected_shapes(self.options.model))
+        return load_state_dict(path, expected_shapes(self.settings.model))
 
     # Speed ------------------------------------------------------------------------------------------------------------
 
     def _speed(self) -> None:
         self._heading("Speed of the network")
-        snippet = reference.reference_snippet(self.options.clip_length)
+        snippet = reference.reference_snippet(self.settings.clip_length)
         for precision in self.passed:
-            for batch_size in throughput.BATCH_SIZES if self.on_gpu else (self.options.batch_size,):
+            for batch_size in throughput.BATCH_SIZES if self.on_gpu else (self.settings.batch_size,):
                 engine = self._engine(self.weights or self.reference, precision, batch_size=batch_size)
                 try:
                     speed = throughput.measure(engine, snippet, precision, self.budget.network)
@@ -195,7 +173,7 @@ class SelfCheck:
                     self._line(precision, f"batches of {batch_size} do not fit into the memory")
                     break
                 self.network.append(speed)
-                self._line(precision, _in_words(speed, self.options.frequency))
+                self._line(precision, _in_words(speed, self.settings.frequency))
             if self.on_gpu:
                 self._memory(precision, snippet)
 
@@ -221,21 +199,21 @@ class SelfCheck:
 
     def _decoding(self) -> None:
         self._heading("Decoding your videos, frames a second")
-        options = self.options
+        settings = self.settings
         try:
-            found = find_videos(Path(options.videos), options.extensions, options.subsets).videos
+            found = find_videos(Path(settings.videos), settings.extensions, settings.subsets).videos
         except UserError as error:
             self._line("none", f"{error}")
             return
         paths = [video.path for video in found]
-        self.samples = choose(paths, self.budget.kinds, clip_length=options.clip_length, processes=options.cpus)
+        self.samples = choose(paths, self.budget.kinds, clip_length=settings.clip_length, processes=self.cpus)
         if not self.samples:
-            self._line("none", f"no video under {options.videos} gives a snippet")
+            self._line("none", f"no video under {settings.videos} gives a snippet")
         for samples in list(self.samples):
             kind = samples[0]
             speeds = []
-            for processes in decode_speed.process_counts(options.cpus):
-                speed = decode_speed.measure(samples, processes, self.budget.decoding, **self._decode_settings())
+            for processes in decode_speed.process_counts(self.cpus):
+                speed = decode_speed.measure(samples, processes, self.budget.decoding, *self._decoding_settings())
                 if speed is not None:
                     speeds.append(speed)
             if not speeds:
@@ -252,28 +230,27 @@ class SelfCheck:
         self._heading("Together")
         precision = self._precision_to_run()
         best = throughput.smallest_good_batch([speed for speed in self.network if speed.precision == precision])
-        clip = reference.reference_snippet(self.options.clip_length + 1)
+        clip = reference.reference_snippet(self.settings.clip_length + 1)
         fp32 = next(speed for speed in self.network if speed.precision == "fp32")
         self.start_seconds = pipe_speed.start_seconds(self._extract_options(), clip, fp32.snippets_per_second)
         self._line("start", f"{self.start_seconds:.1f} s from an extract job's start to its first batch")
         if not self.samples:
             return
-        processes = max(1, self.options.cpus - 1) if self.on_gpu else self.options.cpus
+        processes = max(1, self.cpus - 1) if self.on_gpu else self.cpus
         engine = self._engine(self.weights or self.reference, precision, batch_size=best.batch_size)
         samples = self.samples[0]
         decode_options = self._decode_options(processes)
-        engine_is = {"model": self.options.model, "precision": precision}
-        rate = pipe_speed.measure(engine, samples, self.rule, decode_options, self.budget.pipe, **engine_is)
+        rate = pipe_speed.measure(engine, samples, self.numeric, decode_options, self.budget.pipe)
         if rate is None:
             self._line(str(samples[0]), f"not enough came in {self.budget.pipe:.0f} s to tell")
         else:
-            self.pipe_frames_per_second = rate * self.options.frequency
+            self.pipe_frames_per_second = rate * self.settings.frequency
             decode_rate = max(
                 speed.frames_per_second
                 for speed in self.decoding
                 if (speed.width, speed.height, speed.codec) == samples[0].kind
             )
-            network_rate = best.snippets_per_second * self.options.frequency
+            network_rate = best.snippets_per_second * self.settings.frequency
             share = self.pipe_frames_per_second / pipe_speed.expected_rate(decode_rate, network_rate, self.on_gpu)
             note = "" if share >= pipe_speed.ENOUGH else ": less than it should be; was the machine busy?"
             stages = "of its slowest stage" if self.on_gpu else "of what its stages reach one after the other"
@@ -284,13 +261,13 @@ class SelfCheck:
 
     def _classes(self, engine: Engine) -> None:
         """Print what the published classifier sees some seconds into a few videos, if the weights have one."""
-        classifier = Classifier.load(Path(self.options.weights)) if self.weights is not None else None
+        classifier = Classifier.load(Path(self.settings.weights)) if self.weights is not None else None
         if classifier is None:
             return
         self._heading("What the network sees: do the actions resemble your videos?")
-        length = self.options.clip_length
+        length = self.settings.clip_length
         for sample in islice(chain.from_iterable(self.samples), SHOWN_VIDEOS):
-            frames = decode_speed.first_frames(sample, length + SHOWN_AFTER, **self._decode_settings())
+            frames = decode_speed.first_frames(sample, length + SHOWN_AFTER, *self._decoding_settings())
             if len(frames) < length:
                 continue
             features = engine.launch(torch.from_numpy(frames[None, -length:])).collect()[0]
@@ -300,36 +277,38 @@ class SelfCheck:
     # Results ----------------------------------------------------------------------------------------------------------
 
     def _recommend(self) -> None:
-        options = self.options
+        settings = self.settings
         self.recommended = recommend(
             self.network,
             self.decoding,
-            frequency=options.frequency,
-            cpus=options.cpus,
+            frequency=settings.frequency,
+            cpus=self.cpus,
             on_gpu=self.on_gpu,
-            cluster=bool(options.gres),
+            cluster=bool(self.gres),
             start_seconds=self.start_seconds,
         )
         best = self.recommended
         self._heading("Recommended")
-        self._line("precision", f"{best.precision} (set: {options.precision})")
-        self._line("batch_size", f"{best.batch_size} (set: {options.batch_size})" if self.on_gpu else "does not matter")
+        self._line("precision", f"{best.precision} (set: {settings.precision})")
+        self._line(
+            "batch_size", f"{best.batch_size} (set: {settings.batch_size})" if self.on_gpu else "does not matter"
+        )
         self._line("threads", f"{best.decode_processes} for decode, {best.extract_threads} for extract")
         self._line("bundle_frames", f"{best.bundle_frames:,}")
 
     def _calibration(self) -> Calibration:
-        options = self.options
+        settings = self.settings
         return Calibration(
-            device=machine.device_name(options.gres, self.device.type),
+            device=machine.device_name(self.gres, self.device.type),
             torch=version("torch"),
             cudnn=facts.cudnn_version(self.device),
-            model=options.model,
-            sample_mode=options.sample_mode,
-            clip_length=options.clip_length,
+            model=settings.model,
+            sample_mode=settings.sample_mode,
+            clip_length=settings.clip_length,
             hardware=facts.hardware_name(self.device),
             measured=datetime.now(UTC).isoformat(timespec="seconds"),
             host=socket.gethostname(),
-            cpus=options.cpus,
+            cpus=self.cpus,
             facts=self.facts,
             passed=tuple(precision for precision in self.passed if precision not in self.failed),
             failed=self.failed,
@@ -345,47 +324,40 @@ class SelfCheck:
     def _precision_to_run(self) -> str:
         """The configured precision, or fp32 if that one was not measured."""
         measured = {speed.precision for speed in self.network}
-        return self.options.precision if self.options.precision in measured else "fp32"
+        return self.settings.precision if self.settings.precision in measured else "fp32"
 
-    def _decode_settings(self) -> dict[str, Any]:
-        """What the decoding depends on beside the videos."""
-        return {name: getattr(self.options, name) for name in ("decoder", "fps", "via_jpeg")}
+    def _decoding_settings(self) -> tuple[NumericSettings, JobSettings]:
+        return self.numeric, self.settings.for_jobs()
 
     def _decode_options(self, processes: int) -> list[str]:
-        """The same as options of `scripts/decode.py`."""
-        settings = {name.replace("_", "-"): value for name, value in self._decode_settings().items() if value}
-        settings |= {"threads": processes}
-        return [f"--{name}={'true' if value is True else value}" for name, value in settings.items()]
+        """The settings that decoding depends on, as options of `scripts/decode.py`."""
+        values = {"decoder": self.settings.decoder, "fps": self.settings.fps, "via-jpeg": self.settings.via_jpeg}
+        return [f"--threads={processes}", *(f"--{name}={value}" for name, value in values.items() if value)]
 
     def _extract_options(self) -> list[str]:
         """Options of `scripts/extract.py`, in fp32, which it never refuses."""
-        options = self.options
-        weights = options.weights if self.weights is not None else RANDOM
+        settings = self.settings
+        weights = settings.weights if self.weights is not None else RANDOM
         pairs = {
             "weights": weights,
             "device": self.device.type,
-            "threads": 1 if self.on_gpu else options.cpus,
+            "threads": 1 if self.on_gpu else self.cpus,
             "precision": "fp32",
-            "model": options.model,
-            "sample-mode": options.sample_mode,
-            "clip-length": options.clip_length,
-            "frequency": options.clip_length,
-            "normalization": options.normalization,
+            "model": settings.model,
+            "sample-mode": settings.sample_mode,
+            "clip-length": settings.clip_length,
+            "frequency": settings.clip_length,
+            "normalization": settings.normalization,
             "batch-size": 1,
         }
         return [f"--{name}={value}" for name, value in pairs.items()]
 
     def _model(self, weights: dict[str, Tensor]) -> Any:
-        return build_model(self.options.model, dict(weights))
+        return build_model(self.settings.model, dict(weights))
 
     def _engine(self, weights: dict[str, Tensor], precision: str, **changes: Any) -> Engine:
-        options = self.options
-        settings: dict[str, Any] = {
-            "normalization": options.normalization,
-            "sample_mode": options.sample_mode,
-            "batch_size": options.batch_size,
-        }
-        return Engine(self._model(weights), self.device, precision=precision, **(settings | changes))
+        own = {name: getattr(self.settings, name) for name in ("normalization", "sample_mode", "batch_size")}
+        return Engine(self._model(weights), self.device, precision=precision, **(own | changes))
 
     def _heading(self, text: str) -> None:
         self.say("")

@@ -4,16 +4,17 @@ import logging
 import time
 from collections.abc import Iterable
 from itertools import cycle, islice
-from typing import Any, BinaryIO, cast
+from typing import BinaryIO, cast
 
 import numpy as np
 from PIL import Image
 
 from i3d.cost.calibration import DecodeSpeed
-from i3d.decoding.decoder import Settings, decode_videos
+from i3d.decoding.decoder import decode_videos
 from i3d.decoding.resize import resize
 from i3d.frame_stream import FRAME_BYTES, FRAME_SHAPE, HEIGHT, WIDTH, StreamWriter
 from i3d.selfcheck.samples import Sample
+from i3d.settings import JobSettings, NumericSettings
 
 PROCESSES = (1, 3, 5)  # to try, as far as the machine has CPUs for them
 WARM_UP_SECONDS = 0.5  # after the first frames, until all workers are at work
@@ -62,25 +63,26 @@ class _FrameCounter:
         return self._frames / self._elapsed if self._elapsed else None
 
 
-def measure(samples: list[Sample], processes: int, seconds: float, **settings: Any) -> DecodeSpeed | None:
-    """Decode videos of one kind, over and over, for so many seconds; None if they give no frames.
-
-    `settings` are further ones of `decoder.Settings`.
-    """
+def measure(
+    samples: list[Sample], processes: int, seconds: float, settings: NumericSettings, job: JobSettings
+) -> DecodeSpeed | None:
+    """Decode videos of one kind, over and over, for some seconds; None if they give no frames."""
     counter = _FrameCounter(seconds)
-    _decode_quietly(islice(cycle(samples), MOST_VIDEOS), counter, Settings(threads=processes, **settings))
+    _decode_quietly(islice(cycle(samples), MOST_VIDEOS), counter, settings, job, processes)
     if counter.frames_per_second is None:
         return None
     kind = samples[0]
     return DecodeSpeed(kind.width, kind.height, kind.codec, processes, counter.frames_per_second)
 
 
-def _decode_quietly(samples: Iterable[Sample], file: object, settings: Settings) -> None:
+def _decode_quietly(
+    samples: Iterable[Sample], file: object, settings: NumericSettings, job: JobSettings, threads: int = 1
+) -> None:
     """Decode into a file until it has had enough, without the line per video that a run logs."""
     videos = ((place, str(sample), sample.path) for place, sample in enumerate(samples))
     logging.getLogger("decode").disabled = True
     try:
-        decode_videos(videos, StreamWriter(cast(BinaryIO, file)), settings)
+        decode_videos(videos, StreamWriter(cast(BinaryIO, file)), settings, job, threads=threads)
     except _TimeIsUpError:
         pass
     finally:
@@ -105,10 +107,10 @@ class _FrameCollector:
         """Nothing is held back."""
 
 
-def first_frames(sample: Sample, count: int, **settings: Any) -> np.ndarray:
+def first_frames(sample: Sample, count: int, settings: NumericSettings, job: JobSettings) -> np.ndarray:
     """The first frames of a video as the network gets them, uint8 (n, 256, 340, 3); fewer than `count` if it ends."""
     collector = _FrameCollector(count)
-    _decode_quietly([sample], collector, Settings(**settings))
+    _decode_quietly([sample], collector, settings, job)
     return np.concatenate([np.empty((0, *FRAME_SHAPE), np.uint8), *collector.blocks])[:count]
 
 

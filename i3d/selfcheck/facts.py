@@ -2,15 +2,14 @@
 
 import os
 import platform
-from collections.abc import Mapping
 from importlib.metadata import PackageNotFoundError, version
-from typing import Any
 
 import torch
 
 from i3d.cost import machine
 from i3d.cost.calibration import Key
 from i3d.network.gpu_guard import gpu_versions
+from i3d.settings import NumericSettings
 
 PACKAGES = ("torch", "torchvision", "numpy", "llvmlite", "pillow", "av", "decord")
 
@@ -25,13 +24,13 @@ def cudnn_version(device: torch.device) -> str | None:
     return gpu_versions(device).get("cudnn")
 
 
-def job_key(device: torch.device, settings: Mapping[str, Any]) -> Key:
+def job_key(device: torch.device, settings: NumericSettings) -> Key:
     """What an extract job looks its device's calibration up by; `settings` are a bundle's."""
     return Key(
         device=hardware_name(device),
         torch=version("torch"),
         cudnn=cudnn_version(device),
-        **{name: settings[name] for name in ("model", "sample_mode", "clip_length", "precision")},
+        **{name: getattr(settings, name) for name in ("model", "sample_mode", "clip_length", "precision")},
     )
 
 

@@ -16,7 +16,7 @@ from i3d.network.engine import Engine
 from i3d.network.extraction import Extraction
 from i3d.records.bundles import BundleEntry
 from i3d.selfcheck.samples import Sample
-from i3d.snippets import SnippetRule
+from i3d.settings import NumericSettings
 
 SCRIPTS = Path(__file__).parents[2] / "scripts"
 MOST_VIDEOS = 500  # on decode's command line
@@ -54,17 +54,14 @@ class _SnippetCounter:
 def measure(
     engine: Engine,
     samples: list[Sample],
-    rule: SnippetRule,
+    settings: NumericSettings,
     options: list[str],
     seconds: float,
-    *,
-    model: str,
-    precision: str,
 ) -> float | None:
     """Decode samples over and over and extract what comes, for so many seconds.
 
     Returns the snippets per second; None if two batches did not come. `options` are those of `scripts/decode.py`, but
-    for the videos, the rule and the output; `model` and `precision` are the engine's.
+    for the videos, the snippets and the output.
     """
     videos = list(islice(cycle(samples), MOST_VIDEOS))
     counter = _SnippetCounter(seconds)
@@ -73,12 +70,11 @@ def measure(
             BundleEntry(video=str(place), path=str(sample.path), feature=f"{place}.npy", digest="", frames=0)
             for place, sample in enumerate(videos)
         ]
-        provenance = {"model": model, "precision": precision}
-        extraction = Extraction(engine, entries, Path(staging), rule, provenance, snippets_done=counter)
+        extraction = Extraction(engine, entries, Path(staging), settings, {}, snippets_done=counter)
         receiving, sending = os.pipe()
         paths = [str(sample.path) for sample in videos]
         command = [sys.executable, str(SCRIPTS / "decode.py"), f"--output=/dev/fd/{sending}", *options]
-        command += [f"--clip-length={rule.clip_length}", f"--frequency={rule.frequency}"]
+        command += [f"--clip-length={settings.clip_length}", f"--frequency={settings.frequency}"]
         decode = subprocess.Popen([*command, "--", *paths], pass_fds=[sending], stderr=subprocess.DEVNULL)
         os.close(sending)
         try:
@@ -112,7 +108,7 @@ def start_seconds(options: list[str], clip: np.ndarray, snippets_per_second: flo
         ending = {"frames_decoded": len(clip), "status": "ok", "reason": None, "damaged": None, "seconds": 0}
         with frames.open("wb") as file:
             writer = StreamWriter(file)
-            writer.begin(0, {})
+            writer.begin(0, {"decoding": NumericSettings().decoding})
             writer.frames(0, clip)
             writer.end(0, ending)
             writer.close()

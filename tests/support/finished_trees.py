@@ -5,7 +5,8 @@ from pathlib import Path
 
 import numpy as np
 
-from i3d.results.metadata import Row, read_metadata
+from i3d.records.record import Row
+from i3d.results.metadata import read_metadata
 
 COLUMNS = (
     *("video", "feature_file", "status", "reason", "snippets", "crops", "split", "category", "label"),

@@ -2,7 +2,7 @@
 
 from dataclasses import MISSING, fields
 
-from i3d.results.metadata import Row
+from i3d.records.record import Row
 
 
 def row(video, status="ok", label=1, **more):

@@ -1,0 +1,169 @@
+"""What earlier runs left: their records, and the feature files that these vouch for."""
+
+import os
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
+from functools import cached_property
+from pathlib import Path
+
+import msgspec
+
+from i3d.planning.catalog import UNREAD, Catalog, Known
+from i3d.planning.decide import Evidence, Waiting, skipped_record, why_too_short_or_unreadable
+from i3d.records import journal
+from i3d.records.record import OK, ORPHANED, VideoRecord
+from i3d.records.work_folder import WorkFolder
+from i3d.snippets import SnippetRule
+
+ORPHAN_REASON = "its video is gone; `snakemake --cores 1 orphaned` removes the feature"
+
+
+class EarlierRuns:
+    """The records of a features tree, looked at beside the videos that are there now.
+
+    `digests` are the contents of the videos that are here, by path; `trees` are the names of the videos tree: records
+    of others stand for features that are to be left alone.
+    """
+
+    def __init__(
+        self,
+        work: WorkFolder,
+        catalog: Catalog,
+        videos: Path,
+        digests: Mapping[str, str],
+        records: Mapping[str, list[VideoRecord]],
+        trees: set[str],
+    ) -> None:
+        self.work = work
+        self.records = records
+        self._catalog = catalog
+        self._videos = videos
+        self._digests = digests
+        self.trees = trees
+        self._taken: set[str] = set()  # features that move with their video
+        self._tops: dict[str, bool] = {}  # whether a folder at the top of the videos holds anything
+        self._obstacles: dict[Path, str | None] = {}  # by the folder of features that cannot be made
+
+    def evidence(self, item: Known, fingerprint: str, *, again: bool) -> Evidence:
+        """What is known of one video under settings with this fingerprint; `again`: it is to be made anew."""
+        feature = item.file.feature
+        records = self.records.get(item.file.video, [])
+        vouching = [
+            record
+            for record in reversed(records)
+            if record.status == OK
+            and item.digest != UNREAD
+            and record.fits(item.digest, fingerprint)
+            and record.feature_file == feature
+        ]
+        in_place = next(filter(self.is_in_place, vouching), None)
+        if in_place is not None and not again:
+            return Evidence(records, present=in_place)
+        others = (each for each in reversed(records) if each.status == OK and each not in vouching)
+        return Evidence(
+            records,
+            waiting=None if again else self._waiting(item, vouching, fingerprint),
+            replaces=in_place or next(filter(self.is_in_place, others), None),
+            stranger=not self._is_ours(feature, records),
+            obstacle=self._obstacle(feature),
+        )
+
+    def is_in_place(self, record: VideoRecord) -> bool:
+        """Whether a record's feature file is where it belongs, and the one that was written."""
+        name = record.feature_file
+        return journal.is_of(record, self.work.features / name, lambda path: self._catalog.sha256_of(path, name))
+
+    def held_by_another_tree(self, item: Known) -> bool:
+        """Whether the place of this video's feature belongs to a video of another tree, with other content."""
+        return any(
+            record.tree not in self.trees and record.digest != item.digest and self.is_in_place(record)
+            for record in self.records.get(item.file.video, ())
+            if record.status == OK
+        )
+
+    def elsewhere(self, rule: SnippetRule) -> dict[str, VideoRecord]:
+        """What is known of videos outside this run's subsets, and of features whose video is gone."""
+        found: dict[str, VideoRecord] = {}
+        for video, records in self.records.items():
+            if video in self._digests:
+                continue
+            with_feature = next(
+                (each for each in reversed(records) if each.status == OK and self.is_in_place(each)), None
+            )
+            if not self._is_gone(video) or records[-1].tree not in self.trees:
+                newest = with_feature or records[-1]
+                if newest.status != OK or with_feature:
+                    found[video] = newest
+            elif with_feature and with_feature.feature_file not in self._taken:
+                found[video] = msgspec.structs.replace(with_feature, status=ORPHANED, reason=ORPHAN_REASON)
+        for video, entry in self._catalog.videos.items():
+            if video not in self._digests and video not in found and not self._is_gone(video):
+                reason = why_too_short_or_unreadable(entry.probe, rule)
+                if reason is not None:
+                    found[video] = skipped_record(video, entry.probe, reason)
+        return dict(sorted(found.items()))
+
+    def _is_ours(self, feature: str, records: Iterable[VideoRecord]) -> bool:
+        """Whether the file in a feature's place is nothing that must be kept: one that we wrote, an empty one, none."""
+        place = self.work.features / feature
+        try:
+            if not place.stat().st_size:
+                return True
+        except OSError:
+            return True
+        return any(record.feature_file == feature and self.is_in_place(record) for record in records)
+
+    def _waiting(self, item: Known, vouching: Iterable[VideoRecord], fingerprint: str) -> Waiting | None:
+        staged = self.work.staging / item.file.feature
+        for record in vouching:
+            if journal.is_of(record, staged):
+                return Waiting(staged, record, moved=False)
+        for record in self._left_behind.get(item.digest, ()):
+            if record.feature_file not in self._taken and record.fingerprint == fingerprint:
+                self._taken.add(record.feature_file)
+                return Waiting(self.work.features / record.feature_file, record, moved=True)
+        return None
+
+    def _obstacle(self, feature: str) -> str | None:
+        path = self.work.features / feature
+        if path.is_dir():
+            return f"there is a folder in the place of its feature file {path}; move it away"
+        folder = path.parent
+        if folder not in self._obstacles:
+            above = next((each for each in (folder, *folder.parents) if os.path.lexists(each)), folder)
+            self._obstacles[folder] = None if above.is_dir() else f"{above} is no folder, and must be one; move it away"
+        return self._obstacles[folder]
+
+    def _is_gone(self, video: str) -> bool:
+        return video not in self._digests and not os.path.lexists(self._videos / video)
+
+    def _has_top_of(self, video: str) -> bool:
+        """Whether the folder at the top of the videos tree that holds a video, or held it, is there and not empty.
+
+        One that is not may be a disk that is not mounted.
+        """
+        top = video.partition("/")[0] if "/" in video else "."
+        if top not in self._tops:
+            try:
+                self._tops[top] = any((self._videos / top).iterdir())
+            except OSError:
+                self._tops[top] = False
+        return self._tops[top]
+
+    @cached_property
+    def _left_behind(self) -> dict[str, list[VideoRecord]]:
+        """By the video's content, records of features whose video is no longer where it was."""
+        gone: dict[str, list[VideoRecord]] = defaultdict(list)  # by the folder at the top
+        for video, records in self.records.items():
+            if self._is_gone(video):
+                ours = [each for each in reversed(records) if each.status == OK and each.tree in self.trees]
+                gone[video.partition("/")[0]] += filter(self.is_in_place, ours)
+        here = set(self._digests.values()) - {UNREAD}
+        found: dict[str, list[VideoRecord]] = defaultdict(list)
+        for records in gone.values():
+            # A folder that is gone as a whole was renamed if most of its videos are elsewhere now.
+            renamed = 2 * sum(record.digest in here for record in records) > len(records)
+            for record in records:
+                if renamed or self._has_top_of(record.video):
+                    found[record.digest].append(record)
+        return found
