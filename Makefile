@@ -11,7 +11,7 @@ export OMP_WAIT_POLICY := PASSIVE
 LAST := $(if $(CONFIG),,$(wildcard logs/last_config.yaml))
 SETTINGS = $(if $(CONFIG),--config $(CONFIG)) $(if $(LAST),--configfile $(LAST))
 
-.PHONY: help env demo report status watch test unit check workflow test-faults test-gpu test-slurm bench precision clean distclean
+.PHONY: help env demo report status watch test unit check workflow test-faults test-gpu test-slurm settings bench precision clean distclean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -77,6 +77,9 @@ test-slurm: env .venv-newest/.complete ## the Narval profile on a SLURM that is 
 		$(shell grep -E '^(numpy|pillow|decord|av|msgspec|rich)==' envs/requirements.txt)
 	VIRTUAL_ENV=$(CURDIR)/.venv-newest uv pip install --quiet --no-deps -e .
 	touch $@
+
+settings: env ## write config/schema.yaml and the table in docs/settings.md from i3d/settings.py
+	python scripts/document_settings.py
 
 bench: env ## time every stage and the whole against a plain baseline; writes docs/bench.md
 	python -m bench --output docs/bench.md --clips $(wildcard ../shared/videos/real/*)

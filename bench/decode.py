@@ -12,9 +12,10 @@ import imageio_ffmpeg
 import numpy as np
 
 from bench.measuring import ROOT, Row, cpu_seconds_of, in_turn, median, row
-from i3d.decoding.decoder import WORKER_MODULE, Settings, decode_videos
+from i3d.decoding.decoder import WORKER_MODULE, decode_videos
 from i3d.decoding.resize import pillow, resize
 from i3d.frame_stream import FRAME_BYTES, FRAME_SHAPE, Frames, StreamWriter, read_stream
+from i3d.settings import JobSettings, NumericSettings
 
 FFMPEG = imageio_ffmpeg.get_ffmpeg_exe()
 SIZES = {(320, 240): "500k", (1280, 720): "2500k", (1920, 1080): "5000k"}  # with bit rates that cameras record at
@@ -97,7 +98,7 @@ def decode(clips: list[Path], module: str) -> None:
     os.environ["PYTHONPATH"] = str(ROOT)  # for the worker that is here
     with open(os.devnull, "wb", buffering=0) as file:  # noqa: PTH123
         videos = [(place, clip.name, clip) for place, clip in enumerate(clips)]
-        decode_videos(videos, StreamWriter(file), Settings(threads=1), module)
+        decode_videos(videos, StreamWriter(file), NumericSettings(), JobSettings(), module=module)
 
 
 def many(way: Callable[[np.ndarray, np.ndarray], object], frame: np.ndarray, out: np.ndarray, times: int) -> None:

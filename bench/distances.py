@@ -21,10 +21,11 @@ import av
 import numpy as np
 import torch
 
-from i3d.decoding.decoder import Settings, decode_videos
+from i3d.decoding.decoder import decode_videos
 from i3d.frame_stream import Frames, StreamWriter, read_stream
 from i3d.network.engine import Engine, choose_device, device_name
 from i3d.network.model import build_model, expected_shapes
+from i3d.settings import JobSettings, NumericSettings
 from i3d.snippets import ORIGINAL_RULE
 from i3d.specs import PRECISIONS
 from tests.support import reference_inputs
@@ -160,7 +161,7 @@ def decode(path: Path, file: object, decoder: str, via_jpeg: bool | str, copies:
     """Decode a video, or several copies of it at once, into a stream."""
     writer = StreamWriter(file)  # type: ignore[arg-type]
     videos = [(number, path.name, path) for number in range(copies)]
-    decode_videos(videos, writer, Settings(decoder=decoder, via_jpeg=via_jpeg, threads=threads))
+    decode_videos(videos, writer, NumericSettings(via_jpeg=via_jpeg), JobSettings(decoder=decoder), threads=threads)
     writer.close()
 
 

@@ -27,10 +27,9 @@ from i3d.frame_stream import FRAME_SHAPE
 from i3d.network.engine import Engine, choose_device
 from i3d.network.model import build_model, expected_shapes
 from i3d.network.weights import load_state_dict
-from i3d.records.record import OK
+from i3d.records.record import OK, Row
 from i3d.report.near_copies import NEAR_COPY
 from i3d.report.statistics import Statistics, neighbours
-from i3d.records.record import Row
 from tests.support import reference_inputs
 
 CLIP_LENGTH = 16

@@ -8,7 +8,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from make_demo_videos import write_clip
+from scripts.make_demo_videos import write_clip
 
 from bench.measuring import ROOT, Row, in_turn, row, seconds_of
 from i3d.cost.work import SLICES, assumed

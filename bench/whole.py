@@ -1,28 +1,19 @@
 """Video file to .npy, start-up included: the scripts as the workflow runs them, against the baseline."""
 
 import os
+import shutil
 import subprocess
 import tempfile
 from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
-from typing import Any
-
-from make_demo_videos import write_clip
 
 from bench.measuring import ROOT, Row, finish, in_turn, row, start
 from i3d.digests import video_digest
 from i3d.records.bundles import BundleEntry, make_bundle, write_bundle
-
-SETTINGS: dict[str, Any] = {
-    "model": "i3d_r50",
-    "normalization": "inception",
-    "sample_mode": "oversample",
-    "frequency": 16,
-    "clip_length": 16,
-    "fps": None,
-    "weights_sha256": "random",
-}
+from i3d.records.work_folder import WorkFolder
+from i3d.settings import NumericSettings
+from scripts.make_demo_videos import write_clip
 
 
 class Whole:
@@ -83,15 +74,12 @@ class Whole:
         )
 
     def extract(self, bundle: Path) -> subprocess.Popen:
-        """Start extract on a bundle's stream, its staging tree empty."""
-        staging = Path(tempfile.mkdtemp(dir=bundle.parent))
-        files = {
-            "--frames": bundle.with_suffix(".frames"),
-            "--staging": staging,
-            "--journal": staging / "journal.jsonl",
-        }
-        options = [str(part) for pair in files.items() for part in pair]
-        return start("extract.py", "--bundle", str(bundle), *options, "--weights", "random", "--threads", self.threads)
+        """Start extract on a bundle's stream, nothing of it done."""
+        work = WorkFolder.of_bundle(bundle)
+        shutil.rmtree(work.staging, ignore_errors=True)
+        shutil.rmtree(work.journals, ignore_errors=True)
+        frames = str(bundle.with_suffix(".frames"))
+        return start("extract.py", "--bundle", str(bundle), "--frames", frames, "--threads", self.threads)
 
     def decode_alone(self, bundle: Path) -> None:
         """Decode into a file, which stays."""
@@ -117,8 +105,8 @@ def bundle_of(folder: Path, clips: list[Path], precision: str) -> Path:
         BundleEntry(video=clip.name, path=str(clip), feature=f"{clip.stem}.npy", digest=video_digest(clip), frames=1)
         for clip in clips
     ]
-    bundle = make_bundle(SETTINGS | {"precision": precision}, precision, videos)
-    path = folder / f"{bundle.name}.json"
+    bundle = make_bundle(NumericSettings(precision=precision), videos)
+    path = WorkFolder(folder).bundle(bundle.name)
     write_bundle(bundle, path)
     return path
 

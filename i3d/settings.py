@@ -343,6 +343,12 @@ class NumericSettings(Struct, frozen=True, kw_only=True):
         """What decides which frames of a video are decoded, and how; a frame stream says it of each video."""
         return {"fps": self.fps, "via_jpeg": self.via_jpeg, "left_out": self.rule.left_out}
 
+    @property
+    def columns(self) -> dict[str, Any]:
+        """What a record says of them."""
+        columns = self.as_dict()
+        return columns | {"resample_fps": columns.pop("fps"), "via_jpeg": self.via_jpeg or None}
+
     def as_dict(self) -> dict[str, Any]:
         """By name."""
         return msgspec.structs.asdict(self)

@@ -159,9 +159,6 @@ def load(bundle: Bundle) -> tuple[Engine, dict[str, object]]:
     )
     versions = {name: version(name) for name in PACKAGES} | gpu_versions(device)
     return engine, {
-        **{name: value for name, value in settings.as_dict().items() if name not in ("fps", "via_jpeg")},
-        "resample_fps": settings.fps,
-        "via_jpeg": settings.via_jpeg or None,
         "fingerprint": bundle.fingerprint,
         "bundle": bundle.name,
         "tree": bundle.tree,

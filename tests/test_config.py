@@ -1,14 +1,25 @@
 """The configuration: defaults from the schema, clear refusals."""
 
+import json
+
 import pytest
 import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 from snakemake.cli import parse_config
 
-from i3d.config import NUMERIC_SETTINGS, complete, load_schema, without_defaults
+from i3d.config import as_dict, beyond_defaults, schema
+from i3d.config import complete as settings
 from i3d.errors import UserError
+from i3d.settings import NumericSettings, Settings
+from scripts import document_settings
 from tests.support.paths import ROOT
+
+
+def complete(config, *more):
+    """The settings, as a dictionary."""
+    return json.loads(json.dumps(as_dict(settings(config, *more))))
+
 
 CONTRACT = {
     "videos": "dataset/videos",
@@ -85,9 +96,10 @@ def test_a_wrong_nested_setting_is_named():
 def test_only_what_is_not_default_is_said_and_completes_to_the_same():
     given = {"test_split": "val", "lists": {"min_snippets": {"val": 2}, "validation": {"seed": 3}}, "frequency": 16}
     config = complete(given)
-    said = without_defaults({key: config[key] for key in ("test_split", "lists", "crops", "frequency")})
+    said = beyond_defaults(settings(given), "test_split", "lists", "crops", "frequency")
     assert said == {key: given[key] for key in ("test_split", "lists")}
     assert complete(said) == config
+    assert beyond_defaults(settings(given)) == said
 
 
 def test_shipped_config_says_nothing_but_defaults():
@@ -105,8 +117,8 @@ def test_every_key_has_a_description_and_a_default():
                 assert "default" in value, key
         assert schema["additionalProperties"] is False
 
-    check(load_schema())
-    assert set(NUMERIC_SETTINGS) <= set(load_schema()["properties"])
+    check(schema())
+    assert set(NumericSettings.__struct_fields__) - {"weights_sha256"} <= set(Settings.__struct_fields__)
 
 
 @pytest.mark.parametrize(("given", "taken"), [("true", True), ("True", True), ("false", False), (True, True)])
@@ -119,7 +131,10 @@ def test_a_choice_of_several_types_is_taken_as_the_command_line_hands_it_over(gi
     [
         ({"video": "x"}, "no key 'video'; did you mean 'videos'"),
         ({"zzz": 1}, "no key 'zzz'; the keys are: videos, features"),
-        ({"frequency": "often"}, "invalid value 'often' of 'frequency'; expected a whole number of at least 1"),
+        (
+            {"frequency": "often"},
+            "invalid value 'often' of 'frequency'; expected a whole number of at least 1",
+        ),
         ({"frequency": 0}, "invalid value 0 of 'frequency'"),
         ({"clip_length": True}, "invalid value True of 'clip_length'"),
         ({"precision": "fp8"}, "expected one of fp32, tf32, bf16, fp16"),
@@ -155,7 +170,7 @@ def test_a_wrong_key_is_named_with_what_to_write(config, words):
 )
 def test_any_configuration_is_completed_or_refused_in_words(config):
     try:
-        assert set(complete(config)) == set(load_schema()["properties"])
+        assert set(complete(config)) == set(schema()["properties"])
     except UserError as error:
         assert str(error).startswith("config: ")
         assert "\n" not in str(error)
@@ -166,3 +181,15 @@ def test_a_path_that_leaves_the_folder_is_absolute(tmp_path, monkeypatch):
     assert complete({"features": "../../features"})["features"] == str(tmp_path.parents[1] / "features")
     assert complete({"features": "out"}, "data/")["features"] == "data/out"
     assert complete({"features": "../out"}, "data/")["features"] == str(tmp_path.parent / "out")
+
+
+def test_settings_are_frozen_and_typed():
+    found = settings({"fps": 30, "subsets": ["a"], "lists": {"min_snippets": {"test": "3"}}})
+    assert (found.fps, type(found.fps), found.subsets, found.lists.min_snippets) == (30.0, float, ("a",), {"test": 3})
+    with pytest.raises(AttributeError):
+        found.fps = 5
+
+
+def test_the_files_that_come_from_the_settings_are_up_to_date():
+    for path, content in document_settings.files().items():
+        assert path.read_text() == content, f"run `make settings` ({path})"

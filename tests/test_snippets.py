@@ -5,7 +5,7 @@ from dataclasses import asdict
 from hypothesis import given
 from hypothesis import strategies as st
 
-from i3d.config import load_schema
+from i3d.config import schema
 from i3d.snippets import ORIGINAL_RULE, SnippetRule
 
 
@@ -27,7 +27,7 @@ def test_snippets_are_those_of_the_original_loop(frames, clip_length, frequency)
 
 def test_the_contract_of_the_defaults():
     rule = ORIGINAL_RULE
-    defaults = {key: value["default"] for key, value in load_schema()["properties"].items() if key in asdict(rule)}
+    defaults = {key: value["default"] for key, value in schema()["properties"].items() if key in asdict(rule)}
     assert asdict(rule) == defaults == {"clip_length": 16, "frequency": 16}
     assert [rule.snippets(frames) for frames in (0, 15, 16, 17, 31, 32, 33, 48)] == [0, 0, 0, 1, 1, 2, 2, 3]
     assert rule.why_too_short(16) == "too short: 16 frames, a snippet needs more than 16"

@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
-from i3d.config import load_schema
+from i3d.config import schema
 from i3d.network.crops import stem_of_crops
 from i3d.network.model import I3DResNet50, empty_model, fold_batch_norm
 from i3d.specs import CROP, HEIGHT, MODELS, NORMALIZATIONS, PRECISIONS, SAMPLE_MODES, WIDTH
@@ -23,7 +23,7 @@ from i3d.specs import CROP, HEIGHT, MODELS, NORMALIZATIONS, PRECISIONS, SAMPLE_M
     ],
 )
 def test_the_schema_admits_just_these_names(key, names):
-    assert load_schema()["properties"][key]["enum"] == list(names)
+    assert schema()["properties"][key]["enum"] == list(names)
 
 
 def test_the_sizes_of_types_are_torchs():

@@ -252,6 +252,7 @@ class Extraction:
         told = {name: value for name, value in (info | result).items() if name in VideoRecord.__struct_fields__}
         record = VideoRecord(
             **told
+            | self.settings.columns
             | self.provenance
             | {
                 "video": entry.video,

@@ -135,8 +135,7 @@ def settings_differences(record: VideoRecord, other: VideoRecord) -> list[str]:
 
 def as_planned(settings: NumericSettings) -> VideoRecord:
     """A record with these settings alone, to compare others with."""
-    columns = {name: value for name, value in settings.as_dict().items() if name != "fps"}
-    return VideoRecord(video="", status=OK, resample_fps=settings.fps, **columns)
+    return VideoRecord(video="", status=OK, **settings.columns)
 
 
 def _short(value: object) -> object:

@@ -8,14 +8,15 @@ from i3d.cost import speeds
 from i3d.cost.calibration import DecodeSpeed, save
 from i3d.cost.work import OTHER_CODECS, SLICES, assumed
 from i3d.records.record import VideoRecord
+from i3d.settings import NumericSettings
 
-SETTINGS = {"model": "i3d_r50", "sample_mode": "oversample", "clip_length": 16, "precision": "bf16", "fps": None}
+SETTINGS = NumericSettings(precision="bf16")
 CPU = "AMD EPYC 9654"
 
 
 def record(**fields):
     known = {"video": "a.mp4", "status": "ok", "snippets": 30, "seconds": 10.0, "device": "cpu"}
-    settings = {name: SETTINGS[name] for name in speeds.SAME_WORK}
+    settings = {name: getattr(SETTINGS, name) for name in speeds.SAME_WORK}
     return VideoRecord(**known | settings | fields)
 
 

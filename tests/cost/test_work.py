@@ -1,11 +1,13 @@
 import pytest
 import yaml
+from msgspec.structs import replace
 
 from i3d.cost import work as cost
 from i3d.cost.work import Speeds, VideoWork, weigh
+from i3d.settings import NumericSettings
 from tests.support.paths import ROOT
 
-SETTINGS = {"model": "i3d_r50", "precision": "bf16", "sample_mode": "oversample", "clip_length": 16}
+SETTINGS = NumericSettings(precision="bf16")
 EXAMPLE = Speeds(10.0, "invented", frame_seconds=0.001, pixel_seconds={"": 2e-9, "h264": 1e-9})
 
 
@@ -39,7 +41,7 @@ def test_a_single_video_is_not_decoded_faster_by_more_threads():
 @pytest.mark.parametrize(("precision", "frames"), [("fp32", 304), ("tf32", 837), ("bf16", 1638)])
 def test_assumed_speeds_are_the_roofline_of_half_an_a100(precision, frames):
     """The sum over all operations, computed apart from this module, in frames of source a second."""
-    speeds = cost.assumed("a100_4g.20gb", SETTINGS | {"precision": precision})
+    speeds = cost.assumed("a100_4g.20gb", replace(SETTINGS, precision=precision))
     assert speeds.source == "assumed"
     assert 16 * speeds.snippets_per_second == pytest.approx(frames, rel=0.05)
 
@@ -51,8 +53,8 @@ def test_a_slice_of_equal_bandwidth_is_little_slower():
 
 def test_one_crop_and_longer_clips():
     whole = cost.assumed("a100", SETTINGS).snippets_per_second
-    assert cost.assumed("a100", SETTINGS | {"clip_length": 32}).snippets_per_second == pytest.approx(whole / 2)
-    assert 8 < cost.assumed("a100", SETTINGS | {"sample_mode": "center_crop"}).snippets_per_second / whole < 10
+    assert cost.assumed("a100", replace(SETTINGS, clip_length=32)).snippets_per_second == pytest.approx(whole / 2)
+    assert 8 < cost.assumed("a100", replace(SETTINGS, sample_mode="center_crop")).snippets_per_second / whole < 10
 
 
 def test_narvals_profile_uses_the_cpus_that_cost_nothing_more():

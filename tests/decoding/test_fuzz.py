@@ -5,8 +5,9 @@ import io
 import random
 import subprocess
 
-from i3d.decoding.decoder import Settings, decode_videos
+from i3d.decoding.decoder import decode_videos
 from i3d.frame_stream import Begin, End, StreamWriter, read_stream
+from i3d.settings import JobSettings, NumericSettings
 from tests.support.clips import FFMPEG, h264_clip, without_service_names
 
 SUFFIXES = [".mp4", ".mkv", ".avi", ".ts"]
@@ -37,8 +38,9 @@ def decode_all(paths, decoder):
     """By the videos' places: how each ended, and a digest of the frames that the network would get."""
     stream = io.BytesIO()
     writer = StreamWriter(stream)
-    settings = Settings(decoder=decoder, threads=2, stall_seconds=20.0)
-    decode_videos([(place, path.name, path) for place, path in enumerate(paths)], writer, settings)
+    job = JobSettings(decoder=decoder, stall_seconds=20.0)
+    videos = [(place, path.name, path) for place, path in enumerate(paths)]
+    decode_videos(videos, writer, NumericSettings(), job, threads=2)
     writer.close()
     stream.seek(0)
     ends, digests = {}, {}

@@ -14,26 +14,28 @@ import pytest
 
 from i3d.decoding import decoder as decoding
 from i3d.decoding.damage import Faults
-from i3d.decoding.decoder import BLOCK_FRAMES, BLOCKS_BYTES, Settings, decode_videos, shared_blocks
+from i3d.decoding.decoder import BLOCK_FRAMES, BLOCKS_BYTES, decode_videos, shared_blocks
 from i3d.decoding.pictures import Picture
 from i3d.decoding.resize import resize
 from i3d.decoding.video_file import Video
 from i3d.decoding.workers import SHARED_HEADER_BYTES, Crew, Worker
 from i3d.frame_stream import Begin, End, StreamWriter, read_stream
-from i3d.snippets import SnippetRule
+from i3d.settings import JobSettings, NumericSettings
 from tests.support.paths import ROOT, SUPPORT
 from tests.support.processes import gone
 
 LIMITS = {"memory_mb": 512, "stall_seconds": 9.0}
 STALL = 5.0  # seconds; enough for a frame on a busy machine
 NO_STALL = 300.0  # where the fault must not be taken for a stall, however busy the machine
+ORIGINAL = NumericSettings()
 
 
-def decode(paths, settings, module="i3d.decoding.decoder", file=None):
+def decode(paths, module="i3d.decoding.decoder", file=None, *, settings=ORIGINAL, threads=1, **job):
     """BEGINs, frames since the last BEGIN, and ENDs of decoding these videos, by the videos' places."""
     file = file or io.BytesIO()
     writer = StreamWriter(file)
-    decode_videos([(place, path.name, path) for place, path in enumerate(paths)], writer, settings, module)
+    videos = [(place, path.name, path) for place, path in enumerate(paths)]
+    decode_videos(videos, writer, settings, JobSettings(**job), threads=threads, module=module)
     writer.close()
     file.seek(0)
     begins, frames, ends = {}, {}, {}
@@ -60,13 +62,13 @@ def expected(clips):
 @pytest.mark.parametrize("threads", [1, 3])
 def test_every_video_arrives_whole_and_in_order(clips, undecodable, expected, threads):
     paths = [clips["plain.mp4"], undecodable["empty file"], clips["upper.MP4"], clips["transport.ts"]]
-    begins, frames, ends = decode(paths, Settings(threads=threads))
+    begins, frames, ends = decode(paths, threads=threads)
     assert [ends[place]["status"] for place in range(4)] == ["ok", "unreadable", "ok", "ok"]
     assert np.array_equal(frames[0], expected)
     assert np.array_equal(frames[2], expected)
     assert len(frames[3]) == ends[3]["frames_decoded"] == 24
     assert [begins[place][0]["decoder"] for place in (0, 2, 3)] == ["decord", "decord", "pyav"]
-    assert begins[1] == [{**dict.fromkeys(begins[0][0]), "decoder": "pyav"}]
+    assert begins[1] == [dict.fromkeys(begins[0][0]) | {"decoder": "pyav", "decoding": ORIGINAL.decoding}]
 
 
 def test_a_block_is_handed_over_when_its_last_frame_is_done(monkeypatch):
@@ -102,7 +104,7 @@ def test_a_block_is_handed_over_when_its_last_frame_is_done(monkeypatch):
 def test_without_llvm_pillow_resizes_and_the_log_says_so_once(clips, expected, monkeypatch, caplog):
     monkeypatch.setenv("PYTHONPATH", str(SUPPORT))
     paths = [clips["plain.mp4"], clips["upper.MP4"], clips["plain.mkv"]]
-    _, frames, ends = decode(paths, Settings(threads=2), "without_llvm")
+    _, frames, ends = decode(paths, "without_llvm", threads=2)
     assert all(np.array_equal(np.stack(frames[place]), expected) for place in range(3))
     assert [ends[place]["status"] for place in range(3)] == ["ok"] * 3
     warnings = [record.getMessage() for record in caplog.records if record.levelname == "WARNING"]
@@ -110,12 +112,12 @@ def test_without_llvm_pillow_resizes_and_the_log_says_so_once(clips, expected, m
 
 
 def test_only_frames_that_snippets_use_are_delivered(clips, expected):
-    rule = SnippetRule(clip_length=3, frequency=10)
-    begins, frames, ends = decode([clips["plain.mp4"], clips["cut.ts"]], Settings(rule=rule))
+    settings = NumericSettings(clip_length=3, frequency=10)
+    begins, frames, ends = decode([clips["plain.mp4"], clips["cut.ts"]], settings=settings)
     assert np.array_equal(np.stack(frames[0]), expected[[0, 1, 2, 10, 11, 12, 20, 21, 22]])
     for place in (0, 1):
-        assert begins[place][0]["left_out"] == [3, 10]
-        assert len(frames[place]) == rule.used(ends[place]["frames_decoded"]) < ends[place]["frames_decoded"]
+        assert begins[place][0]["decoding"] == settings.decoding
+        assert len(frames[place]) == settings.rule.used(ends[place]["frames_decoded"]) < ends[place]["frames_decoded"]
 
 
 @pytest.mark.parametrize(
@@ -149,7 +151,7 @@ def test_a_worker_that_misbehaves_costs_its_video_a_try(clips, expected, monkeyp
     paths = [tmp_path / f"{name}.mp4" for name in reasons]
     for path in paths:
         path.symlink_to(clips["plain.mp4"])
-    begins, frames, ends = decode(paths, Settings(threads=3, stall_seconds=stall_seconds, memory_mb=512), "hostile")
+    begins, frames, ends = decode(paths, "hostile", threads=3, stall_seconds=stall_seconds, decode_memory_mb=512)
     for place, (name, reason) in enumerate(reasons.items()):
         if name.startswith("both"):
             assert (name, ends[place]["status"], ends[place]["reason"]) == (name, "failed", reason)
@@ -171,7 +173,7 @@ def test_a_slow_reader_of_the_stream_is_no_stall(clips, tmp_path):
             return super().write(data)
 
     paths = [clips["plain.mkv"], clips["plain.mp4"]]
-    _, _, ends = decode(paths, Settings(threads=2, stall_seconds=STALL), file=SlowFile())
+    _, _, ends = decode(paths, file=SlowFile(), threads=2, stall_seconds=STALL)
     assert [ends[place]["status"] for place in range(2)] == ["ok", "ok"]
 
 

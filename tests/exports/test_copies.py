@@ -5,7 +5,7 @@ import pytest
 from i3d.config import complete
 from i3d.exports.copies import CopyNames
 
-COPIES = CopyNames(complete({})["lists"]["copies"])
+COPIES = CopyNames(complete({}).lists.copies)
 
 
 @pytest.mark.parametrize(

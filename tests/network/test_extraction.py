@@ -14,10 +14,11 @@ from i3d.frame_stream import FRAME_SHAPE, StreamError, StreamWriter
 from i3d.network.extraction import Cutter, Extraction, changed
 from i3d.records import journal
 from i3d.records.bundles import BundleEntry
+from i3d.settings import NumericSettings
 from i3d.snippets import SnippetRule
 
-RULE = SnippetRule(16, 16)
-PROVENANCE = {"fingerprint": "f", "precision": "fp16", "bundle": "b", "model": "i3d_r50"}
+SETTINGS = NumericSettings(precision="fp16")
+PROVENANCE = {"fingerprint": "f", "bundle": "b"}
 
 
 class MeanEngine:
@@ -53,7 +54,7 @@ def entry(name: str, path: str = "", digest: str = "") -> BundleEntry:
     return BundleEntry(video=f"test/{name}.mp4", path=path, feature=f"test/{name}.npy", digest=digest, frames=1)
 
 
-def extract(tmp_path, build, names=("a", "b"), engine=None, rule=RULE, close=True):
+def extract(tmp_path, build, names=("a", "b"), engine=None, settings=SETTINGS, close=True):
     file = io.BytesIO()
     writer = StreamWriter(file)
     build(writer)
@@ -62,7 +63,7 @@ def extract(tmp_path, build, names=("a", "b"), engine=None, rule=RULE, close=Tru
     file.seek(0)
     engine = engine or MeanEngine()
     records = {}
-    run = Extraction(engine, [entry(name) for name in names], tmp_path, rule, PROVENANCE, tmp_path / "b.jsonl")
+    run = Extraction(engine, [entry(name) for name in names], tmp_path, settings, PROVENANCE, tmp_path / "b.jsonl")
     try:
         for record in run.run(file):
             records[record.video] = record
@@ -72,7 +73,7 @@ def extract(tmp_path, build, names=("a", "b"), engine=None, rule=RULE, close=Tru
 
 
 def whole(writer, video, frames, status="ok", **result):
-    writer.begin(video, {"frames_declared": len(frames), "decoder": "decord"})
+    writer.begin(video, {"decoding": SETTINGS.decoding, "frames_declared": len(frames), "decoder": "decord"})
     writer.frames(video, frames)
     writer.end(video, {"status": status, "frames_decoded": len(frames), "reason": None, "damaged": None, **result})
 
@@ -114,7 +115,7 @@ def test_features_batches_and_records(tmp_path):
 def test_interleaved_videos_are_kept_apart(tmp_path):
     def build(writer):
         for video in (0, 1):
-            writer.begin(video, {})
+            writer.begin(video, {"decoding": SETTINGS.decoding})
         for start in range(0, 48, 8):
             writer.frames(0, numbered(start, 8))
             writer.frames(1, numbered(96 + start, 8))
@@ -129,7 +130,7 @@ def test_interleaved_videos_are_kept_apart(tmp_path):
 @pytest.mark.parametrize("seen", [8, 40, 80])
 def test_a_video_that_starts_over_leaves_no_trace_of_the_first_try(tmp_path, seen):
     def build(writer):
-        writer.begin(0, {"decoder": "decord"})
+        writer.begin(0, {"decoding": SETTINGS.decoding, "decoder": "decord"})
         writer.frames(0, numbered(320, seen))
         whole(writer, 0, numbered(0, 40))
 
@@ -181,7 +182,7 @@ def test_nan_fails_its_own_video_only(tmp_path):
 def test_a_cut_stream_keeps_what_had_ended(tmp_path):
     def build(writer):
         whole(writer, 0, numbered(0, 100))
-        writer.begin(1, {})
+        writer.begin(1, {"decoding": SETTINGS.decoding})
         writer.frames(1, numbered(0, 20))
 
     records, error = extract(tmp_path, build, close=False)
@@ -194,7 +195,7 @@ def test_a_cut_stream_keeps_what_had_ended(tmp_path):
 @pytest.mark.parametrize(
     ("build", "words"),
     [
-        (lambda w: w.begin(9, {}), "video 9 of a bundle of 2"),
+        (lambda w: w.begin(9, {"decoding": SETTINGS.decoding}), "video 9 of a bundle of 2"),
         (lambda w: w.frames(1, numbered(0, 1)), "has not begun"),
     ],
 )
@@ -210,7 +211,7 @@ def test_every_snippet_is_told_of_as_it_lands(tmp_path):
     whole(writer, 1, numbered(0, 70))
     writer.close()
     file.seek(0)
-    run = Extraction(MeanEngine(), [entry("a"), entry("b")], tmp_path, RULE, PROVENANCE, snippets_done=told.append)
+    run = Extraction(MeanEngine(), [entry("a"), entry("b")], tmp_path, SETTINGS, PROVENANCE, snippets_done=told.append)
     assert sum(told) == 0
     assert sum(record.snippets for record in run.run(file)) == sum(told) == 2 + 4
     assert len(told) > 1
@@ -218,7 +219,7 @@ def test_every_snippet_is_told_of_as_it_lands(tmp_path):
 
 def test_a_stream_that_lost_frames_is_refused(tmp_path):
     def build(writer):
-        writer.begin(0, {})
+        writer.begin(0, {"decoding": SETTINGS.decoding})
         writer.frames(0, numbered(0, 31))
         writer.end(0, {"status": "ok", "frames_decoded": 32, "reason": None})
 
@@ -228,33 +229,45 @@ def test_a_stream_that_lost_frames_is_refused(tmp_path):
     assert not (tmp_path / "test/a.npy").exists()
 
 
-GAPS = SnippetRule(16, 40)
+GAPS = NumericSettings(frequency=40)
 
 
 def test_frames_between_snippets_need_not_come(tmp_path):
     """Features are those of all frames, cut by the definition."""
     frames = numbered(0, 150)
-    rule = GAPS
+    rule = GAPS.rule
 
     def build(writer):
-        writer.begin(0, {"left_out": rule.left_out})
+        writer.begin(0, {"decoding": GAPS.decoding})
         writer.frames(0, frames[[frame for frame in range(150) if rule.is_used(frame)]])
         writer.end(0, {"status": "ok", "frames_decoded": 150, "reason": None})
 
-    records, _ = extract(tmp_path, build, names=("a",), rule=GAPS)
+    records, _ = extract(tmp_path, build, names=("a",), settings=GAPS)
     expected = [frames[list(rule.frames_of(snippet))].mean() for snippet in range(rule.snippets(150))]
     assert np.allclose(np.load(tmp_path / "test/a.npy")[:, 0, 0], expected)
     assert len(expected) == 4
     assert (records["test/a.mp4"].frames_decoded, records["test/a.mp4"].snippets) == (150, 4)
 
 
-@pytest.mark.parametrize(
-    ("left_out", "rule"), [(None, GAPS), ([16, 32], GAPS), ([16, 40], RULE), ([16, 40], SnippetRule(16, 32))]
-)
-def test_frames_decoded_for_other_snippets_are_refused(tmp_path, left_out, rule):
-    records, error = extract(tmp_path, lambda w: w.begin(0, {"left_out": left_out}), rule=rule)
-    assert not records
-    assert "the frames of test/a.mp4 were decoded for another clip length or frequency" in str(error)
+OTHERS = [
+    NumericSettings(frequency=32),
+    GAPS,
+    NumericSettings(clip_length=32, frequency=40),
+    NumericSettings(fps=5.0),
+    NumericSettings(via_jpeg=True),
+    NumericSettings(via_jpeg="old_ffmpeg"),
+]
+
+
+@pytest.mark.parametrize("other", OTHERS)
+def test_frames_decoded_under_other_settings_are_refused(tmp_path, other):
+    """No record may claim a setting that the frames were not decoded with."""
+    for decoded, extracted in ((other, SETTINGS), (SETTINGS, other)):
+        begin = {"decoding": decoded.decoding}
+        records, error = extract(tmp_path, lambda w, begin=begin: w.begin(0, begin), settings=extracted)
+        assert records == {} and "the frames of test/a.mp4 were decoded with" in str(error)
+    records, error = extract(tmp_path, lambda w: w.begin(0, {}))
+    assert records == {} and "unknown settings" in str(error)
 
 
 def test_a_video_replaced_since_the_plan_fails_and_gives_no_feature(tmp_path):
@@ -266,7 +279,7 @@ def test_a_video_replaced_since_the_plan_fails_and_gives_no_feature(tmp_path):
     whole(writer, 0, numbered(0, 40))
     writer.close()
     file.seek(0)
-    (record,) = Extraction(MeanEngine(), [of_old], tmp_path, RULE, PROVENANCE).run(file)
+    (record,) = Extraction(MeanEngine(), [of_old], tmp_path, SETTINGS, PROVENANCE).run(file)
     assert (record.status, record.reason[:21]) == ("failed", "the video was changed")
     assert not (tmp_path / "test/a.npy").exists()
 

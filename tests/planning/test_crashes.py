@@ -12,12 +12,11 @@ import torch
 
 from i3d.frame_stream import FRAME_SHAPE, StreamWriter
 from i3d.network.extraction import Extraction
-from i3d.planning.plan import make_plan
 from i3d.records import journal
 from i3d.records.record import SKIPPED
 from i3d.results.metadata import read_metadata
-from i3d.snippets import SnippetRule
 from scripts import aggregate
+from tests.support.plans import make_plan
 
 CHANGES = {"os.rename", "os.remove", "os.mkdir", "os.rmdir", "os.link", "os.symlink", "os.truncate", "os.utime"}
 FRAMES = {"a": 20, "b": 33, "short": 8, "n17": 17}  # decoded; planning takes all of them for long
@@ -107,17 +106,14 @@ def extract(plan, bundle) -> None:
     for number, entry in enumerate(bundle.videos):
         name = entry.video.removeprefix("test/").removesuffix(".mp4")
         frames = np.broadcast_to(np.uint8(ord(name[0])), (FRAMES[name], *FRAME_SHAPE))
-        writer.begin(number, {"left_out": None})
+        writer.begin(number, {"decoding": bundle.settings.decoding})
         writer.frames(number, frames)
         writer.end(number, {"status": "ok", "frames_decoded": len(frames), "reason": None})
     writer.close()
     file.seek(0)
-    provenance = {"bundle": bundle.name, "fingerprint": bundle.fingerprint, "precision": "fp32", "model": "i3d_r50"}
-    provenance |= {"clip_length": 8, "frequency": 8}
+    provenance = {"bundle": bundle.name, "fingerprint": bundle.fingerprint, "tree": bundle.tree}
     written = plan.work.journal(bundle.name)
-    for _ in Extraction(MeanEngine(), bundle.videos, plan.work.staging, SnippetRule(8, 8), provenance, written).run(
-        file
-    ):
+    for _ in Extraction(MeanEngine(), bundle.videos, plan.work.staging, bundle.settings, provenance, written).run(file):
         pass
 
 

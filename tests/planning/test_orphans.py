@@ -6,12 +6,11 @@ import sys
 import pytest
 
 from i3d.errors import UserError
-from i3d.planning.plan import make_plan
 from i3d.records.record import OK, ORPHANED
 from i3d.results.metadata import read_metadata
 from scripts import aggregate, orphaned
 from tests.support.bystanders import lost, plant, snapshot
-from tests.support.plans import finish
+from tests.support.plans import finish, make_plan
 
 
 @pytest.fixture

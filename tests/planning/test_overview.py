@@ -12,9 +12,9 @@ from i3d.cost.pricing import Machine
 from i3d.decoding.probe import Probe
 from i3d.frame_stream import FRAME_BYTES
 from i3d.planning import overview as status
-from i3d.planning.plan import make_plan
 from tests.support import plans
 from tests.support.paths import SCRIPTS
+from tests.support.plans import make_plan
 
 SCRIPT = SCRIPTS / "status.py"
 

@@ -7,11 +7,10 @@ import numpy as np
 import pytest
 
 from i3d.config import complete
-from i3d.digests import json_digest
 from i3d.errors import UserError
-from i3d.planning.plan import make_plan, numeric_settings, read_plan
+from i3d.planning.plan import read_plan
 from i3d.records.work_folder import WorkFolder
-from tests.support.plans import extract, finish, move
+from tests.support.plans import extract, finish, make_plan, move
 
 
 def finish_all(config) -> None:
@@ -94,10 +93,10 @@ NUMERIC_CHANGES = {
 }
 
 
-def test_features_from_before_a_setting_was_there_stay_valid(config):
+def test_features_from_before_a_setting_was_there_stay_valid():
     """`via_jpeg` came later: at its default, settings have the fingerprint that they had without it."""
-    assert json_digest(numeric_settings(complete({"weights": "random"}))) == "c8f27c21abd2dff9"
-    ways = [json_digest(numeric_settings(config | {"via_jpeg": way})) for way in (False, True, "old_ffmpeg")]
+    assert complete({}).numeric("random").fingerprint == "c8f27c21abd2dff9"
+    ways = [complete({"via_jpeg": way}).numeric("random").fingerprint for way in (False, True, "old_ffmpeg")]
     assert len(set(ways)) == 3
 
 
@@ -129,7 +128,7 @@ def test_other_weights_make_all_due_and_the_same_weights_elsewhere_do_not(config
     finish_all(config)
     os.utime(config["weights"], (1, 1))
     assert pending(config) == []
-    config["weights"] = shutil.copy(config["weights"], tmp_path / "copy.pth")
+    config["weights"] = str(shutil.copy(config["weights"], tmp_path / "copy.pth"))
     assert pending(config) == []
     (tmp_path / "copy.pth").write_bytes(b"weightz")
     assert pending(config) == ["a", "b", "long", "n17"]
@@ -176,7 +175,7 @@ def test_missing_weights_are_named_with_what_to_do(config):
 
 def test_random_weights_need_no_file(config):
     config["weights"] = "random"
-    assert make_plan(config).settings["weights_sha256"] == "random"
+    assert make_plan(config).settings.weights_sha256 == "random"
 
 
 def test_a_features_tree_that_cannot_be_made(config, tmp_path):
@@ -221,13 +220,6 @@ def test_content_that_changed_behind_size_and_time_is_seen(config, tmp_path):
     path.write_bytes(b"a 2")
     os.utime(path, ns=(status.st_atime_ns, status.st_mtime_ns))
     assert pending(config) == ["a"]
-
-
-def test_records_of_the_first_release_are_trusted(config):
-    finish_all(config)
-    work = WorkFolder.beside(config["features"])
-    work.journals.rename(work.outcomes)
-    assert pending(config) == []
 
 
 @pytest.mark.parametrize("damage", ["journals", "catalog.json", "plans", "bundles", "staging"])
@@ -320,7 +312,8 @@ def test_the_plan_file_says_all_that_the_end_of_a_run_needs(config):
     plan = make_plan(config)
     plan.write()
     file = read_plan(plan.path)
-    assert file.pending == plan.pending
+    assert {video: pending.bundle for video, pending in file.pending.items()} == plan.pending
+    assert file.pending["test/a.mp4"].probe.frames == 40
     assert file.skipped == plan.skipped
     assert file.features == {f"test/{name}.mp4": f"test/{name}.npy" for name in ("a", "b", "long", "n17")}
     sound = plan.path.read_text()
@@ -336,32 +329,14 @@ def test_the_plan_file_says_all_that_the_end_of_a_run_needs(config):
             read_plan(plan.path)
 
 
-def test_features_whose_colours_the_first_release_got_wrong_are_due(config, monkeypatch):
-    asked = []
-
-    def ask_each(module, jobs, **options):
-        for task, message in jobs:
-            asked.append((task, message["decoder"]))
-            yield task, {"otherwise": task == "test/a.mp4"}
-
-    plan = make_plan(config)
-    for video in plan.pending:
-        finish(plan, video, decoder="decord" if video == "test/b.mp4" else "pyav", decoding=0)
-    monkeypatch.setattr("i3d.planning.catalog.ask_each", ask_each)
-    assert pending(config) == ["a"]
-    assert sorted(asked) == [(f"test/{n}.mp4", "decord" if n == "b" else "pyav") for n in ("a", "b", "long", "n17")]
-    assert pending(config) == ["a"] and len(asked) == 4, "it is asked once"
-    finish(make_plan(config), "test/a.mp4", decoder="pyav")
-    assert pending(config) == []
-
-
-def test_resampling_does_not_make_an_hour_of_a_time_lapse(config):
-    config["fps"] = 2500.0
+def test_resampling_does_not_make_an_hour_of_a_time_lapse(config, monkeypatch):
+    config["fps"] = 1000.0
+    monkeypatch.setattr("i3d.planning.decide.MOST_COPIES", 40)
     assert set(make_plan(config).pending) == {f"test/{name}.mp4" for name in ("a", "b", "long", "n17")}
-    config["fps"] = 2501.0
+    monkeypatch.setattr("i3d.planning.decide.MOST_COPIES", 39)
     plan = make_plan(config)
     assert plan.pending == {}
-    assert plan.skipped["test/a.mp4"].reason == "`fps: 2501` would show each of its frames 100 times; lower it"
+    assert plan.skipped["test/a.mp4"].reason == "`fps: 1000` would show each of its frames 40 times; lower it"
 
 
 def test_missing_videos_are_told_before_missing_weights(config):

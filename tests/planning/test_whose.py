@@ -6,11 +6,10 @@ import msgspec
 import pytest
 
 from i3d.errors import UserError
-from i3d.planning.plan import make_plan
 from i3d.records import journal
 from i3d.records.work_folder import WorkFolder
 from tests.support.bystanders import lost, snapshot
-from tests.support.plans import finish
+from tests.support.plans import finish, make_plan
 
 
 @pytest.fixture

@@ -7,8 +7,10 @@ import pytest
 
 from i3d.progress import ending
 from i3d.progress.ending import ending_text
-from i3d.records.record import FAILED, OK, SKIPPED, VideoRecord
+from i3d.records.record import OK, SKIPPED, VideoRecord
+from i3d.results.account import Account
 from i3d.results.run_summary import append_summary, run_summary
+from i3d.settings import NumericSettings
 
 
 @pytest.fixture
@@ -17,30 +19,43 @@ def features(tmp_path, monkeypatch):
     return tmp_path
 
 
-def summary(features, *statuses: str) -> None:
-    records = {
-        f"{place}.mp4": VideoRecord(video=f"{place}.mp4", status=status) for place, status in enumerate(statuses)
-    }
-    append_summary(features / "feature_config.txt", run_summary(records, records, features, {}, ""))
+def summary(features, ok: int, skipped: int = 0, **account) -> None:
+    """A run that left so many rows with and without features, and did what `account` says."""
+    statuses = [OK] * ok + [SKIPPED] * skipped
+    rows = {f"{place}.mp4": VideoRecord(video=f"{place}.mp4", status=each) for place, each in enumerate(statuses)}
+    run = run_summary(Account(rows, **account), features, NumericSettings(), "")
+    append_summary(features / "feature_config.txt", run)
     os.utime(features / "feature_config.txt", (990, 990))
 
 
+def lines(features, **more) -> dict[str, str]:
+    return {line[:10].strip(): line[10:] for line in ending_text(features, 900, **more).splitlines()}
+
+
 def test_a_run_without_failures(features):
-    summary(features, FAILED)
-    summary(features, OK, OK, SKIPPED)
+    summary(features, 0, failed={"0.mp4": "x"})
+    summary(features, 2, 1, made=["0.mp4", "1.mp4"])
     assert ending_text(features, 900).splitlines() == [
         "done      2 features in 2 min",
         "videos    3: 2 with features, 1 skipped, 0 failed",
-        f"table     {features}/metadata.csv has a row for each video, with a reason where it was skipped or failed",
+        f"table     {features}/metadata.csv has a row for each video, with a reason where it has no feature",
         "next      `make report` draws the report; `snakemake --cores 1 lists` writes lists for trainers",
     ]
 
 
-def test_after_failures_the_advice_is_to_run_again(features):
-    summary(features, OK, FAILED)
-    text = ending_text(features, 900)
-    assert "videos    2: 1 with features, 0 skipped, 1 failed" in text
-    assert "next      run the same command again" in text
+def test_what_was_there_before_is_not_done_by_this_run(features):
+    summary(features, 5, failed={"0.mp4": "no memory"}, made=["1.mp4"], moved=["2.mp4"])
+    said = lines(features)
+    assert said["done"] == "1 feature in 2 min, 1 more moved into place"
+    assert said["videos"] == "5: 5 with features, 0 skipped, 1 failed"
+    assert said["next"].startswith("run the same command again: it tries what failed")
+
+
+def test_a_run_that_was_stopped_says_what_is_left(features):
+    summary(features, 2, made=["0.mp4", "1.mp4"], not_done={f"{n}.mp4": "left" for n in range(2, 7)})
+    said = lines(features, stopped=True)
+    assert said["stopped"] == "2 features in 2 min"
+    assert said["videos"].endswith("0 failed, 5 not done") and "goes on where" in said["next"]
 
 
 @pytest.mark.parametrize("content", [None, "no JSON", json.dumps([])])
@@ -51,5 +66,5 @@ def test_without_tables_it_says_so(features, content):
 
 
 def test_tables_of_an_earlier_run_do_not_count(features):
-    summary(features, OK)
+    summary(features, 1)
     assert "its tables were not written" in ending_text(features, 995)

@@ -9,6 +9,7 @@ from i3d.progress import run as run_module
 from i3d.progress.bundle import DECODE, EXTRACT, BundleProgress, ProgressFile
 from i3d.progress.run import FILES_PER_SECOND, RunProgress, begin_run, silence
 from i3d.records.bundles import Bundle, BundleEntry
+from i3d.settings import NumericSettings
 
 A, B, C = "a" * 16, "b" * 16, "c" * 16
 
@@ -18,7 +19,7 @@ def make_bundle(name: str, *frames: int) -> Bundle:
         BundleEntry(video=f"{name[0]}{place}.mp4", path="", feature="", digest="", frames=length)
         for place, length in enumerate(frames)
     ]
-    return Bundle(name=name, settings={}, fingerprint="", videos=entries)
+    return Bundle(name=name, settings=NumericSettings(), videos=entries)
 
 
 @pytest.fixture

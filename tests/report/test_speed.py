@@ -53,7 +53,11 @@ def test_without_a_beginning_the_seconds_before_the_end_are_taken():
 
 def test_what_is_not_known_is_left_out():
     assert speed.total_speed([]) is None and speed.bundle_speeds([]) == []
-    rows = [row("a/1.mp4", frames=50, seconds=3.0), row("a/2.mp4", "skipped"), row("a/3.mp4", frames=9, finished=at(1))]
+    rows = [
+        row("a/1.mp4", frames=50, seconds=3.0),
+        row("a/2.mp4", "skipped"),
+        row("a/3.mp4", frames=9, finished=at(1)),
+    ]
     assert speed.total_speed(rows) is None
     assert speed.total_speed([*rows, video("a/4.mp4", 0, 10)]).frames == 100
     assert speed.total_speed([video("a/4.mp4", 5, 5)]) is None  # no rate of no time

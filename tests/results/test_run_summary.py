@@ -4,7 +4,9 @@ import json
 
 import pytest
 
+from i3d.results.account import Account
 from i3d.results.run_summary import append_summary, last_writing, run_summary, tables_are_current
+from i3d.settings import NumericSettings
 from tests.support.records import record
 
 
@@ -18,13 +20,19 @@ def test_the_summary_of_a_run(tmp_path):
             record("a/short.mp4", "skipped", reason="too short: 16 frames"),
         )
     }
-    summary = run_summary(records, ["a/ok.mp4", "a/bad.mp4"], tmp_path, {"model": "i3d_r50"}, "tree")
+    account = Account(records, ["a/ok.mp4"], ["a/old.mp4"], {"a/bad.mp4": "no frame for 60 s"}, {"a/left.mp4": "left"})
+    summary = run_summary(account, tmp_path, NumericSettings(), "tree")
     assert list(summary)[:5] == ["run_date", "total_videos", "videos_skipped", "skipped_video_list", "processed_videos"]
     assert (summary["total_videos"], summary["videos_skipped"], summary["processed_videos"]) == (4, 1, 1)
+    assert (summary["moved_videos"], summary["not_done_videos"]) == (1, 1)
     assert summary["skipped_video_list"] == [str(tmp_path / "a/short.mp4")]
     assert (summary["failed_videos"], summary["failed_video_list"]) == (1, [str(tmp_path / "a/bad.mp4")])
-    assert summary["reasons"][str(tmp_path / "a/bad.mp4")] == "no frame for 60 s"
-    assert (summary["present_videos"], summary["settings"], summary["versions"]) == (2, {"model": "i3d_r50"}, "torch=2")
+    assert summary["reasons"] == {
+        str(tmp_path / "a/short.mp4"): "too short: 16 frames",
+        str(tmp_path / "a/bad.mp4"): "no frame for 60 s",
+        str(tmp_path / "a/left.mp4"): "left",
+    }
+    assert (summary["present_videos"], summary["settings"]["model"], summary["versions"]) == (2, "i3d_r50", "torch=2")
 
 
 @pytest.mark.parametrize("damage", [b"notes of my own", b"[1]", b'{"a": 1}', b"\xff\xfe", b"[" * 100_000])

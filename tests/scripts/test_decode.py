@@ -15,6 +15,8 @@ from PIL import Image
 from i3d.frame_stream import Begin, End, Frames, read_stream
 from i3d.records import journal
 from i3d.records.bundles import BundleEntry, make_bundle, read_bundle, write_bundle
+from i3d.records.work_folder import WorkFolder
+from i3d.settings import NumericSettings
 from tests.support.clips import KINDS, true_frames
 from tests.support.paths import SCRIPTS
 from tests.support.processes import gone
@@ -23,7 +25,7 @@ from tests.support.records import record, record_of_feature
 PROGRAM = [sys.executable, str(SCRIPTS / "decode.py")]
 
 
-SETTINGS = {"clip_length": 16, "frequency": 16}
+SETTINGS = NumericSettings()
 
 
 def run(*arguments, **options):
@@ -52,8 +54,9 @@ def bundle(clips, undecodable, tmp_path):
 
 
 def write(folder: Path, entries: list[BundleEntry]) -> Path:
-    write_bundle(make_bundle(SETTINGS, "f", entries), folder / "bundle.json")
-    return folder / "bundle.json"
+    work, bundle = WorkFolder(folder), make_bundle(SETTINGS, entries)
+    write_bundle(bundle, work.bundle(bundle.name))
+    return work.bundle(bundle.name)
 
 
 def test_a_bundle_becomes_one_stream_and_one_log_line_per_video(bundle, tmp_path):
@@ -70,20 +73,21 @@ def test_a_bundle_becomes_one_stream_and_one_log_line_per_video(bundle, tmp_path
 
 
 def test_what_an_earlier_attempt_finished_is_left_out(bundle, tmp_path):
-    journal.append(tmp_path / "b.jsonl", [record_of_feature(tmp_path, "a/x.mp4"), record("b/y.ts", "failed")])
-    options = ["--staging", tmp_path, "--journal", tmp_path / "b.jsonl"]
-    run("--bundle", bundle, "--output", tmp_path / "out.frames", *options)
+    work = WorkFolder.of_bundle(bundle)
+    done = record_of_feature(work.staging, "a/x.mp4", fingerprint=SETTINGS.fingerprint)
+    journal.append(work.journal(bundle.stem), [done, record("b/y.ts", "failed", fingerprint=SETTINGS.fingerprint)])
+    run("--bundle", bundle, "--output", tmp_path / "out.frames")
     assert [m.video for m in messages(tmp_path / "out.frames") if isinstance(m, End)] == [1, 2]
 
 
 def test_frames_that_no_snippet_takes_stay_out_of_the_stream(bundle, clips, tmp_path):
-    write_bundle(make_bundle({"clip_length": 8, "frequency": 10}, "f", read_bundle(bundle).videos), bundle)
+    write_bundle(make_bundle(NumericSettings(clip_length=8, frequency=10), read_bundle(bundle).videos), bundle)
     assert run("--bundle", bundle, "--output", tmp_path / "bundle.frames").returncode == 0
     by_hand = ("--clip-length", 8, "--frequency", 10, "--output", tmp_path / "hand.frames")
     assert run(clips["plain.mp4"], *by_hand).returncode == 0
     for stream, video in [("bundle.frames", 2), ("bundle.frames", 0), ("hand.frames", 0)]:
         found = messages(tmp_path / stream, video)
-        assert found[0].info["left_out"] == [8, 10]
+        assert found[0].info["decoding"]["left_out"] == [8, 10]
         assert sum(found[1:-1]) == 20  # 0 to 7, 10 to 17, 20 to 23
         assert found[-1].result["frames_decoded"] == 24
 

@@ -1,18 +1,20 @@
 """The whole self-check on a CPU, and the program around it. Operations are replaced, never checks."""
 
 import dataclasses
+import json
 import sys
 
 import pytest
 import torch
 from torch import nn
 
+from i3d.config import complete
 from i3d.cost import calibration, machine
 from i3d.errors import UserError
 from i3d.network import engine as engine_module
 from i3d.network import fused_cpu
 from i3d.selfcheck import check, numerics
-from i3d.selfcheck.check import Budget, Options, SelfCheck
+from i3d.selfcheck.check import Budget, SelfCheck
 from i3d.selfcheck.classes import class_names
 from i3d.selfcheck.reference import reference_weights
 from i3d.specs import PRECISIONS
@@ -35,32 +37,11 @@ def videos(tmp_path_factory):
     return folder
 
 
-def options(videos, **changes):
-    known = {
-        "videos": str(videos),
-        "subsets": [],
-        "extensions": ["mp4"],
-        "weights": "random",
-        "model": "i3d_r50",
-        "normalization": "inception",
-        "sample_mode": "center_crop",
-        "frequency": 16,
-        "clip_length": 16,
-        "batch_size": 20,
-        "precision": "fp32",
-        "device": "cpu",
-        "decoder": "decord",
-        "fps": None,
-        "via_jpeg": False,
-        "gres": "",
-        "cpus": 2,
-    }
-    return Options(**known | changes)
-
-
 def run(videos, **changes):
     lines = []
-    return SelfCheck(options(videos, **changes), lines.append).run(), "\n".join(lines)
+    given = {"videos": str(videos), "extensions": ["mp4"], "weights": "random", "sample_mode": "center_crop"}
+    settings = complete(given | {"device": "cpu"} | changes)
+    return SelfCheck(settings, "", 2, lines.append).run(), "\n".join(lines)
 
 
 def break_kernels_of(monkeypatch, precision):
@@ -162,10 +143,11 @@ def test_no_videos_and_no_weights_yet_leave_the_rest(tmp_path, only_fp32):
     assert "What the network sees" not in report, "seeded weights know no classes"
 
 
-def program(monkeypatch, tmp_path, videos, *more):
-    settings = ["--device=cpu", "--sample-mode=center_crop", "--weights=random", f"--videos={videos}", "--cpus=2"]
-    arguments = ["selfcheck.py", *settings, f"--calibration={tmp_path}/calibration.json", *more]
-    monkeypatch.setattr(sys, "argv", arguments)
+def program(monkeypatch, tmp_path, videos, **changes):
+    """The program on the videos, on a CPU, with other settings."""
+    settings = {"videos": str(videos), "weights": "random", "sample_mode": "center_crop", "device": "cpu"}
+    settings |= {"calibration": str(tmp_path / "calibration.json")} | changes
+    monkeypatch.setattr(sys, "argv", ["selfcheck.py", "--settings", json.dumps(settings), "--cpus=2"])
     selfcheck.main()
 
 
@@ -181,4 +163,4 @@ def test_the_program_ends_with_a_sentence_if_fp32_is_wrong_and_jobs_refuse_it(mo
 
 def test_the_program_refuses_a_wrong_setting_in_words(monkeypatch, tmp_path, videos):
     with pytest.raises(UserError, match="'model'"):
-        program(monkeypatch, tmp_path, videos, "--model=resnet")
+        program(monkeypatch, tmp_path, videos, model="resnet")

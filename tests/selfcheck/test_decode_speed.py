@@ -7,7 +7,10 @@ from PIL import Image
 from i3d.frame_stream import FRAME_BYTES
 from i3d.selfcheck import decode_speed
 from i3d.selfcheck.samples import Sample
+from i3d.settings import JobSettings, NumericSettings
 from tests.support.clips import h264_clip, true_frames
+
+SETTINGS = (NumericSettings(), JobSettings())
 
 
 @pytest.fixture(scope="module")
@@ -21,7 +24,7 @@ def test_as_many_processes_as_there_are_cpus_for(cpus, counts):
 
 
 def test_a_short_clip_is_decoded_over_and_over_until_the_time_is_up(sample):
-    speed = decode_speed.measure([sample], 2, 0.3)
+    speed = decode_speed.measure([sample], 2, 0.3, *SETTINGS)
     assert (speed.width, speed.height, speed.codec, speed.processes) == (160, 96, "h264", 2)
     assert speed.frames_per_second > 48  # the whole clip more than once
 
@@ -30,7 +33,7 @@ def test_videos_that_give_no_frames_have_no_speed(tmp_path, monkeypatch):
     monkeypatch.setattr(decode_speed, "MOST_VIDEOS", 3)
     path = tmp_path / "text.mp4"
     path.write_text("no video at all")
-    assert decode_speed.measure([Sample(path, 160, 96, "h264")], 1, 5.0) is None
+    assert decode_speed.measure([Sample(path, 160, 96, "h264")], 1, 5.0, *SETTINGS) is None
 
 
 def test_the_counter_leaves_the_warm_up_out(monkeypatch):
@@ -53,10 +56,10 @@ def test_the_counter_leaves_the_warm_up_out(monkeypatch):
 
 
 def test_first_frames_are_those_of_a_run(sample):
-    frames = decode_speed.first_frames(sample, 20)
+    frames = decode_speed.first_frames(sample, 20, *SETTINGS)
     expected = true_frames(sample.path, 160, 96)[:20]
     np.testing.assert_array_equal(frames, np.stack([pillow(frame) for frame in expected]))
-    assert len(decode_speed.first_frames(sample, 100)) == 48
+    assert len(decode_speed.first_frames(sample, 100, *SETTINGS)) == 48
 
 
 def pillow(frame):

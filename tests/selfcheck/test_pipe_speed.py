@@ -6,13 +6,12 @@ from i3d.errors import UserError
 from i3d.selfcheck import pipe_speed
 from i3d.selfcheck.reference import reference_snippet
 from i3d.selfcheck.samples import Sample
-from i3d.snippets import SnippetRule
+from i3d.settings import NumericSettings
 from tests.support.clips import h264_clip
 
 from .conftest import engine_in
 
-ENGINE = {"model": "i3d_r50", "precision": "fp32"}
-RULE = SnippetRule(clip_length=8, frequency=8)
+SETTINGS = NumericSettings(clip_length=8, frequency=8)
 
 
 @pytest.fixture(scope="module")
@@ -34,20 +33,20 @@ def test_videos_go_through_both_stages_until_the_time_is_up(engine, sample, monk
         return forward(snippets)
 
     monkeypatch.setattr(engine, "_forward", counting)
-    rate = pipe_speed.measure(engine, [sample], RULE, ["--threads=1"], 2.0, **ENGINE)
+    rate = pipe_speed.measure(engine, [sample], SETTINGS, ["--threads=1"], 2.0)
     assert 0 < rate <= len(done) / 2.0
     assert len(done) > 2 and min(done) > 50
 
 
 def test_frames_that_no_snippet_takes_are_left_out_as_in_a_run(engine, sample):
-    assert pipe_speed.measure(engine, [sample], SnippetRule(8, 12), [], 1.0, **ENGINE) > 0
+    assert pipe_speed.measure(engine, [sample], NumericSettings(clip_length=8, frequency=12), [], 1.0) > 0
 
 
 def test_videos_without_snippets_have_no_rate(engine, tmp_path, monkeypatch):
     monkeypatch.setattr(pipe_speed, "MOST_VIDEOS", 2)
     path = h264_clip(tmp_path / "short.mp4", frames=7)
     short = Sample(path, 160, 96, "h264")
-    assert pipe_speed.measure(engine, [short], RULE, [], 1.0, **ENGINE) is None
+    assert pipe_speed.measure(engine, [short], SETTINGS, [], 1.0) is None
 
 
 def test_the_slower_stage_sets_the_pace_beside_a_gpu_alone():

@@ -1,5 +1,6 @@
 """A tree of made-up videos to plan for, and what jobs do with it."""
 
+import msgspec
 import numpy as np
 import pytest
 
@@ -7,8 +8,10 @@ from i3d.config import complete
 from i3d.decoding.probe import Probe
 from i3d.digests import file_sha256
 from i3d.planning import catalog
+from i3d.planning import plan as plan_module
+from i3d.planning.plan import Plan
 from i3d.records import journal
-from i3d.records.record import DECODING, VideoRecord
+from i3d.records.record import OK, as_planned
 
 FRAMES = {"a": 40, "b": 100, "long": 5000, "short": 16, "n17": 17}
 UNREADABLE = "not a video"
@@ -30,33 +33,29 @@ def config(tmp_path, monkeypatch):
     monkeypatch.setattr(catalog, "probe_many", probe_many)
     monkeypatch.setattr(catalog, "check_weights", lambda weights, model: None)
     (tmp_path / "weights.pth").write_bytes(b"weights")
-    return complete(
-        {
-            "videos": str(tmp_path / "videos"),
-            "features": str(tmp_path / "features"),
-            "weights": str(tmp_path / "weights.pth"),
-            "bundle_frames": 150,
-        }
-    )
+    return {
+        "videos": str(tmp_path / "videos"),
+        "features": str(tmp_path / "features"),
+        "weights": str(tmp_path / "weights.pth"),
+        "bundle_frames": 150,
+    }
+
+
+def make_plan(config: dict, **more) -> Plan:
+    """The plan for a configuration as a user gives it."""
+    return plan_module.make_plan(complete(config), **more)
 
 
 def extract(plan, video: str, status: str = "ok", reason: str | None = None, **more) -> None:
     """Do what the extract job does for one pending video: stage its feature and put it on record."""
     bundle = next(bundle for bundle in plan.bundles if bundle.name == plan.pending[video])
     entry = next(entry for entry in bundle.videos if entry.video == video)
-    record = VideoRecord(
-        video=video,
-        status=status,
-        reason=reason,
-        digest=entry.digest,
-        fingerprint=plan.fingerprint,
-        bundle=bundle.name,
-        tree=bundle.tree,
-        resample_fps=plan.settings["fps"],
-        **{key: value for key, value in plan.settings.items() if key not in ("fps", "weights")},
-        **{"finished": "2026-01-01", "decoding": DECODING, **more},
+    record = msgspec.structs.replace(
+        as_planned(plan.settings),
+        **{"video": video, "status": status, "reason": reason, "digest": entry.digest, "bundle": bundle.name},
+        **{"fingerprint": plan.fingerprint, "tree": bundle.tree, "finished": "2026-01-01", **more},
     )
-    if status == "ok":
+    if status == OK:
         staged = plan.work.staging / entry.feature
         staged.parent.mkdir(parents=True, exist_ok=True)
         np.save(staged, np.full((2, 10, 2048), int(entry.digest[:4], 16), np.float32))
