@@ -8,10 +8,9 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from scripts.make_demo_videos import write_clip
-
 from bench.measuring import ROOT, Row, in_turn, row, seconds_of
 from i3d.cost.work import SLICES, assumed
+from scripts.make_demo_videos import write_clip
 
 WORKFLOW = ("Snakefile", "rules", "scripts", "i3d", "config")  # what a folder needs for a dry run
 EMPTY_RULE = """
