@@ -1,11 +1,15 @@
-"""Writing files so that readers see the old content or the new, never a part."""
+"""Files that readers see whole or not at all, whoever shares them, wherever they lie."""
 
+import errno
 import os
 import re
+import shutil
+import stat
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from itertools import chain, count
 from pathlib import Path
+from pwd import getpwuid
 
 from i3d.errors import UserError
 
@@ -40,12 +44,68 @@ def write_atomically(path: Path, content: bytes | str) -> None:
             part.unlink(missing_ok=True)
 
 
+def read_file(path: Path) -> bytes:
+    """The content of a regular file; raises OSError at once for a FIFO or a device, which may block for ever."""
+    with os.fdopen(os.open(path, os.O_RDONLY | os.O_NONBLOCK), "rb") as file:
+        if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+            raise OSError(errno.EINVAL, "not a regular file", str(path))
+        return file.read()
+
+
+def move(source: Path, target: Path) -> None:
+    """Rename a file, in place of the one at `target`; from one file system to another, by a copy that is never seen
+    half. Raises OSError."""
+    target.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        source.replace(target)
+        return
+    except OSError as error:
+        if error.errno != errno.EXDEV:
+            raise
+    part = part_of(target)
+    try:
+        shutil.copyfile(source, part)
+        with part.open("rb") as file:
+            os.fsync(file.fileno())
+        part.replace(target)
+    finally:
+        part.unlink(missing_ok=True)
+    source.unlink()
+
+
 def keep_aside(path: Path, ending: str = ".damaged") -> Path:
     """Rename a file that is not ours to write over to a free name beside it, which is returned."""
     names = chain([path.name + ending], (f"{path.name}{ending}.{number}" for number in count(1)))
     kept = next(path.with_name(name) for name in names if not os.path.lexists(path.with_name(name)))
     path.rename(kept)
     return kept
+
+
+def is_writable(folder: Path) -> bool:
+    """Whether files can be made in a folder, or, where it does not exist yet, in the one that it would be made in."""
+    there = next(each for each in (folder, *folder.absolute().parents) if os.path.lexists(each))
+    return os.access(there, os.W_OK | os.X_OK)
+
+
+def owner_of(path: Path) -> str:
+    """The name of a file's owner."""
+    number = path.stat().st_uid
+    with suppress(KeyError):
+        return getpwuid(number).pw_name
+    return f"user {number}"
+
+
+def share_with_group(folder: Path) -> None:
+    """Let this process and its children make files that the group may write, if the group may write in `folder`.
+
+    For a tree in a project folder that several users continue by turns, whatever the umask of each. A folder that does
+    not exist yet is judged by the one that it will be made in.
+    """
+    there = next(each for each in (folder, *folder.absolute().parents) if os.path.lexists(each))
+    with suppress(OSError):
+        if there.stat().st_mode & stat.S_IWGRP:
+            umask = os.umask(0)
+            os.umask(umask & ~stat.S_IRWXG)
 
 
 @contextmanager

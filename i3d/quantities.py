@@ -1,6 +1,6 @@
 """Numbers and lists in words, as logs, the plan and the report say them."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 SPELT_OUT = 5  # names in a message
 
@@ -30,3 +30,9 @@ def named(names: Sequence[str], limit: int = SPELT_OUT) -> str:
     """The first `limit` names, and how many more there are."""
     rest = f" and {len(names) - limit:,} more" if len(names) > limit else ""
     return ", ".join(names[:limit]) + rest
+
+
+def listed(reasons: Mapping[str, str], full_list: str, limit: int = SPELT_OUT) -> str:
+    """The first `limit` names, each on a line with its reason, to follow a text; `full_list` says where all are."""
+    text = "".join(f"\n  {name}: {reason}" for name, reason in list(reasons.items())[:limit])
+    return text + (f"\n  and {len(reasons) - limit:,} more, {full_list}" if len(reasons) > limit else "")

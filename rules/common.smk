@@ -12,23 +12,25 @@ import sys
 import time
 from functools import cache
 from pathlib import Path
-from signal import SIGTERM
 
 from snakemake.logging import logger
 
+from i3d import process
 from i3d.cluster import launch_check, snakemake_internals
 from i3d.command_line import remember
 from i3d.config import as_dict, beyond_defaults, complete
 from i3d.errors import UserError, errors_in_logs, exit_on_user_error
 from i3d.exports.places import check_places
+from i3d.files import share_with_group
 from i3d.cost import time_limits
 from i3d.records.bundles import read_bundle
-from i3d.planning.overview import failure_text, status_text
+from i3d.planning.overview import status_text
 from i3d.specs import MODELS, SAMPLE_MODES
 from i3d.progress import run as progress
-from i3d.progress.ending import ending_text
+from i3d.progress.ending import Ending
 from i3d.records.tree_lock import take_lock
 from i3d.planning.plan import Plan, make_plan
+from i3d.planning.sharing import check_writable, may_write
 from i3d.cost.pricing import Machine
 from i3d.records.work_folder import WorkFolder
 from i3d.results.names import METADATA, SUMMARY
@@ -49,6 +51,8 @@ WORK = WorkFolder.beside(FEATURES)
 EXTRACTION_RULES = ("decode", "extract", "feature")
 IS_MODULE = snakemake_internals.is_module(workflow)
 STARTED = time.time()
+
+share_with_group(FEATURES)
 
 
 def in_rules(path) -> str:
@@ -75,7 +79,9 @@ def plan() -> Plan:
         if SETTINGS.frames == "pipe" and cores() < 2:
             raise UserError("frames: through a pipe both stages run at once; use --cores 2 or more, or `frames: temp`")
         made = make_plan(SETTINGS, again=wanted_again(), only=wanted_alone(), machine=machine())
-        if made.is_due and snakemake_internals.executes(workflow) or not made.path.exists():
+        if made.is_due and snakemake_internals.runs(workflow):
+            check_writable(WORK, made.replaced.values())
+        if may_write(WORK) and (made.is_due and snakemake_internals.executes(workflow) or not made.path.exists()):
             made.write()
     if workflow.is_main_process and snakemake_internals.executes(workflow):
         logger.info(status_text(made, f"all in {made.path}") + "\n")
@@ -121,10 +127,14 @@ def due_files(wildcards) -> list[str]:
     """The tables, which wait for every feature that is to be made; the plan, which exists, when nothing is due.
 
     Features are not named here: aggregate removes the stand-ins for those that turned out not to be.
+    Nothing in a tree that only others may write: there the plan that is shown is all.
     """
-    if plan().is_due or not snakemake_internals.executes(workflow):
+    made = plan()
+    if not may_write(WORK):
+        return []
+    if made.is_due or not snakemake_internals.executes(workflow):
         return [in_rules(FEATURES / METADATA), in_rules(FEATURES / SUMMARY)]
-    return [in_rules(plan().path)]
+    return [in_rules(made.path)]
 
 
 def due_features(wildcards) -> list[str]:
@@ -230,14 +240,16 @@ def begin_run() -> None:
     global lock, tables_before, makes_features
     gc.freeze()
     gc.enable()
-    snakemake_internals.handle_in_thread(SIGTERM)
+    process.take_stop_signals()
+    # Unlike a run of exports or of the report alone, which may be of somebody else's features.
+    makes_features = snakemake_internals.runs_any_of(workflow, (*EXTRACTION_RULES, "aggregate"))
     with exit_on_user_error():
         if slurm_run := snakemake_internals.slurm_run(workflow):
             launch_check.check(slurm_run, longest=SETTINGS.longest_job)
-        lock = take_lock(WORK.lock)
+        if makes_features or snakemake_internals.runs_any_of(workflow, ("orphaned",)):
+            check_writable(WORK)
+            lock = take_lock(WORK.lock)
         tables_before = last_writing(FEATURES)
-        # Unlike a run of exports, of the report or of a clean-up alone.
-        makes_features = snakemake_internals.runs_any_of(workflow, (*EXTRACTION_RULES, "aggregate"))
         if makes_features and plan().is_due:
             plan().write()
             plan().set_strangers_aside()
@@ -255,7 +267,7 @@ def end_run() -> None:
     if makes_features:
         if plan().due and last_writing(FEATURES) == tables_before:
             write_tables()
-        logger.info(ending_text(FEATURES, STARTED), extra={"i3d_ending": True})
+        logger.info(Ending(FEATURES, STARTED).text, extra={"i3d_ending": True})
 
 
 def end_failed_run() -> None:
@@ -263,8 +275,9 @@ def end_failed_run() -> None:
     lines = errors_in_logs(Path(PREFIX, "logs"), STARTED)
     if makes_features:
         write_tables()
-        logger.info(ending_text(FEATURES, STARTED), extra={"i3d_ending": True})
-        lines += failure_text(FEATURES / METADATA)
+        ending = Ending(FEATURES, STARTED, stopped=process.was_stopped())
+        logger.info(ending.text, extra={"i3d_ending": True})
+        lines += ending.errors
     atexit.register(print, *lines, sep="\n", file=sys.stderr)
 
 

@@ -2,8 +2,8 @@
 
 Takes: the mark that the video's bundle is extracted, and the finished feature in the staging tree. Gives: the feature
 file, or an error with the recorded reason. A video that turned out to be too short or unreadable is no error: an empty
-file stands in for its feature until aggregate removes it. Starts no Python for a finished feature: there can be ten
-thousand of these.
+file stands in for its feature until aggregate removes it. Starts no Python for a finished feature in the same mounted
+file system, where `mv` renames: there can be ten thousand of these.
 """
 
 
@@ -19,15 +19,16 @@ rule feature:
     conda:
         "../envs/decode.yaml"
     params:
-        script=f"{SCRIPTS}/missing_feature.py",
+        script=f"{SCRIPTS}/place_feature.py",
+        folder=subpath(output[0], parent=True),
         staged=f"{WORK.staging}/{{feature}}",
         journals=WORK.journals,
     shell:
         r"""
-        if [ -f {params.staged:q} ]; then
+        if [ "$(stat -Lc %m {params.staged:q} 2>/dev/null)" = "$(stat -Lc %m {params.folder:q})" ]; then
             mv -fT {params.staged:q} {output:q}
         else
-            python {params.script:q} --journals {params.journals:q} --extracted {input:q} \
+            python {params.script:q} --staged {params.staged:q} --journals {params.journals:q} --extracted={input:q} \
                 --feature={wildcards.feature:q} --output {output:q} 2> >(tee {log:q} >&2)
         fi
         """

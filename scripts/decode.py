@@ -32,8 +32,9 @@ def main() -> None:
     """Command line."""
     arguments = _parse()
     logging.basicConfig(level=logging.INFO, format="%(message)s")
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, _stop)
+    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+        if signal.getsignal(number) != signal.SIG_IGN:
+            signal.signal(number, _stop)
     try:
         with arguments.output.open("wb", buffering=0) as file:
             if arguments.bundle:

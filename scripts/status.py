@@ -4,8 +4,9 @@ import argparse
 
 from i3d.command_line import add_arguments, configuration
 from i3d.errors import run_main
-from i3d.planning.overview import NAMED, status_text
+from i3d.planning.overview import status_text
 from i3d.planning.plan import make_plan
+from i3d.quantities import SPELT_OUT
 
 
 def main() -> None:
@@ -14,7 +15,7 @@ def main() -> None:
     parser.add_argument("--all", action="store_true", help="name every skipped or failed video")
     args = parser.parse_args()
     plan = make_plan(configuration(args))
-    print(status_text(plan, "all with --all", len(plan.videos) if args.all else NAMED))
+    print(status_text(plan, "all with --all", len(plan.videos) if args.all else SPELT_OUT))
 
 
 if __name__ == "__main__":

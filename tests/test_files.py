@@ -1,9 +1,14 @@
 """Writing files whole or not at all."""
 
+import errno
+import os
+import tempfile
+from pathlib import Path
+
 import pytest
 
 from i3d.errors import UserError
-from i3d.files import part_of, write_atomically
+from i3d.files import move, part_of, read_file, write_atomically
 
 
 def test_what_cannot_be_written_is_named_and_leaves_nothing(tmp_path):
@@ -22,3 +27,43 @@ def test_the_longest_name_can_be_written(tmp_path):
     assert path.read_bytes() == "é".encode()
     assert part_of(path) != part_of(path)
     assert [each.name for each in tmp_path.iterdir()] == [path.name]
+
+
+@pytest.fixture
+def elsewhere(tmp_path):
+    """A folder on another file system."""
+    with tempfile.TemporaryDirectory(dir="/dev/shm") as folder:
+        assert Path(folder).stat().st_dev != tmp_path.stat().st_dev, "this test needs /dev/shm to be a file system"
+        yield Path(folder)
+
+
+def test_a_file_is_moved_to_another_file_system(tmp_path, elsewhere):
+    source, target = tmp_path / "a.npy", elsewhere / "deep" / "a.npy"
+    source.write_bytes(b"new")
+    move(source, target)
+    assert target.read_bytes() == b"new" and not source.exists()
+    assert [path.name for path in target.parent.iterdir()] == ["a.npy"]
+
+
+def test_a_move_that_breaks_off_loses_neither_file(tmp_path, elsewhere, monkeypatch):
+    def copy_half(source, target):
+        target.write_bytes(source.read_bytes()[:1])
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    source, target = tmp_path / "a.npy", elsewhere / "a.npy"
+    source.write_bytes(b"new")
+    target.write_bytes(b"old")
+    monkeypatch.setattr("i3d.files.shutil.copyfile", copy_half)
+    with pytest.raises(OSError, match="No space left"):
+        move(source, target)
+    assert (source.read_bytes(), target.read_bytes()) == (b"new", b"old")
+    assert [path.name for path in elsewhere.iterdir()] == ["a.npy"]
+
+
+def test_what_is_no_file_is_refused_at_once(tmp_path):
+    os.mkfifo(tmp_path / "pipe")
+    (tmp_path / "file").write_bytes(b"content")
+    assert read_file(tmp_path / "file") == b"content"
+    for odd in (tmp_path / "pipe", Path("/dev/zero"), tmp_path):
+        with pytest.raises(OSError, match=r"not a regular file|Is a directory"):
+            read_file(odd)

@@ -9,7 +9,19 @@ from tests.support.paths import ROOT
 
 # From the ground up. What stands alone, as `files`, is a module of the package itself.
 ROOMS = (
-    *("errors", "paths", "files", "digests", "quantities", "snippets", "specs", "settings", "config", "command_line"),
+    *(
+        "errors",
+        "paths",
+        "files",
+        "digests",
+        "quantities",
+        "process",
+        "snippets",
+        "specs",
+        "settings",
+        "config",
+        "command_line",
+    ),
     *("records", "frame_stream", "decoding", "results", "cost", "network", "planning", "exports", "report"),
     *("progress", "selfcheck", "cluster"),
 )

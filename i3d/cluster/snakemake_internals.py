@@ -4,12 +4,9 @@
 """
 
 import re
-import signal
 import sys
 from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass
-from threading import Thread
-from types import FrameType
 from typing import Any
 
 from i3d.errors import UserError
@@ -55,6 +52,11 @@ def executes(workflow: Any) -> bool:
     return workflow.executor_plugin is not None
 
 
+def runs(workflow: Any) -> bool:
+    """Whether this Snakemake runs jobs, not dry."""
+    return executes(workflow) and not workflow.dryrun
+
+
 def check_options(arguments: Collection[str] = tuple(sys.argv)) -> None:
     """Raise UserError for options of Snakemake that this workflow cannot follow."""
     for argument in arguments:
@@ -93,22 +95,6 @@ def forced(workflow: Any, rules: Collection[str]) -> set[str] | None:
     if settings.forceall or set(rules) & set(settings.forcerun):
         return None
     return {*settings.forcerun, *(settings.targets if settings.forcetargets else ())}
-
-
-def handle_in_thread(number: int) -> None:
-    """Let the handler of a signal, if Python has one, run in a thread of its own. Call it in the main thread.
-
-    A handler otherwise runs in the main thread, wherever that is. Snakemake's for SIGTERM takes a lock that the main
-    thread may hold just then, and would wait for itself for ever.
-    """
-    handler = signal.getsignal(number)
-    if not callable(handler):
-        return
-
-    def start(number: int, frame: FrameType | None) -> None:
-        Thread(target=handler, args=(number, frame)).start()
-
-    signal.signal(number, start)
 
 
 @dataclass(frozen=True)

@@ -7,6 +7,7 @@ import importlib.util
 import os
 import sys
 import time
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -139,9 +140,10 @@ class Catalog:
         return old.sha256
 
     def save(self) -> None:
-        """Write down what is new."""
+        """Write down what is new; where that cannot be done, it has to be looked at again."""
         if self._changed:
-            write_atomically(self._path, msgspec.json.encode(self._content))
+            with suppress(UserError):
+                write_atomically(self._path, msgspec.json.encode(self._content))
             self._changed = False
         self._saved = time.monotonic()
 

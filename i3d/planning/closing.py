@@ -5,7 +5,7 @@ from pathlib import Path
 
 import msgspec
 
-from i3d.files import PART_NAME
+from i3d.files import PART_NAME, move
 from i3d.paths import feature_of
 from i3d.planning.catalog import Catalog
 from i3d.planning.plan import PlanFile
@@ -74,8 +74,7 @@ class _Video:
             ours = record.status == OK and record.fingerprint == self._plan.fingerprint
             if ours and record.feature_file == self._feature and journal.is_of(record, self._staged):
                 try:
-                    self._place.parent.mkdir(parents=True, exist_ok=True)
-                    self._staged.replace(self._place)
+                    move(self._staged, self._place)
                 except OSError as error:
                     return f"cannot write {self._place}: {error.strerror}"
                 return None

@@ -2,23 +2,19 @@
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
-from pathlib import Path
 
-from i3d.errors import UserError
 from i3d.planning.plan import ASSUMED_FRAMES, Plan
-from i3d.quantities import count, duration, size
+from i3d.quantities import SPELT_OUT, count, duration, listed, size
 from i3d.quantities import named as names_of
 from i3d.records.record import FAILED, OK, as_planned, settings_differences
-from i3d.results.metadata import read_metadata
 from i3d.results.names import category_of, label_of, split_of
 from i3d.specs import HEIGHT, MODELS, SAMPLE_MODES, WIDTH
 
-NAMED = 5  # skipped or failed videos that the text names
 FLOAT_BYTES = 4  # of a feature's values
 FRAME_BYTES = HEIGHT * WIDTH * 3  # as in frame_stream.py, which would bring NumPy to the Snakefile
 
 
-def status_text(plan: Plan, full_list: str, named: int = NAMED) -> str:
+def status_text(plan: Plan, full_list: str, named: int = SPELT_OUT) -> str:
     """The plan for people: what there is, what is to do and what it will take.
 
     At most `named` of the skipped and of the failed videos are named; `full_list` says where all are.
@@ -51,44 +47,20 @@ def status_text(plan: Plan, full_list: str, named: int = NAMED) -> str:
     if plan.stale:
         gone = {record.feature_file: f"{video}: {plan.skipped[video].reason}" for video, record in plan.stale.items()}
         what = f"{count(len(gone), 'feature')} of earlier content or settings, which `snakemake orphaned` removes"
-        lines.append(("stale", what + _names(gone, named, full_list)))
+        lines.append(("stale", what + listed(gone, full_list, named)))
     failed = failures(plan)
     if failed:
         lines.append(
-            ("failed", f"{count(len(failed), 'video')} last time, now tried again" + _names(failed, named, full_list))
+            ("failed", f"{count(len(failed), 'video')} last time, now tried again" + listed(failed, full_list, named))
         )
     if plan.skipped:
         skipped = {video: record.reason or "" for video, record in plan.skipped.items()}
-        lines.append(("skipped", count(len(skipped), "video") + _names(skipped, named, full_list)))
+        lines.append(("skipped", count(len(skipped), "video") + listed(skipped, full_list, named)))
     if plan.orphaned:
         gone = {record.feature_file: record.reason or "" for record in plan.orphaned.values()}
-        lines.append(("orphaned", count(len(gone), "feature") + _names(gone, named, full_list)))
+        lines.append(("orphaned", count(len(gone), "feature") + listed(gone, full_list, named)))
     lines += [("warning", text) for text in warnings(plan)]
     return "\n".join(f"{name:<10}{text}" for name, text in lines)
-
-
-def failure_text(table: Path, named: int = NAMED) -> list[str]:
-    """The failed videos of a table in a few lines, for the end of a run; nothing if none failed."""
-    try:
-        rows = read_metadata(table)
-    except UserError:
-        return []
-    failed = {row.video: row.reason or "" for row in rows if row.status == FAILED}
-    if not failed:
-        return []
-    text = f"error: {count(len(failed), 'video')} failed, the others are done; run snakemake again to try them again"
-    return [text + _names(_grouped(failed), named, f"all in {table}")]
-
-
-def _grouped(reasons: dict[str, str]) -> dict[str, str]:
-    """Each reason once, with its video or with how many videos have it."""
-    videos: dict[str, list[str]] = defaultdict(list)
-    for video, reason in reasons.items():
-        videos[reason].append(video)
-    return {
-        names[0] if len(names) == 1 else f"{len(names):,} videos, like {names[0]}": reason
-        for reason, names in videos.items()
-    }
 
 
 def failures(plan: Plan) -> dict[str, str]:
@@ -114,8 +86,8 @@ def _copies(plan: Plan) -> Iterator[str]:
             places[known.digest].append(video)
     for videos in places.values():
         if len({(split_of(video), label_of(category_of(video))) for video in videos}) > 1:
-            more = f" and {len(videos) - NAMED:,} more" if len(videos) > NAMED else ""
-            yield f"the same video lies in several splits or labels: {', '.join(videos[:NAMED])}{more}"
+            more = f" and {len(videos) - SPELT_OUT:,} more" if len(videos) > SPELT_OUT else ""
+            yield f"the same video lies in several splits or labels: {', '.join(videos[:SPELT_OUT])}{more}"
 
 
 def _mixtures(plan: Plan) -> Iterator[str]:
@@ -186,8 +158,3 @@ def _to_write(plan: Plan, frames: Sequence[int]) -> str:
 def _snippets(plan: Plan, frames: int) -> int:
     """Snippets of a video that is long enough, and of one whose count was underestimated, one."""
     return max(1, plan.settings.rule.snippets(frames))
-
-
-def _names(reasons: dict[str, str], named: int, full_list: str) -> str:
-    text = "".join(f"\n  {video}: {reason}" for video, reason in list(reasons.items())[:named])
-    return text + (f"\n  and {len(reasons) - named:,} more, {full_list}" if len(reasons) > named else "")

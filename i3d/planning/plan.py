@@ -17,11 +17,12 @@ from i3d.cost.pricing import Machine, Pricing
 from i3d.decoding.probe import Probe
 from i3d.digests import json_digest
 from i3d.errors import UserError
-from i3d.files import keep_aside, write_atomically, writing
+from i3d.files import keep_aside, move, read_file, write_atomically, writing
 from i3d.paths import feature_of, is_clean
 from i3d.planning.catalog import Catalog, Known, processes
 from i3d.planning.decide import Decision, Evidence, Waiting, decide, skipped_record
 from i3d.planning.earlier_runs import EarlierRuns
+from i3d.planning.sharing import check_readable
 from i3d.planning.tree import find_videos
 from i3d.planning.weights_check import weights_digest
 from i3d.planning.whose import own_trees, videos_name, write_names
@@ -61,7 +62,7 @@ class PlanFile(msgspec.Struct, kw_only=True):
 def read_plan(path: Path) -> PlanFile:
     """Read a plan file. Raises UserError if it is missing or damaged."""
     try:
-        plan = msgspec.json.decode(path.read_bytes(), type=PlanFile)
+        plan = msgspec.json.decode(read_file(path), type=PlanFile)
         records = [*plan.skipped.values(), *plan.elsewhere.values(), *plan.stale.values()]
         if not all(feature_of(video) == feature for video, feature in plan.features.items()):
             raise ValueError("a feature is not its video's")
@@ -182,10 +183,9 @@ class Plan:
         for feature in self.strangers:
             place, kept = self.work.features / feature, self.work.set_aside / feature
             with writing(kept):
-                kept.parent.mkdir(parents=True, exist_ok=True)
                 if os.path.lexists(kept):
                     keep_aside(kept, ".earlier")
-                place.replace(kept)
+                move(place, kept)
 
     def stage_moved(self) -> None:
         """Bring the features of moved videos to the staging tree, from where they go to their new places.
@@ -207,8 +207,7 @@ class Plan:
         for record, waiting in zip(records, moved.values(), strict=True):
             staged = self.work.staging / record.feature_file
             with writing(staged):
-                staged.parent.mkdir(parents=True, exist_ok=True)
-                waiting.source.replace(staged)
+                move(waiting.source, staged)
 
 
 def make_plan(
@@ -229,7 +228,7 @@ def make_plan(
     here = videos_name(root)
     tree = find_videos(root, settings.extensions, settings.subsets, work.features)
     numeric = settings.numeric(weights_digest(settings.weights))
-    check_writable(work.features)
+    check_readable(work)
     files = [video for video in tree.videos if not only or video.feature in only]
 
     catalog = Catalog(work.catalog)
@@ -327,16 +326,3 @@ def tree_name(fingerprint: str, videos: Iterable[str], records: Mapping[str, Vid
     """
     told = {video: record.reason for video, record in records.items() if record.status in (SKIPPED, ORPHANED)}
     return json_digest([fingerprint, sorted({*videos, *records}), told])
-
-
-def check_writable(features: Path) -> None:
-    """Raise UserError if the features tree cannot be made or written."""
-    try:
-        features.mkdir(parents=True, exist_ok=True)
-        writable = os.access(features, os.W_OK | os.X_OK)
-    except OSError as error:
-        raise UserError(
-            f"features: cannot make the folder {features} ({error.strerror}); set 'features' elsewhere"
-        ) from None
-    if not writable:
-        raise UserError(f"features: no right to write in {features}; set 'features' to a folder of yours")

@@ -1,42 +1,73 @@
-"""The end of a run in words: what is done, skipped, failed and left, and what is next."""
+"""The end of a run in words: what is done, skipped, failed and left, what is next, and why videos failed."""
 
 import time
+from collections import defaultdict
 from pathlib import Path
+from typing import Any
 
-from i3d.quantities import count, duration
+from i3d.quantities import count, duration, listed
 from i3d.results.names import METADATA, SUMMARY
 from i3d.results.run_summary import read_summary
 
 
-def ending_text(features: Path, began: float, *, stopped: bool = False) -> str:
-    """How a run on this features tree ended, which began at `began`, in seconds since the epoch.
+class Ending:
+    """How a run on a features tree ended, which began at `began`, in seconds since the epoch.
 
     `stopped` says that the user ended it.
     """
-    took = duration(time.time() - began)
-    path = features / SUMMARY
+
+    def __init__(self, features: Path, began: float, *, stopped: bool = False) -> None:
+        self._features, self._took, self._stopped = features, duration(time.time() - began), stopped
+        self._run = _last_run(features / SUMMARY, began)
+
+    @property
+    def text(self) -> str:
+        """What came of the run, for its end."""
+        run = self._run
+        if run is None:
+            return f"The run took {self._took}, but its tables were not written; run snakemake again for them."
+        made, moved, failed, left = (run[f"{name}_videos"] for name in ("processed", "moved", "failed", "not_done"))
+        done = f"{count(made, 'feature')} in {self._took}" + (f", {moved:,} more moved into place" if moved else "")
+        videos = [
+            f"{run['present_videos']:,} with features",
+            f"{run['videos_skipped']:,} skipped",
+            f"{failed:,} failed",
+        ]
+        if left:
+            videos.append(f"{left:,} not done")
+        if self._stopped or left:
+            advice = "run the same command again: it goes on where this run ended"
+        elif failed:
+            advice = "run the same command again: it tries what failed, and leaves alone what is done"
+        else:
+            advice = "`make report` draws the report; `snakemake --cores 1 lists` writes lists for trainers"
+        lines = [
+            ("stopped" if self._stopped else "done", done),
+            ("videos", f"{run['total_videos']:,}: {', '.join(videos)}"),
+            ("table", f"{self._features / METADATA} has a row for each video, with a reason where it has no feature"),
+            ("next", advice),
+        ]
+        return "\n".join(f"{name:<10}{text}" for name, text in lines)
+
+    @property
+    def errors(self) -> list[str]:
+        """What failed and why, in a few lines; nothing if nothing did."""
+        failed, reasons = (self._run["failed_video_list"], self._run["reasons"]) if self._run else ([], {})
+        if not failed:
+            return []
+        videos: dict[str, list[str]] = defaultdict(list)
+        for video in failed:
+            videos[reasons[video]].append(video)
+        grouped = {
+            names[0] if len(names) == 1 else f"{len(names):,} videos, like {names[0]}": reason
+            for reason, names in videos.items()
+        }
+        text = f"error: {count(len(failed), 'video')} failed; run the same command again to try them again"
+        return [text + listed(grouped, f"all in {self._features / METADATA}")]
+
+
+def _last_run(summary: Path, began: float) -> dict[str, Any] | None:
     try:
-        runs = read_summary(path) if path.stat().st_mtime >= began else []
-    except (OSError, ValueError):
-        runs = []
-    if not runs:
-        return f"The run took {took}, but its tables were not written; run snakemake again for them."
-    run = runs[-1]
-    made, moved, failed, left = (run[f"{name}_videos"] for name in ("processed", "moved", "failed", "not_done"))
-    done = f"{count(made, 'feature')} in {took}" + (f", {moved:,} more moved into place" if moved else "")
-    videos = [f"{run['present_videos']:,} with features", f"{run['videos_skipped']:,} skipped", f"{failed:,} failed"]
-    if left:
-        videos.append(f"{left:,} not done")
-    if stopped or left:
-        advice = "run the same command again: it goes on where this run ended"
-    elif failed:
-        advice = "run the same command again: it tries what failed, and leaves alone what is done"
-    else:
-        advice = "`make report` draws the report; `snakemake --cores 1 lists` writes lists for trainers"
-    lines = [
-        ("stopped" if stopped else "done", done),
-        ("videos", f"{run['total_videos']:,}: {', '.join(videos)}"),
-        ("table", f"{features / METADATA} has a row for each video, with a reason where it has no feature"),
-        ("next", advice),
-    ]
-    return "\n".join(f"{name:<10}{text}" for name, text in lines)
+        return read_summary(summary)[-1] if summary.stat().st_mtime >= began else None
+    except (OSError, ValueError, IndexError):
+        return None

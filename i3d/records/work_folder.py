@@ -83,6 +83,11 @@ class WorkFolder:
     def journals(self) -> Path:
         return self.root / "journals"
 
+    @property
+    def folders(self) -> tuple[Path, ...]:
+        """The folders in it that runs write to."""
+        return self.plans, self.bundles, self.frames, self.staging, self.extracted, self.progress, self.journals
+
     def bundle(self, name: str) -> Path:
         return self.bundles / f"{name}.json"
 

@@ -8,11 +8,10 @@ import sys
 import pytest
 
 from tests.support.paths import ROOT
+from tests.support.processes import WITHOUT_ROOTS_RIGHTS
 from tests.support.workflow import wait_until
 
 pytestmark = pytest.mark.faults
-
-WITHOUT_ROOTS_RIGHTS = ("setpriv", "--bounding-set=-dac_override,-dac_read_search") if os.getuid() == 0 else ()
 
 
 def test_a_full_disk(workflow, undisturbed):
@@ -76,7 +75,7 @@ def test_no_right_to_write_the_features_tree(workflow):
     workflow.feature("").mkdir()
     workflow.feature("").chmod(0o555)
     output = workflow.run(prefix=WITHOUT_ROOTS_RIGHTS, ok=False)
-    assert "no right to write in features; set 'features' to a folder of yours" in output
+    assert "error: features: features is yours, without the right to use it; run `chmod -R u+rwX features`" in output
     assert "Traceback" not in output
 
 

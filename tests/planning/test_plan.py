@@ -178,13 +178,6 @@ def test_random_weights_need_no_file(config):
     assert make_plan(config).settings.weights_sha256 == "random"
 
 
-def test_a_features_tree_that_cannot_be_made(config, tmp_path):
-    (tmp_path / "file").write_bytes(b"")
-    config["features"] = str(tmp_path / "file" / "features")
-    with pytest.raises(UserError, match="features: cannot make the folder"):
-        make_plan(config)
-
-
 def test_finished_features_that_are_not_in_place_are_only_moved(config):
     """As a job leaves them that outlived its Snakemake: staged and on record, nothing moved."""
     plan = make_plan(config)

@@ -6,7 +6,7 @@ import os
 import pytest
 
 from i3d.progress import ending
-from i3d.progress.ending import ending_text
+from i3d.progress.ending import Ending
 from i3d.records.record import OK, SKIPPED, VideoRecord
 from i3d.results.account import Account
 from i3d.results.run_summary import append_summary, run_summary
@@ -29,13 +29,13 @@ def summary(features, ok: int, skipped: int = 0, **account) -> None:
 
 
 def lines(features, **more) -> dict[str, str]:
-    return {line[:10].strip(): line[10:] for line in ending_text(features, 900, **more).splitlines()}
+    return {line[:10].strip(): line[10:] for line in Ending(features, 900, **more).text.splitlines()}
 
 
 def test_a_run_without_failures(features):
     summary(features, 0, failed={"0.mp4": "x"})
     summary(features, 2, 1, made=["0.mp4", "1.mp4"])
-    assert ending_text(features, 900).splitlines() == [
+    assert Ending(features, 900).text.splitlines() == [
         "done      2 features in 2 min",
         "videos    3: 2 with features, 1 skipped, 0 failed",
         f"table     {features}/metadata.csv has a row for each video, with a reason where it has no feature",
@@ -62,9 +62,28 @@ def test_a_run_that_was_stopped_says_what_is_left(features):
 def test_without_tables_it_says_so(features, content):
     if content is not None:
         (features / "feature_config.txt").write_text(content)
-    assert ending_text(features, 900).startswith("The run took 2 min, but its tables were not written")
+    assert Ending(features, 900).text.startswith("The run took 2 min, but its tables were not written")
 
 
 def test_tables_of_an_earlier_run_do_not_count(features):
     summary(features, 1)
-    assert "its tables were not written" in ending_text(features, 995)
+    assert "its tables were not written" in Ending(features, 995).text
+
+
+def test_why_videos_failed(features):
+    failed = {f"{place}.mp4": f"odd {place}" for place in range(6)} | {"7.mp4": "no memory", "8.mp4": "no memory"}
+    summary(features, 9, failed=failed)
+    assert Ending(features, 900).errors == [
+        "error: 8 videos failed; run the same command again to try them again"
+        + "".join(f"\n  {features}/{place}.mp4: odd {place}" for place in range(5))
+        + f"\n  and 2 more, all in {features}/metadata.csv"
+    ]
+    summary(features, 9, failed={"7.mp4": "no memory", "8.mp4": "no memory"})
+    assert Ending(features, 900).errors[0].endswith(f"\n  2 videos, like {features}/7.mp4: no memory")
+
+
+def test_no_errors_where_nothing_failed(features):
+    summary(features, 1, failed={"0.mp4": "x"})
+    assert Ending(features, 995).errors == []
+    summary(features, 1)
+    assert Ending(features, 900).errors == []

@@ -1,4 +1,4 @@
-"""Say why a video gave no feature, and end accordingly.
+"""Put a finished feature in its place, or say why a video gave none, and end accordingly.
 
 Too short or unreadable is no error: an empty file is written in the feature's place, because Snakemake demands one, and
 the aggregate script removes it. Everything else is an error.
@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 
 from i3d.errors import UserError, run_main
+from i3d.files import move, writing
 from i3d.paths import feature_of
 from i3d.records.journal import read
 from i3d.records.record import SKIPPED
@@ -16,11 +17,16 @@ from i3d.records.record import SKIPPED
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--staged", type=Path, required=True, help="the finished feature, if there is one")
     parser.add_argument("--journals", type=Path, required=True, help="folder of the bundles' journals")
     parser.add_argument("--extracted", type=Path, required=True, help="mark of the video's bundle, named after it")
     parser.add_argument("--feature", required=True, help="path of the feature under the features tree")
-    parser.add_argument("--output", type=Path, required=True, help="the file that is missing")
+    parser.add_argument("--output", type=Path, required=True, help="its place")
     args = parser.parse_args()
+    if args.staged.is_file():
+        with writing(args.output):
+            move(args.staged, args.output)
+        return
     records = read(args.journals / f"{args.extracted.name}.jsonl")
     of_video = [record for record in records if feature_of(record.video) == args.feature]
     if not of_video:

@@ -1,0 +1,56 @@
+"""Whether this user may do what a run has to do, in a features tree that may be another's or a group's."""
+
+import os
+from collections.abc import Iterable
+from pathlib import Path
+
+from i3d.errors import UserError
+from i3d.files import is_writable, owner_of
+from i3d.records.record import VideoRecord
+from i3d.records.work_folder import WorkFolder
+from i3d.results.names import METADATA, SUMMARY
+
+
+def check_readable(work: WorkFolder) -> None:
+    """Raise UserError if records of earlier runs are there that this user may not read: all would be done again."""
+    for folder in (work.features, work.root, work.journals):
+        if folder.is_dir() and not os.access(folder, os.R_OK | os.X_OK):
+            raise UserError(f"features: {folder} is {_not_yours(folder, work)}")
+
+
+def check_writable(work: WorkFolder, replaced: Iterable[VideoRecord] = ()) -> None:
+    """Raise UserError if the features tree, or what earlier runs left in it, cannot be written by this user.
+
+    `replaced` are of the features that will be made anew. Folders below the top are not looked at: one that cannot be
+    written costs its own videos alone.
+    """
+    try:
+        work.features.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UserError(
+            f"features: cannot make the folder {work.features} ({error.strerror}); set 'features' elsewhere"
+        ) from None
+    for folder in (work.features, work.root, *work.folders):
+        if folder.is_dir() and not is_writable(folder):
+            raise UserError(f"features: {folder} is {_not_yours(folder, work)}")
+    features = (work.features / record.feature_file for record in replaced)
+    for path in (work.lock, work.features / METADATA, work.features / SUMMARY, *features):
+        if path.exists() and not os.access(path, os.R_OK | os.W_OK):
+            raise UserError(f"features: {path} is {_not_yours(path, work)}")
+
+
+def may_write(work: WorkFolder) -> bool:
+    """Whether this user may keep anything in the work folder."""
+    return is_writable(work.root) and all(is_writable(folder) for folder in work.folders if folder.is_dir())
+
+
+def _not_yours(path: Path, work: WorkFolder) -> str:
+    if os.access(path, os.R_OK) and os.statvfs(path).f_flag & os.ST_RDONLY:
+        return "on a file system that cannot be written; set 'features' elsewhere"
+    if path.stat().st_uid == os.geteuid():
+        return f"yours, without the right to use it; run `chmod -R u+rwX {work.features}`"
+    owner = owner_of(path)
+    return (
+        f"{owner}'s, and you may not use it; let {owner} run `chmod -R g+rwX {work.features}`, or set 'features' to a "
+        "folder of yours"
+    )
