@@ -7,9 +7,10 @@ from typing import Any
 
 import yaml
 
+from i3d import commands
 from i3d.config import complete, schema
 from i3d.errors import UserError
-from i3d.files import write_atomically
+from i3d.files import read_file, write_atomically
 from i3d.settings import Settings
 
 CONFIG = Path("config/config.yaml")
@@ -39,6 +40,7 @@ def given_settings(args: argparse.Namespace, names: Iterable[str]) -> dict[str, 
 
 def configuration(args: argparse.Namespace) -> Settings:
     """The settings from what `add_arguments` took. Raises UserError if they are not a valid configuration."""
+    commands.use(args.configfile, args.config)
     config: dict[str, Any] = {}
     for path in args.configfile:
         config |= read_config(path)
@@ -48,7 +50,7 @@ def configuration(args: argparse.Namespace) -> Settings:
 def read_config(path: Path) -> dict[str, Any]:
     """The settings in a YAML file. Raises UserError if it is missing or holds no keys and values."""
     try:
-        content = yaml.safe_load(path.read_text())
+        content = yaml.safe_load(read_file(path))
     except OSError as error:
         raise UserError(
             f"{path}: cannot be read ({error.strerror}); call this from the workflow's folder, or use --configfile"

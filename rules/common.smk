@@ -15,7 +15,7 @@ from pathlib import Path
 
 from snakemake.logging import logger
 
-from i3d import process
+from i3d import commands, process
 from i3d.cluster import launch_check, snakemake_internals
 from i3d.command_line import remember
 from i3d.config import as_dict, beyond_defaults, complete
@@ -35,6 +35,8 @@ from i3d.cost.pricing import Machine
 from i3d.records.work_folder import WorkFolder
 from i3d.results.names import METADATA, SUMMARY
 from i3d.results.run_summary import last_writing
+
+commands.remember(sys.argv[1:])
 
 with exit_on_user_error():
     PREFIX = snakemake_internals.module_prefix(workflow)
@@ -85,6 +87,9 @@ def plan() -> Plan:
             made.write()
     if workflow.is_main_process and snakemake_internals.executes(workflow):
         logger.info(status_text(made, f"all in {made.path}") + "\n")
+        if made.problem is not None:
+            with exit_on_user_error():
+                raise made.problem
     return made
 
 

@@ -1,4 +1,7 @@
-"""Delete the features of videos that are gone, after naming them all, and take their rows out of the table."""
+"""Delete features that no video stands for any more, after naming them all.
+
+These are orphans, whose video is gone and whose row goes too, and stale ones, whose video is skipped as it is now.
+"""
 
 import argparse
 from pathlib import Path
@@ -26,8 +29,8 @@ def main() -> None:
         print("No feature is orphaned." if not found.kept else "Nothing was removed.")
     if not args.all:
         orphans.refuse_too_many(plan, args.videos, found.removable)
-    for feature in found.removable.values():
-        print(f"orphaned: {feature}")
+    for video, feature in found.removable.items():
+        print(f"{'stale' if video in plan.stale else 'orphaned'}: {feature}")
     for feature, reason in found.kept.items():
         print(f"left alone: {feature}: {reason}")
     current = tables_are_current(
@@ -38,7 +41,7 @@ def main() -> None:
             feature.unlink(missing_ok=True)
         print(f"removed {feature}")
     if found.removable and (args.features / METADATA).exists():
-        remove_rows(args.features / METADATA, found.removable)
+        remove_rows(args.features / METADATA, found.removable.keys() - plan.stale.keys())
     if found.removable and current:
         rest = {video: record for video, record in plan.elsewhere.items() if video not in found.removable}
         tree = tree_name(plan.fingerprint, plan.features, plan.skipped | rest)

@@ -15,7 +15,9 @@ def main() -> None:
     parser.add_argument("--all", action="store_true", help="name every skipped or failed video")
     args = parser.parse_args()
     plan = make_plan(configuration(args))
-    print(status_text(plan, "all with --all", len(plan.videos) if args.all else SPELT_OUT))
+    print(status_text(plan, "all with --all", len(plan.videos) if args.all else SPELT_OUT), flush=True)
+    if plan.problem is not None:
+        raise plan.problem
 
 
 if __name__ == "__main__":

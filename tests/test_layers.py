@@ -16,6 +16,7 @@ ROOMS = (
         "digests",
         "quantities",
         "process",
+        "commands",
         "snippets",
         "specs",
         "settings",

@@ -10,10 +10,9 @@ from pathlib import Path
 
 import msgspec
 
+from i3d import commands
 from i3d.errors import UserError
 from i3d.files import keep_aside, write_atomically, writing
-
-RUN_AGAIN = "run `snakemake selfcheck` there"
 
 
 class NetworkSpeed(msgspec.Struct, frozen=True):
@@ -104,10 +103,14 @@ class _File(msgspec.Struct):
 _WORDS = {"torch": "torch {}", "cudnn": "cuDNN {}", "model": "{}", "sample_mode": "{}", "clip_length": "clip_length {}"}
 
 
+def _run() -> str:
+    return f"run {commands.snakemake('selfcheck', cores='all')} there"
+
+
 def find(path: Path, key: Key) -> Found:
     """The calibration in the file at `path` for this key; never raises for a missing, damaged or stale one."""
     if not path.exists():
-        return Found(None, "no self-check has been run: `snakemake selfcheck` measures it")
+        return Found(None, f"no self-check has been run: {commands.snakemake('selfcheck', cores='all')} measures it")
     try:
         entries = read(path)
     except UserError as error:
@@ -115,19 +118,19 @@ def find(path: Path, key: Key) -> Found:
     same_device = [entry for entry in entries if key.device in (entry.device, entry.hardware)]
     if not same_device:
         others = ", ".join(sorted({entry.device for entry in entries})) or "nothing"
-        return Found(None, f"the self-check was run on {others}, not on {key.device}: {RUN_AGAIN}")
+        return Found(None, f"the self-check was run on {others}, not on {key.device}: {_run()}")
     nearest = min(same_device, key=lambda entry: len(_differences(entry, key)))
     if differences := _differences(nearest, key):
         measured, wanted = zip(*differences, strict=True)
         return Found(
             None,
             f"the self-check on {key.device} of {nearest.measured[:10]} was with {', '.join(measured)}, "
-            f"and now it is {', '.join(wanted)}: {RUN_AGAIN} again",
+            f"and now it is {', '.join(wanted)}: {_run()} again",
         )
     if key.precision in nearest.failed:
         return Found(None, f"precision {key.precision} failed the self-check on {key.device}")
     if nearest.best(key.precision) is None:
-        return Found(None, f"the self-check on {key.device} did not measure precision {key.precision}: {RUN_AGAIN}")
+        return Found(None, f"the self-check on {key.device} did not measure precision {key.precision}: {_run()}")
     return Found(nearest)
 
 
@@ -138,7 +141,7 @@ def refuse_failed(path: Path, key: Key) -> None:
             better = f"set precision: {entry.recommended.precision}, or " if entry.recommended else ""
             raise UserError(
                 f"precision: {key.precision} failed the self-check on {key.device} on {entry.measured[:10]} "
-                f"({entry.failed[key.precision]}); {better}{RUN_AGAIN} again after a change of driver or libraries"
+                f"({entry.failed[key.precision]}); {better}{_run()} again after a change of driver or libraries"
             )
 
 
@@ -153,7 +156,7 @@ def read(path: Path) -> list[Calibration]:
     try:
         return msgspec.json.decode(path.read_bytes(), type=_File).calibrations
     except (OSError, msgspec.DecodeError) as error:
-        raise UserError(f"{path} is no calibration file ({error}): delete it and {RUN_AGAIN}") from None
+        raise UserError(f"{path} is no calibration file ({error}): delete it and {_run()}") from None
 
 
 def save(path: Path, calibration: Calibration) -> None:

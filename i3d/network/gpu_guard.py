@@ -8,6 +8,7 @@ from collections.abc import Collection
 
 import torch
 
+from i3d import commands
 from i3d.errors import UserError
 from i3d.specs import PRECISIONS
 
@@ -31,7 +32,7 @@ def check_precision(device: str, precision: str, cudnn: int | None, passed: Coll
     elif cudnn is not None and cudnn in DOUBTFUL:
         raise UserError(
             f"precision: cuDNN {version_text(cudnn)} is known to give wrong {precision} convolutions on some GPUs; "
-            "run `snakemake selfcheck` on this one first, or set 'precision: fp32'"
+            f"run {commands.snakemake('selfcheck', cores='all')} on this one first, or set 'precision: fp32'"
         )
 
 

@@ -23,6 +23,7 @@ import safetensors.torch
 import torch
 from torch import Tensor
 
+from i3d import commands
 from i3d.errors import UserError
 from i3d.network.caffe2_pickle import read_array_pickle
 from i3d.network.model import expected_shapes
@@ -127,7 +128,7 @@ def _read(path: Path) -> bytes:
     except OSError as error:
         raise UserError(
             f"weights: cannot read {path} ({error.strerror}); fetch the published weights with "
-            "'snakemake --cores 1 weights', or set 'weights' to your file"
+            f"{commands.snakemake('weights')}, or set 'weights' to your file"
         ) from None
 
 
@@ -302,7 +303,7 @@ def _hint(found: Mapping[str, Tensor], expected: Mapping[str, tuple[int, ...]]) 
     if plain(found) == plain(expected) and len(found) < len(expected):
         return (
             "these weights have no non-local blocks, set `model: i3d_r50`, or fetch the non-local ones with "
-            "`snakemake --cores 1 weights` and set `weights: resources/i3d_r50_nl_kinetics.pth`."
+            f"{commands.snakemake('weights')} and set `weights: resources/i3d_r50_nl_kinetics.pth`."
         )
     if any("Mixed_" in name or "Conv3d_1a" in name for name in found):
         return "these are I3D-Inception weights, and this workflow's network is I3D-ResNet50."
@@ -310,4 +311,4 @@ def _hint(found: Mapping[str, Tensor], expected: Mapping[str, tuple[int, ...]]) 
         return "these are weights of an image ResNet, and this workflow's network is I3D-ResNet50."
     if any(name.startswith("layer3.6.") for name in found):
         return "these are weights of a ResNet-101, and this workflow's network is I3D-ResNet50."
-    return "use the published I3D-ResNet50 weights (`snakemake --cores 1 weights`)."
+    return f"use the published I3D-ResNet50 weights ({commands.snakemake('weights')})."

@@ -15,7 +15,7 @@ from i3d.records.record import OK, ORPHANED, VideoRecord
 from i3d.records.work_folder import WorkFolder
 from i3d.snippets import SnippetRule
 
-ORPHAN_REASON = "its video is gone; `snakemake --cores 1 orphaned` removes the feature"
+ORPHAN_REASON = "its video is gone; the target `orphaned` removes the feature"
 
 
 class EarlierRuns:

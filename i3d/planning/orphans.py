@@ -1,9 +1,10 @@
-"""Features whose video is gone, and which of them may be deleted."""
+"""Features that no video stands for any more, and which of them may be deleted."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from i3d import commands
 from i3d.digests import file_sha256
 from i3d.errors import UserError
 from i3d.paths import is_below
@@ -23,11 +24,10 @@ class Orphans:
 
 
 def find_orphans(plan: PlanFile, work: WorkFolder) -> Orphans:
-    """The orphaned features of a plan, looked at once more."""
+    """The orphaned and the stale features of a plan, looked at once more."""
     found = Orphans()
-    for video, record in plan.elsewhere.items():
-        if record.status != ORPHANED:
-            continue
+    gone = {video: record for video, record in plan.elsewhere.items() if record.status == ORPHANED}
+    for video, record in (gone | plan.stale).items():
         feature = work.features / record.feature_file
         if not is_below(feature, work.features):
             found.kept[feature] = "a link leads out of the features tree; remove it yourself"
@@ -40,7 +40,8 @@ def find_orphans(plan: PlanFile, work: WorkFolder) -> Orphans:
 
 def refuse_too_many(plan: PlanFile, videos: Path, removable: Mapping[str, Path]) -> None:
     """Raise UserError if so much is gone that a disk may not be mounted, or 'videos' be wrong."""
-    advice = "look whether a disk is not mounted; if they are really gone, use `--config orphaned=all`"
+    command = commands.snakemake("orphaned", config={"orphaned": "all"})
+    advice = f"look whether a disk is not mounted; if they are really gone, run {command}"
     tops = {video.partition("/")[0] for video in removable if "/" in video}
     if gone := sorted(str(videos / top) for top in tops if not _holds_anything(videos / top)):
         raise UserError(f"orphaned: {named(gone)} is gone or empty, and features of videos in it are there; {advice}")

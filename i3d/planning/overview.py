@@ -3,6 +3,7 @@
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 
+from i3d import commands
 from i3d.planning.plan import ASSUMED_FRAMES, Plan
 from i3d.quantities import SPELT_OUT, count, duration, listed, size
 from i3d.quantities import named as names_of
@@ -21,6 +22,7 @@ def status_text(plan: Plan, full_list: str, named: int = SPELT_OUT) -> str:
     """
     entries = [entry for bundle in plan.bundles for entry in bundle.videos]
     lines = [
+        ("trees", f"{plan.root} -> {plan.work.features}"),
         ("videos", _videos(plan)),
         ("length", _length(plan)),
     ]
@@ -44,9 +46,10 @@ def status_text(plan: Plan, full_list: str, named: int = SPELT_OUT) -> str:
         )
     if plan.replaced:
         lines.append(("replaced", _replaced(plan)))
+    remove = commands.snakemake("orphaned")
     if plan.stale:
         gone = {record.feature_file: f"{video}: {plan.skipped[video].reason}" for video, record in plan.stale.items()}
-        what = f"{count(len(gone), 'feature')} of earlier content or settings, which `snakemake orphaned` removes"
+        what = f"{count(len(gone), 'feature')} of earlier content or settings, which {remove} removes"
         lines.append(("stale", what + listed(gone, full_list, named)))
     failed = failures(plan)
     if failed:
@@ -58,7 +61,8 @@ def status_text(plan: Plan, full_list: str, named: int = SPELT_OUT) -> str:
         lines.append(("skipped", count(len(skipped), "video") + listed(skipped, full_list, named)))
     if plan.orphaned:
         gone = {record.feature_file: record.reason or "" for record in plan.orphaned.values()}
-        lines.append(("orphaned", count(len(gone), "feature") + listed(gone, full_list, named)))
+        what = f"{count(len(gone), 'feature')}, which {remove} removes"
+        lines.append(("orphaned", what + listed(gone, full_list, named)))
     lines += [("warning", text) for text in warnings(plan)]
     return "\n".join(f"{name:<10}{text}" for name, text in lines)
 

@@ -5,7 +5,7 @@ extracted into bundles, and price it. The plan file tells the aggregate script a
 """
 
 import os
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import cached_property
@@ -90,6 +90,8 @@ class Plan:
     elsewhere: dict[str, VideoRecord]  # outside this run's subsets, and orphaned features
     videos_tree: str  # as records name it
     trees: set[str]  # all its names, former ones too
+    root: Path  # where it lies
+    problem: UserError | None  # why what is pending cannot be extracted
     pricing: Pricing = field(repr=False)
     work: WorkFolder = field(repr=False)
 
@@ -221,24 +223,25 @@ def make_plan(
 
     `again` are feature files, by their path under the features tree, that are to be made anew although they are
     present; None: all. `only` are feature files, likewise, that nothing else is to be done for; empty: all are.
-    `machine` is where the jobs will run, this one unless given.
+    `machine` is where the jobs will run, this one unless given. Weights that are missing or unfit are the plan's
+    `problem`, so that it can be seen all the same.
     Raises UserError for what the user must mend before anything can start.
     """
     work, root = WorkFolder.beside(settings.features), Path(settings.videos)
     here = videos_name(root)
     tree = find_videos(root, settings.extensions, settings.subsets, work.features)
-    numeric = settings.numeric(weights_digest(settings.weights))
     check_readable(work)
     files = [video for video in tree.videos if not only or video.feature in only]
 
     catalog = Catalog(work.catalog)
     known = catalog.learn(
-        files, clip_length=numeric.clip_length, fps=numeric.fps, via_jpeg=numeric.via_jpeg, processes=processes()
+        files, clip_length=settings.clip_length, fps=settings.fps, via_jpeg=settings.via_jpeg, processes=processes()
     )
     earlier = _earlier_runs(settings, work, catalog, known, tree.refused)
-    pricing = Pricing.of(
-        machine or Machine.here(), settings, numeric, [record for own in earlier.records.values() for record in own]
-    )
+    records = [record for own in earlier.records.values() for record in own]
+    digest, problem = _weights(settings, records)
+    numeric = settings.numeric(digest)
+    pricing = Pricing.of(machine or Machine.here(), settings, numeric, records)
 
     decisions: dict[str, Decision] = {}
     evidence: dict[str, Evidence] = {}
@@ -253,8 +256,11 @@ def make_plan(
     videos = {item.file.video: item for item in known}
     due = [video for video, decision in decisions.items() if decision.verdict in ("waiting", "pending")]
     pending = [videos[video] for video in due if decisions[video].verdict == "pending"]
-    if pending:
-        catalog.check_weights(settings.weights, numeric.weights_sha256, numeric.model)
+    if pending and problem is None:
+        try:
+            catalog.check_weights(settings.weights, numeric.weights_sha256, numeric.model)
+        except UserError as error:
+            problem = error
     catalog.save()
     refused = {video: skipped_record(video, Probe(), reason) for video, reason in tree.refused.items()}
     if only:
@@ -276,9 +282,21 @@ def make_plan(
         elsewhere=elsewhere,
         videos_tree=here,
         trees=earlier.trees,
+        root=root,
+        problem=problem if pending else None,
         pricing=pricing,
         work=work,
     )
+
+
+def _weights(settings: Settings, records: Sequence[VideoRecord]) -> tuple[str, UserError | None]:
+    """The digest of the weights. Where they cannot be read, the error, and the digest that was recorded last: features
+    that are there need none."""
+    try:
+        return weights_digest(settings.weights), None
+    except UserError as error:
+        last = max(records, key=lambda record: record.finished or "", default=None)
+        return (last and last.weights_sha256) or "", error
 
 
 def _earlier_runs(

@@ -4,6 +4,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+from i3d import commands
 from i3d.digests import file_sha256
 from i3d.errors import PREFIX, UserError
 from i3d.settings import RANDOM
@@ -22,7 +23,7 @@ def weights_digest(weights: str) -> str:
     except OSError as error:
         raise UserError(
             f"weights: cannot read {weights} ({error.strerror}); fetch the published weights with "
-            "'snakemake --cores 1 weights' where there is a network, set 'weights' to your file, or try 'random'"
+            f"{commands.snakemake('weights')} where there is a network, set 'weights' to your file, or try 'random'"
         ) from None
 
 

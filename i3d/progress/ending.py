@@ -5,6 +5,7 @@ from collections import defaultdict
 from pathlib import Path
 from typing import Any
 
+from i3d import commands
 from i3d.quantities import count, duration, listed
 from i3d.results.names import METADATA, SUMMARY
 from i3d.results.run_summary import read_summary
@@ -40,7 +41,8 @@ class Ending:
         elif failed:
             advice = "run the same command again: it tries what failed, and leaves alone what is done"
         else:
-            advice = "`make report` draws the report; `snakemake --cores 1 lists` writes lists for trainers"
+            lists, report = commands.snakemake("lists"), commands.snakemake("report")
+            advice = f"{lists} writes lists for trainers, {report} draws the report"
         lines = [
             ("stopped" if self._stopped else "done", done),
             ("videos", f"{run['total_videos']:,}: {', '.join(videos)}"),

@@ -116,3 +116,17 @@ def test_a_table_that_is_not_ours_is_kept(config, tmp_path):
     assert (tmp_path / "features/metadata.csv.damaged.1").read_text() == "name,class\nx,1\n"
     assert (tmp_path / "features/metadata.csv.damaged").read_text() == "earlier"
     assert read_metadata(tmp_path / "features/metadata.csv")
+
+
+def test_the_feature_of_a_video_that_is_skipped_by_now_is_removed_and_its_row_stays(finished, tmp_path, capsys):
+    shutil.copy(tmp_path / "videos/test/short.mp4", tmp_path / "videos/test/a.mp4")
+    write_tables(finished)
+    table, feature = rows(tmp_path), tmp_path / "features/test/a.npy"
+    assert feature.exists()
+    before = snapshot(tmp_path / "features/test", tmp_path / "features/train", tmp_path / "videos")
+    call(orphaned, finished)
+    assert f"stale: {feature}\n" in capsys.readouterr().out
+    after = snapshot(tmp_path / "features/test", tmp_path / "features/train", tmp_path / "videos")
+    assert lost(before, after) == {str(feature)}
+    assert rows(tmp_path) == table and any("test/a.mp4," in line and "too short" in line for line in table)
+    assert not make_plan(finished).stale and not make_plan(finished).is_due

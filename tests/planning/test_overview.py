@@ -69,7 +69,7 @@ def test_a_tree_in_progress_and_a_finished_one(config):
         plans.finish(plan, video)
     found = lines(config)
     assert found["videos"] == "6: 4 present, 0 to extract, 2 skipped"
-    assert set(found) == {"videos", "length", "skipped"}
+    assert set(found) == {"trees", "videos", "length", "skipped"}
 
 
 def test_finished_features_that_have_to_be_moved_are_told(config):
@@ -146,7 +146,7 @@ def test_the_script_takes_settings_like_snakemake(tmp_path):
     settings = ("--config", f"videos={tmp_path / 'videos'}", f"features={tmp_path / 'features'}", "weights=random")
     done = run(*settings)
     assert (done.returncode, done.stderr) == (0, "")
-    assert done.stdout.startswith("videos    7: 0 present, 0 to extract, 7 skipped\n")
+    assert done.stdout.splitlines()[1] == "videos    7: 0 present, 0 to extract, 7 skipped"
     assert done.stdout.endswith("and 2 more, all with --all\n")
     assert run(*settings, "--all").stdout.count("unreadable") == 7
     (tmp_path / "other.yaml").write_text("extensions: [avi]\n")

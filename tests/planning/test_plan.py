@@ -169,8 +169,20 @@ def test_a_feature_without_a_record_is_not_trusted(config, tmp_path):
 
 def test_missing_weights_are_named_with_what_to_do(config):
     config["weights"] = "nowhere.pth"
-    with pytest.raises(UserError, match=r"weights: cannot read nowhere.pth .*snakemake --cores 1 weights"):
-        make_plan(config)
+    plan = make_plan(config)
+    assert len(plan.pending) == 4 and "cannot read nowhere.pth (No such file or directory)" in str(plan.problem)
+    assert "`snakemake --cores 1 weights`" in str(plan.problem)
+
+
+def test_features_that_are_there_need_no_weights(config):
+    plan = make_plan(config)
+    plan.write()
+    for video in plan.pending:
+        extract(plan, video)
+        move(plan, video)
+    config["weights"] = "nowhere.pth"
+    again = make_plan(config)
+    assert (len(again.present), again.pending, again.problem) == (4, {}, None)
 
 
 def test_random_weights_need_no_file(config):
