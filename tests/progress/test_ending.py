@@ -39,7 +39,7 @@ def test_a_run_without_failures(features):
         "done      2 features in 2 min",
         "videos    3: 2 with features, 1 skipped, 0 failed",
         f"table     {features}/metadata.csv has a row for each video, with a reason where it has no feature",
-        "next      `make report` draws the report; `snakemake --cores 1 lists` writes lists for trainers",
+        "next      `snakemake --cores 1 lists` writes lists for trainers, `snakemake --cores 1 report` draws the report",
     ]
 
 
