@@ -83,6 +83,10 @@ class GroundTruth(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True)
             extra_json_schema=IS_PATH,
         ),
     ] = None
+    splits: Annotated[
+        tuple[Text, ...],
+        Meta(description="splits that get ground truth beside `test_split` and `val`, like [train_val]"),
+    ] = ()
     unannotated: Annotated[
         Literal["zeros", "ones"],
         Meta(

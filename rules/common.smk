@@ -24,6 +24,7 @@ from i3d.exports.places import check_places
 from i3d.files import share_with_group
 from i3d.cost import time_limits
 from i3d.records.bundles import read_bundle
+from i3d.planning.due import only_failures_are_due, refuse_replacing
 from i3d.planning.overview import status_text
 from i3d.specs import MODELS, SAMPLE_MODES
 from i3d.progress import run as progress
@@ -205,6 +206,25 @@ def table_to_show(wildcards) -> list[str]:
     As an input to a run it would start all that is due.
     """
     return [] if snakemake_internals.executes(workflow) else [in_rules(FEATURES / METADATA)]
+
+
+def tables_if_due(wildcards) -> list[str]:
+    """The tables, for exports, if they or any features are due; nothing where the videos are not here.
+
+    Features that only failed last time are left for a plain run: what is there can be exported. Raises UserError when
+    features in place would be replaced by those of other settings, as after a forgotten `--config`.
+    """
+    table = FEATURES / METADATA
+    if not snakemake_internals.executes(workflow):
+        return [in_rules(table)]
+    if table.exists() and not Path(SETTINGS.videos).is_dir():
+        logger.info(f"{SETTINGS.videos} is not here; exports are made from {table} as it is")
+        return []
+    with exit_on_user_error():
+        refuse_replacing(plan())
+    if table.exists() and only_failures_are_due(plan()):
+        return []
+    return [in_rules(table)] if plan().is_due else []
 
 
 def settings(*keys):

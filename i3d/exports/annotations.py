@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import NamedTuple
 
+from i3d.digests import file_sha256
 from i3d.errors import UserError
 from i3d.exports.copies import CopyNames
 from i3d.quantities import named
@@ -59,6 +60,14 @@ def read_annotations(path: Path) -> dict[str, list[Event]]:
     except (UnicodeDecodeError, csv.Error) as error:
         raise UserError(f"{path}: not a CSV file in UTF-8 ({error}); save it as one") from None
     return dict(events)
+
+
+def content_digest(path: Path) -> str:
+    """What is another when the annotations change; empty when they cannot be read."""
+    try:
+        return file_sha256(path)
+    except OSError:
+        return ""
 
 
 def _add_event(events: dict[str, list[Event]], row: dict[str, str | None], place: str) -> None:

@@ -3,7 +3,7 @@
 Facts about the trainers' published code; docs/trainers.md says why each edit is needed and what was run.
 """
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from shlex import quote
@@ -42,6 +42,8 @@ class DataSet:
     validation: Part | None
     crops: int
     labels: dict[str, str]  # VadCLIP's label_map
+    dim: int = 2048
+    frequency: int = 16
 
     @property
     def train_lines(self) -> int:
@@ -124,6 +126,17 @@ def mixed_settings(rows: Iterable[Row]) -> list[str]:
         for column, values in examples.items()
         if len(values) > 1
     ]
+
+
+def why_not_trainable(parts: Mapping[str, Part], test: str, training: Collection[str]) -> str | None:
+    """What a data set lacks for trainers to train and test on it, None if nothing."""
+    if test not in parts or not training:
+        return f"features are needed in `test_split` ({test}) and in another split, for trainers to train and test"
+    train = parts[max(training, key=lambda name: parts[name].total)]
+    for label, number in (("anomaly", train.anomaly), ("normal video", train.normal)):
+        if not number:
+            return f"{train.name}: no {label} there has features, and trainers train with both; add some"
+    return None
 
 
 def lines_to_paste(data: DataSet) -> str:
