@@ -12,7 +12,7 @@ import yaml
 from i3d import quantities
 from i3d.config import complete
 from i3d.errors import UserError, run_main
-from i3d.exports import annotations
+from i3d.exports import annotation_formats, annotations
 from i3d.exports.copies import CopyNames
 from i3d.exports.ground_truth import ground_truth
 from i3d.records.record import OK, ORPHANED
@@ -123,7 +123,7 @@ def draw_events(args: argparse.Namespace) -> None:
     if path := settings.ground_truth.annotations:
         try:
             matched, note = (
-                annotations.match_annotations(annotations.read_annotations(Path(path)), table, rows, copies),
+                annotations.match_annotations(annotation_formats.read(Path(path)).events, table, rows, copies),
                 "",
             )
         except UserError as error:  # the magnitudes are worth a look without the events

@@ -14,7 +14,7 @@ from typing import Any
 from i3d.config import beyond_defaults
 from i3d.digests import file_sha256, json_digest
 from i3d.errors import UserError
-from i3d.exports import annotations
+from i3d.exports import annotation_formats
 from i3d.exports.places import refuse_linked_overlap
 from i3d.exports.receipts import (
     RECEIPTS,
@@ -225,7 +225,7 @@ def _state(source: Source, metadata: Path) -> dict[str, Any]:
         file_sha256(metadata),
         str(source.features.absolute()),
         [str(export.folder(settings).absolute()) for export in EXPORTS],
-        annotations.content_digest(Path(events)) if events else None,
+        annotation_formats.content_digest(Path(events)) if events else None,
     ]
     chosen = beyond_defaults(settings, *SETTINGS)
     return {"digest": json_digest([*parts, chosen]), "settings": chosen, "annotations": events}

@@ -5,8 +5,9 @@ from collections.abc import Iterable
 from functools import cached_property
 from pathlib import Path
 
+from i3d.datasets.naming import find_annotations
 from i3d.errors import UserError
-from i3d.exports import annotations, crops, ground_truth
+from i3d.exports import annotation_formats, annotations, crops, ground_truth
 from i3d.exports.copies import CopyNames
 from i3d.exports.selection import VALIDATION, Choice, Selection, select, splits
 from i3d.quantities import named
@@ -18,8 +19,8 @@ from i3d.settings import Settings
 class Source:
     """A features tree with its table, read once for all exports of a call.
 
-    `annotations` stands in for `ground_truth: annotations` where that is not set. `warnings` collects what is to be
-    said about the exports, each sentence once.
+    Annotations are those of `ground_truth: annotations`, else of the data set, else `annotations`. `warnings` collects
+    what is to be said about the exports, each sentence once.
     """
 
     def __init__(self, metadata: Path, settings: Settings, annotations: str | None = None) -> None:
@@ -27,7 +28,7 @@ class Source:
         self.features = metadata.parent
         self.table = read_metadata(metadata)
         self.copies = CopyNames(settings.lists.copies)
-        self.annotations_path = settings.ground_truth.annotations or annotations
+        self.annotations_path = settings.ground_truth.annotations or _official(settings) or annotations
         self.warnings: dict[str, None] = {}
         self._splits: dict[str, Split] = {}
 
@@ -70,7 +71,7 @@ class Source:
         return [self.settings.test_split, *({VALIDATION} & set(self.splits))]
 
     @property
-    def annotated(self) -> list[str]:
+    def truthful(self) -> list[str]:
         """The splits that get ground truth: the tested ones, and those that the settings add."""
         return list(dict.fromkeys([*self.tested, *self.settings.ground_truth.splits]))
 
@@ -79,14 +80,14 @@ class Source:
         return self._splits.setdefault(name, Split(self, name))
 
     @cached_property
-    def events(self) -> dict[str, list[annotations.Event]]:
+    def annotated(self) -> annotation_formats.Annotations:
         """What happens in the videos, by the names that the annotations give them.
 
         Raises UserError when there are no annotations.
         """
         if self.annotations_path is None:
             raise UserError("ground_truth: set `annotations` to your CSV of events, as config/schema.yaml describes")
-        return annotations.read_annotations(Path(self.annotations_path))
+        return annotation_formats.read(Path(self.annotations_path))
 
     @cached_property
     def frequency(self) -> int:
@@ -120,6 +121,12 @@ class Source:
         return next(iter(values), None)
 
 
+def _official(settings: Settings) -> str | None:
+    """The annotations of the data set, where they are under `videos`."""
+    found = find_annotations(settings)
+    return None if found is None else str(found)
+
+
 class Split:
     """The videos of one split, in the order of its lists, and what the exports say of them."""
 
@@ -144,24 +151,37 @@ class Split:
     def matched(self) -> annotations.Matched:
         """What the annotations say of the videos. Raises UserError when there are none."""
         source = self.source
-        return annotations.match_annotations(source.events, source.table, self.rows, source.copies)
+        return annotations.match_annotations(source.annotated.events, source.table, self.rows, source.copies)
 
     @cached_property
     def truth(self) -> ground_truth.Truth:
         """The ground truth."""
         own = self.settings.ground_truth
+        source = self.source
         truth = ground_truth.ground_truth(
-            self.rows, self.matched, self.source.features, self.source.frequency, own.unannotated, own.strict
+            self.rows,
+            self.matched,
+            source.features,
+            source.frequency,
+            own.unannotated,
+            own.strict,
+            Path(self.settings.videos),
         )
         self.source.warn(truth.warnings)
         return truth
 
+    @property
+    def labels(self) -> str:
+        """Where VadCLIP's labels come from: the word `anomaly`, the first event, or the category."""
+        own = self.settings.crops.labels
+        return own if own != "auto" else "category" if self.settings.dataset else "anomaly"
+
     @cached_property
     def event_names(self) -> dict[str, str]:
-        """The event by which VadCLIP labels a video; none when it is to have one label for all anomalies."""
-        if self.settings.crops.labels == "anomaly":
-            return {}
-        return annotations.labels_of_events(self.rows, self.matched.events)
+        """VadCLIP's label of a video; none when it is to have one label for all anomalies."""
+        if self.labels == "event":
+            return annotations.labels_of_events(self.rows, self.matched.events)
+        return {row.video: row.category for row in self.rows} if self.labels == "category" else {}
 
     @property
     def list_root(self) -> Path:

@@ -154,12 +154,12 @@ def tested(source: Source) -> Sequence[str]:
 
 def truthful(source: Source) -> Sequence[str]:
     """The splits that get ground truth."""
-    return source.annotated
+    return source.truthful
 
 
 def if_annotated(source: Source) -> Sequence[str]:
     """The splits that get ground truth, where there are annotations."""
-    return source.annotated if source.annotations_path else []
+    return source.truthful if source.annotations_path else []
 
 
 EXPORTS = (

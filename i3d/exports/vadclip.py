@@ -1,6 +1,7 @@
 """VadCLIP's tables: which crop file has which label, and what happens where.
 
-Its `label_map` must hold every label of the CSV but for `Normal`, by which it tells the normal videos.
+Its `label_map` must hold every label of the CSV but for `Normal`, by which it knows the normal videos. For XD-Violence
+its labels are that set's codes, joined by `-`, and `A` for normal videos.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -13,12 +14,14 @@ from i3d.exports.ground_truth import Truth
 from i3d.records.record import Row
 
 NORMAL, ANOMALY = "Normal", "anomaly"
-NO_CLASS = "A"  # what VadCLIP's own script writes for normal videos; it names no class of its mAP
+NO_CLASS = "A"  # XD-Violence's code of normal videos; VadCLIP's scripts give it to all normal videos' segments
 
 
 def label_of(row: Row, events: Mapping[str, str]) -> str:
     """`Normal`, the video's event by `row.video`, or `anomaly` where it has none."""
-    return events.get(row.video, ANOMALY) if row.label else NORMAL
+    if row.label:
+        return events.get(row.video, ANOMALY)
+    return NO_CLASS if events.get(row.video) == NO_CLASS else NORMAL
 
 
 def table(

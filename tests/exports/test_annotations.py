@@ -4,11 +4,18 @@ import numpy as np
 import pytest
 
 from i3d.errors import UserError
-from i3d.exports.annotations import Event, labels_of_events, match_annotations, read_annotations, resampled
+from i3d.exports import annotation_formats
+from i3d.exports.annotation_formats import Event
+from i3d.exports.annotations import labels_of_events, match_annotations, resampled
 from i3d.exports.copies import CopyNames
 from i3d.exports.selection import Choice, select
 from tests.support.finished_trees import annotate, table, write_tree
 from tests.support.rows import row
+
+
+def read_annotations(path):
+    return annotation_formats.read(path).events
+
 
 COPIES = CopyNames(["flip_h", "cropped", "augmented"])
 
@@ -51,13 +58,13 @@ def test_spaces_after_commas_and_more_columns_do(tmp_path):
 def test_what_is_no_table_of_events_is_named(tmp_path):
     with pytest.raises(UserError, match=r"nowhere.csv: no such file"):
         read_annotations(tmp_path / "nowhere.csv")
-    with pytest.raises(UserError, match="cannot be read"):
+    with pytest.raises(UserError, match="holds neither masks"):
         read_annotations(tmp_path)
     (tmp_path / "x.csv").write_text("video_name,start\n")
     with pytest.raises(UserError, match="no column start_annotation, end_annotation in"):
         read_annotations(tmp_path / "x.csv")
     (tmp_path / "x.csv").write_bytes("video_name,start_annotation,end_annotation\né,1,2\n".encode("latin-1"))
-    with pytest.raises(UserError, match="not a CSV file in UTF-8"):
+    with pytest.raises(UserError, match="not a text in UTF-8"):
         read_annotations(tmp_path / "x.csv")
 
 

@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 
 from i3d.errors import UserError
-from i3d.exports.annotations import match_annotations, read_annotations
+from i3d.exports.annotation_formats import read
+from i3d.exports.annotations import match_annotations
 from i3d.exports.copies import CopyNames
 from i3d.exports.ground_truth import ground_truth
 from i3d.exports.selection import Choice, select
@@ -21,7 +22,7 @@ def features(tmp_path):
 def truth_of(features, annotations, split="test", **more):
     rows = table(features)
     chosen = select(rows, split, Choice()).rows
-    found = match_annotations(read_annotations(annotations), rows, chosen, COPIES)
+    found = match_annotations(read(annotations).events, rows, chosen, COPIES)
     return ground_truth(chosen, found, features, 16, **more)
 
 
@@ -58,7 +59,7 @@ def test_normal_videos_are_zero_and_anomalies_without_a_row_as_asked_for(feature
     assert truth.unannotated == ["test/anomaly/armed_002.MP4"]
     assert truth.warnings == [
         "1 anomaly is not annotated and marked all zeros: test/anomaly/armed_002.MP4",
-        "test/non_anomaly/Normal_002.mp4: its folder says normal, so its annotated events are left out",
+        "test/non_anomaly/Normal_002.mp4: it is normal, so its annotated events are left out",
         "no frame at all is marked, so no AUC can be computed against this ground truth",
     ]
     truth = truth_of(features, annotations, unannotated="ones")

@@ -99,7 +99,10 @@ def test_ground_truth_with_a_validation_split_remakes_the_lists_without_it(proje
         str(project.features / video.replace("mp4", "npy")) for video, *_ in LISTED if video.startswith("train_val")
     )
     assert len(project.truth("val")) == 2 * 3 * 16
-    assert f"sed -i 's/810/{len([line for line in train if 'anomaly' in line])}/'" in project.lines("lists/trainers.txt")[4]
+    assert (
+        f"sed -i 's/810/{len([line for line in train if 'anomaly' in line])}/'"
+        in project.lines("lists/trainers.txt")[4]
+    )
     assert any("`lists.validation.fraction` was not set and is 0.34" in warning for warning in outcome.warnings)
     assert any(note.startswith("made again, to fit the others") and "trainers.txt" in note for note in outcome.notes)
     outcome = project.make("lists", ground_truth=events_of(project))
@@ -171,7 +174,8 @@ def test_features_that_differ_are_refused_by_name(tmp_path):
     for column, value, other in (("crops", "10", "5"), ("frequency", "16", "8"), ("dim", "2048", "512")):
         project = Project(tmp_path / column)
         project.rewrite_table(
-            lambda row, value=(column, value, other): row | {value[0]: value[2 if row["video"].endswith("/g.mp4") else 1]}
+            lambda row, value=(column, value, other): row
+            | {value[0]: value[2 if row["video"].endswith("/g.mp4") else 1]}
         )
         outcome = project.make("lists")
         assert len(outcome.errors) == 1 and outcome.errors[0].startswith(f"{column}: test/anomaly/g.mp4 ({other})")

@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 
 from i3d.config import complete
 from i3d.errors import UserError
-from i3d.exports.places import check_places
 from i3d.exports.making import make
+from i3d.exports.places import check_places
 from tests.support.bystanders import lost, plant, snapshot
 from tests.support.finished_trees import write_tree
 
