@@ -26,6 +26,7 @@ from i3d.cost import time_limits
 from i3d.records.bundles import read_bundle
 from i3d.planning.due import only_failures_are_due, refuse_replacing
 from i3d.planning.overview import status_text
+from i3d.settings import RANDOM
 from i3d.specs import MODELS, SAMPLE_MODES
 from i3d.progress import run as progress
 from i3d.progress.ending import Ending
@@ -209,7 +210,7 @@ def table_to_show(wildcards) -> list[str]:
 
 
 def tables_if_due(wildcards) -> list[str]:
-    """The tables, for exports, if they or any features are due; nothing where the videos are not here.
+    """The tables, for exports, if they or any features are due; nothing where the videos or weights are not here.
 
     Features that only failed last time are left for a plain run: what is there can be exported. Raises UserError when
     features in place would be replaced by those of other settings, as after a forgotten `--config`.
@@ -217,8 +218,9 @@ def tables_if_due(wildcards) -> list[str]:
     table = FEATURES / METADATA
     if not snakemake_internals.executes(workflow):
         return [in_rules(table)]
-    if table.exists() and not Path(SETTINGS.videos).is_dir():
-        logger.info(f"{SETTINGS.videos} is not here; exports are made from {table} as it is")
+    needed = [SETTINGS.videos, *([SETTINGS.weights] if SETTINGS.weights != RANDOM else [])]
+    if missing := [path for path in needed if table.exists() and not Path(path).exists()]:
+        logger.info(f"{missing[0]} is not here; exports are made from {table} as it is")
         return []
     with exit_on_user_error():
         refuse_replacing(plan())

@@ -18,7 +18,7 @@ for target in ("lists", "ground_truth", "ur_dmu", "deepmil", "vadclip", "tevad_s
         name:
             target
         input:
-            tables_if_due,
+            tables_for(target),
         log:
             f"<logs>/exports/{target}.log",
         localrule: True

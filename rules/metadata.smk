@@ -4,6 +4,7 @@ The report's rules take the table by its content, as params. As an input it woul
 """
 
 from i3d.digests import file_sha256
+from i3d.exports.making import check_annotations
 
 EXPORTED = dict(metadata=str(FEATURES / METADATA))
 
@@ -15,6 +16,17 @@ def table_digest(wildcards) -> str:
         if not table.exists():
             raise UserError(f"{table}: no such table; run snakemake first, it writes it")
     return file_sha256(table)
+
+
+def tables_for(target):
+    """A function for `input:` that gives what a target of exports has to wait for."""
+
+    def tables(wildcards) -> list[str]:
+        with exit_on_user_error():
+            check_annotations(target, SETTINGS)
+        return tables_if_due(wildcards)
+
+    return tables
 
 
 def asked_for(wildcards) -> str:

@@ -136,17 +136,34 @@ def open_dataset(settings: Settings) -> DataSet | None:
     return DataSet(rules, lists, categories, frozenset(suffixes))
 
 
-def find_annotations(settings: Settings) -> Path | None:
-    """The annotations of a data set, under `videos`; None if it has none, or they are not there."""
+def find_annotations(settings: Settings) -> tuple[Path, str] | None:
+    """The annotations of a data set, under `videos`, and their form; None without a data set.
+
+    Raises UserError when they are not there, or the set has none.
+    """
     if settings.dataset is None:
         return None
-    rule = read_sheet(settings.dataset).sheet.annotations
-    root = Path(settings.videos)
+    rules = read_sheet(settings.dataset)
+    rule, root = rules.sheet.annotations, Path(settings.videos)
     if rule is None:
-        return None
-    if rule.format == "tracks":
-        return root if root.is_dir() else None
-    return next(iter(find_files(root, {rule.name}).get(rule.name, ())), None)
+        raise UserError(f"dataset: {rules.sheet.title} has no annotations; name yours in `ground_truth: annotations`")
+    found = [root] if rule.format == "tracks" else find_files(root, {rule.name})[rule.name]
+    if not found or not root.is_dir():
+        raise UserError(
+            f"dataset: {rule.name}, the annotations of {rules.sheet.title}, are not under {root}; put them there, or "
+            "name them in `ground_truth: annotations`"
+        )
+    if len(found) > 1 and len({_content(path) for path in found}) > 1:
+        names = named([str(path) for path in found])
+        raise UserError(f"dataset: {names} differ; name the right annotations in `ground_truth: annotations`")
+    return found[0], rule.format
+
+
+def _content(path: Path) -> str:
+    """What is another when a file is, or the files in a folder are."""
+    if not path.is_dir():
+        return file_sha256(path)
+    return json_digest([[each.name, file_sha256(each)] for each in sorted(path.iterdir()) if each.is_file()])
 
 
 def find_files(root: Path, names: Collection[str]) -> dict[str, list[Path]]:
@@ -237,5 +254,5 @@ def summary(title: str, names: Names) -> str:
         for reason, videos in list(reasons.items())[:5]:
             text += f"\n  {named(videos, 2)}: {reason}"
     for name, entries in names.missing.items():
-        text += f"\n  {name} names {count(len(entries), 'video')} that are not here: {named(entries, 2)}"
+        text += f"\n  {name} names {count(len(entries), 'video')} that `videos` lacks: {named(entries, 2)}"
     return text

@@ -59,8 +59,9 @@ def ground_truth(
 ) -> Truth:
     """What happens in the videos of a split, `frequency` frames per snippet.
 
-    `matched.events` are in frames of the recordings or in seconds; those of resampled videos are mapped. `videos` is the
-    tree whose timestamps say which frames a second means. `unannotated` fills anomalies without a row in the annotations. `strict` refuses these, and annotated videos that are not in the tree.
+    `matched.events` are in frames of the recordings or in seconds; those of resampled videos are mapped. `videos` is
+    the tree whose timestamps say which frames a second means. `unannotated` fills anomalies without a row in the
+    annotations. `strict` refuses these, and annotated videos that are not in the tree.
     Raises UserError for them, when a feature is missing, or when the frame rate needed for the mapping is unknown.
     """
     if strict and matched.unknown:

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from i3d.config import beyond_defaults
+from i3d.datasets.naming import find_annotations
 from i3d.digests import file_sha256, json_digest
 from i3d.errors import UserError
 from i3d.exports import annotation_formats
@@ -25,7 +26,7 @@ from i3d.exports.receipts import (
     spoiled,
     withdraw,
 )
-from i3d.exports.source import Source
+from i3d.exports.source import NO_ANNOTATIONS, Source
 from i3d.exports.table import EXPORTS, TARGETS, Export, crops_folder
 from i3d.quantities import count, named
 from i3d.records.work_folder import WorkFolder
@@ -73,6 +74,14 @@ def make(target: str, metadata: Path, settings: Settings, asked: Collection[str]
     source = Source(metadata, settings, _annotations_before(settings))
     with _alone(source.features):
         return _Making(target, source, _state(source, metadata)).run({target, *asked})
+
+
+def check_annotations(target: str, settings: Settings) -> None:
+    """Raise UserError, before features are made, if a target wants annotations and there are none."""
+    if target == "ground_truth" and not (settings.ground_truth.annotations or _annotations_before(settings)):
+        if settings.dataset is None:
+            raise UserError(NO_ANNOTATIONS)
+        find_annotations(settings)
 
 
 class _Making:

@@ -15,6 +15,8 @@ from i3d.records.record import Row
 from i3d.results.metadata import is_wanted, read_metadata
 from i3d.settings import Settings
 
+NO_ANNOTATIONS = "ground_truth: set `annotations` to your CSV of events, as config/schema.yaml describes"
+
 
 class Source:
     """A features tree with its table, read once for all exports of a call.
@@ -28,7 +30,15 @@ class Source:
         self.features = metadata.parent
         self.table = read_metadata(metadata)
         self.copies = CopyNames(settings.lists.copies)
-        self.annotations_path = settings.ground_truth.annotations or _official(settings) or annotations
+        self.annotations_path = settings.ground_truth.annotations or annotations
+        self._form: str | None = None  # that they must have
+        self._why_none = NO_ANNOTATIONS
+        if settings.ground_truth.annotations is None and settings.dataset is not None:
+            try:
+                if official := find_annotations(settings):
+                    self.annotations_path, self._form = str(official[0]), official[1]
+            except UserError as error:
+                self._why_none = str(error)
         self.warnings: dict[str, None] = {}
         self._splits: dict[str, Split] = {}
 
@@ -86,8 +96,8 @@ class Source:
         Raises UserError when there are no annotations.
         """
         if self.annotations_path is None:
-            raise UserError("ground_truth: set `annotations` to your CSV of events, as config/schema.yaml describes")
-        return annotation_formats.read(Path(self.annotations_path))
+            raise UserError(self._why_none)
+        return annotation_formats.read(Path(self.annotations_path), self._form)
 
     @cached_property
     def frequency(self) -> int:
@@ -119,12 +129,6 @@ class Source:
                 "apart; make all with the same settings, or take them out with `lists: categories`"
             )
         return next(iter(values), None)
-
-
-def _official(settings: Settings) -> str | None:
-    """The annotations of the data set, where they are under `videos`."""
-    found = find_annotations(settings)
-    return None if found is None else str(found)
 
 
 class Split:

@@ -2,12 +2,16 @@
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING, cast
 
 import numpy as np
 
 from i3d.errors import UserError
 from i3d.exports.annotation_formats import Event, Span
 from i3d.records.record import Row
+
+if TYPE_CHECKING:
+    from av import VideoFrame
 
 
 @dataclass(frozen=True)
@@ -39,8 +43,8 @@ def frame_times(row: Row, videos: Path) -> FrameTimes:
     rate = row.resample_fps or row.fps
     if not rate:
         raise UserError(
-            f"{row.video}: its frame rate is unknown, and its recording is not under {videos}, so its seconds cannot be "
-            "mapped to frames; annotate it in frames"
+            f"{row.video}: its frame rate is unknown, and its recording is not under {videos}, so its seconds cannot "
+            "be mapped to frames; annotate it in frames"
         )
     return FrameTimes(np.arange(frames) / rate, np.arange(1, frames + 1) / rate, recorded=row.resample_fps is not None)
 
@@ -55,17 +59,18 @@ def _recorded(path: Path, frames: int) -> FrameTimes | None:
     try:
         video = Video(path)
         packets = [packet for packet in video.packets() if not packet.is_discard]
+        spans: list[tuple[float, float]] = []
         if all(packet.pts is not None for packet in packets):
-            packets.sort(key=lambda packet: packet.pts)
-            spans = list(video.timed(packets))
-        else:
-            spans = []
+            packets.sort(key=lambda packet: packet.pts or 0)
+            # What frames say of their times, their packets say, too.
+            spans = [(float(start), float(end)) for start, end, _ in video.timed(cast("list[VideoFrame]", packets))]
         if len(spans) != frames:
             video = Video(path)
-            spans = list(video.timed(video.decode(Faults())))
+            spans = [(float(start), float(end)) for start, end, _ in video.timed(video.decode(Faults()))]
     except (UnreadableError, OSError):
         return None
-    if len(spans) != frames:
+    if len(spans) != frames or not spans:
         return None
-    starts, ends = (np.array([float(span[place]) for span in spans]) for place in (0, 1))
-    return FrameTimes(starts, np.append(np.maximum(starts[1:], starts[:-1]), ends[-1:]), recorded=True)
+    starts, ends = np.array(spans).T
+    # Each frame is shown until the next one is, whatever its own duration says.
+    return FrameTimes(starts, np.append(np.maximum(starts[1:], starts[:-1]), ends[-1]), recorded=True)
