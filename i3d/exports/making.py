@@ -116,10 +116,10 @@ class _Making:
                 self._failed(unit, error)
                 continue
             self._outcome.written += written
-            if unit in kin and written:
+            if unit not in kin:
+                self._outcome.texts += [path.read_text() for path in files if path.suffix == ".txt"]
+            elif written:
                 again.append(str(unit.path))
-            elif unit.path.suffix == ".txt":
-                self._outcome.texts.append(unit.path.read_text())
         if again:
             self._outcome.notes.append(f"made again, to fit the others: {named(again)}")
         self._remove(left_over)

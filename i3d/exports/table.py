@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from i3d.exports import crops, flat_names, lists, trainers, vadclip
+from i3d.exports import crops, flat_names, lists, reconcile, trainers, vadclip
 from i3d.exports.places import flat_folder
 from i3d.exports.receipts import Files, csv_of, json_of, npy_of, text_of
 from i3d.exports.selection import VALIDATION
@@ -64,6 +64,26 @@ def list_of_features(split: Split, path: Path) -> Files:
 def ground_truth(split: Split, path: Path) -> Files:
     """The ground truth of a split, in the order of its list."""
     return {path: npy_of(split.truth.values())}
+
+
+def reconciled(split: Split, path: Path) -> Files:
+    """The counts of all tested videos side by side, as a table and, for the screen, those that do not fit."""
+    source = split.source
+    lines = [
+        line
+        for own in (source.split(name) for name in source.truthful if name in source.splits)
+        for line in reconcile.reconcile(
+            own.name,
+            own.truth,
+            own.matched,
+            source.annotated,
+            source.table,
+            Path(source.settings.videos),
+            source.frequency,
+        )
+    ]
+    text = reconcile.as_text(lines, path)
+    return {path: csv_of(reconcile.cells(lines)), path.with_suffix(".txt"): text_of(text)}
 
 
 def trainer_lines(split: Split, path: Path) -> Files:
@@ -162,9 +182,15 @@ def if_annotated(source: Source) -> Sequence[str]:
     return source.truthful if source.annotations_path else []
 
 
+def if_annotated_once(source: Source) -> Sequence[str]:
+    """One file for the whole data set, where there are annotations."""
+    return once(source) if source.annotations_path else []
+
+
 EXPORTS = (
     Export("lists ground_truth", lists_folder, "{split}.list", every, list_of_features),
     Export("ground_truth", lists_folder, "{split}_gt.npy", truthful, ground_truth),
+    Export("ground_truth", lists_folder, "reconcile.csv", if_annotated_once, reconciled),
     Export("lists", lists_folder, "trainers.txt", once, trainer_lines),
     Export("ur_dmu deepmil vadclip", crops_folder, "{split}.json", every, crop_files),
     Export("ur_dmu deepmil", crops_folder, "{split}.list", every, crop_list),
