@@ -111,7 +111,7 @@ def _segments(row: Row, events: Sequence[Event | Span], held: int, videos: Path,
         warnings.append(f"{row.video}: it is normal, so its annotated events are left out")
         return []
     segments = []
-    for event, own in zip(events, _own_frames(events, row, videos), strict=True):
+    for event, own in zip(events, _own_frames(events, row, videos, warnings), strict=True):
         frames = row.frames_decoded if row.frames_decoded is not None else held
         if own.first < 0 or own.last >= frames:
             given = f"{event[0]:g}-{event[1]:g}" + (" s" if isinstance(event, Span) else "")
@@ -122,9 +122,14 @@ def _segments(row: Row, events: Sequence[Event | Span], held: int, videos: Path,
     return sorted(segments)
 
 
-def _own_frames(events: Sequence[Event | Span], row: Row, videos: Path) -> list[Event]:
+def _own_frames(events: Sequence[Event | Span], row: Row, videos: Path, warnings: list[str]) -> list[Event]:
     """The events in the frames that the snippets were cut from."""
     times = frame_times(row, videos) if any(isinstance(event, Span) for event in events) else None
+    if times is not None and not times.recorded:
+        warnings.append(
+            f"{row.video}: its seconds are mapped to frames by its rate of {row.fps:g} fps, as its recording does not "
+            "say when each frame is shown, or is not here"
+        )
     found = []
     for event in events:
         if isinstance(event, Span):

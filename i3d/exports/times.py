@@ -1,17 +1,14 @@
 """When the frames of a recording are shown: for annotations in seconds, and for people who look a snippet up."""
 
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
-from typing import TYPE_CHECKING, cast
 
 import numpy as np
 
 from i3d.errors import UserError
 from i3d.exports.annotation_formats import Event, Span
 from i3d.records.record import Row
-
-if TYPE_CHECKING:
-    from av import VideoFrame
 
 
 @dataclass(frozen=True)
@@ -50,27 +47,27 @@ def frame_times(row: Row, videos: Path) -> FrameTimes:
 
 
 def _recorded(path: Path, frames: int) -> FrameTimes | None:
-    """By the timestamps of the packets or, where there are more or fewer of these than frames, of decoded frames."""
+    """By the timestamps of the packets; None where these do not say when each of so many frames is shown.
+
+    So it is for a recording whose clock jumps back, and for a damaged one.
+    """
     if not path.is_file():
         return None
-    from i3d.decoding.damage import Faults  # with FFmpeg, which most exports do without
-    from i3d.decoding.video_file import UnreadableError, Video
+    import av  # FFmpeg, which most exports do without
 
     try:
-        video = Video(path)
-        packets = [packet for packet in video.packets() if not packet.is_discard]
-        spans: list[tuple[float, float]] = []
-        if all(packet.pts is not None for packet in packets):
-            packets.sort(key=lambda packet: packet.pts or 0)
-            # What frames say of their times, their packets say, too.
-            spans = [(float(start), float(end)) for start, end, _ in video.timed(cast("list[VideoFrame]", packets))]
-        if len(spans) != frames:
-            video = Video(path)
-            spans = [(float(start), float(end)) for start, end, _ in video.timed(video.decode(Faults()))]
-    except (UnreadableError, OSError):
+        with av.open(str(path), metadata_errors="replace") as container:
+            stream = container.streams.best("video")
+            if stream is None or not stream.time_base:
+                return None
+            packets = [each for each in container.demux(stream) if each.size and not each.is_discard]
+            base, origin = float(stream.time_base), (container.start_time or 0) / av.time_base
+    except (av.FFmpegError, ValueError, IndexError):
         return None
-    if len(spans) != frames or not spans:
+    coded = [packet.dts for packet in packets if packet.dts is not None]
+    shown = sorted(packet.pts for packet in packets if packet.pts is not None)
+    if len(shown) != frames or not shown or any(later < earlier for earlier, later in pairwise(coded)):
         return None
-    starts, ends = np.array(spans).T
-    # Each frame is shown until the next one is, whatever its own duration says.
-    return FrameTimes(starts, np.append(np.maximum(starts[1:], starts[:-1]), ends[-1]), recorded=True)
+    starts = np.array(shown) * base - origin
+    last = starts[-1] + (packets[-1].duration or 0) * base
+    return FrameTimes(starts, np.append(starts[1:], last), recorded=True)
