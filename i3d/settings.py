@@ -309,6 +309,20 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
             "makes those of `test_split` and `val`"
         ),
     ] = GroundTruth()
+    compare: Annotated[
+        str | None,
+        Meta(
+            description="another tree of features, such as published ones, that the target `compare` lays beside these",
+            extra_json_schema=IS_PATH,
+        ),
+    ] = None
+    snippet_times: Annotated[
+        bool,
+        Meta(
+            description="have the target `lists` write when each snippet begins and ends, which reads all of the "
+            "recordings once"
+        ),
+    ] = False
     crops: Annotated[
         Crops,
         Meta(

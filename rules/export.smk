@@ -6,6 +6,7 @@
     snakemake --cores 4 deepmil         the same, and a list of one crop per test video
     snakemake --cores 4 vadclip         one file per crop, VadCLIP's CSV files, and its segments of the test split
     snakemake --cores 1 tevad_s3r       features under the names that TEVAD and S3R expect, and their lists
+    snakemake --cores 1 compare         these features beside another tree's, `--config compare=/path/published`
 
 Takes: metadata.csv and the features, which are made first if they are due. Which files a target has is a table in
 i3d/exports/table.py. The rules have no outputs, so they run whenever they are asked for: the program sees by receipts in
@@ -38,3 +39,22 @@ for target in ("lists", "ground_truth", "ur_dmu", "deepmil", "vadclip", "tevad_s
                 --settings {params.settings:q} \
                 2> >(tee {log:q} >&2)
             """
+
+
+rule compare:
+    log:
+        "<logs>/exports/compare.log",
+    localrule: True
+    conda:
+        "../envs/decode.yaml"
+    params:
+        script=f"{SCRIPTS}/compare.py",
+        ours=SETTINGS.features,
+        theirs=other_features,
+        output=f"{WORK.root}/report/compare.csv",
+    shell:
+        r"""
+        python {params.script:q} {params.ours:q} {params.theirs:q} \
+            --output {params.output:q} \
+            2> >(tee {log:q} >&2)
+        """

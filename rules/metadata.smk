@@ -29,6 +29,14 @@ def tables_for(target):
     return tables
 
 
+def other_features(wildcards) -> str:
+    """The tree of features to compare with."""
+    with exit_on_user_error():
+        if SETTINGS.compare is None:
+            raise UserError("compare: name the other tree of features, `--config compare=/path/published`")
+    return SETTINGS.compare
+
+
 def asked_for(wildcards) -> str:
     """The targets of this run by their names in this workflow, without those of files."""
     names = (Path(target).name for target in snakemake_internals.targets(workflow))

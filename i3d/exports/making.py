@@ -33,7 +33,15 @@ from i3d.records.work_folder import WorkFolder
 from i3d.settings import Settings
 
 FORMAT = 1  # to be raised when the exports of equal tables and settings change
-SETTINGS = ("dataset", "test_split", "lists", "ground_truth", "crops")  # that exports depend on
+SETTINGS = (
+    "dataset",
+    "split_lists",
+    "test_split",
+    "snippet_times",
+    "lists",
+    "ground_truth",
+    "crops",
+)  # that exports depend on
 
 
 @dataclass

@@ -105,6 +105,11 @@ class Source:
         return self._common("frequency") or self.settings.frequency
 
     @cached_property
+    def clip_length(self) -> int:
+        """Frames per snippet. Raises UserError if features differ."""
+        return self._common("clip_length") or self.settings.clip_length
+
+    @cached_property
     def crops(self) -> int:
         """Crops of each snippet. Raises UserError if features differ, which no trainer could tell apart."""
         return self._common("crops") or 1

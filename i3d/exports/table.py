@@ -7,12 +7,14 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from i3d.exports import crops, flat_names, lists, reconcile, trainers, vadclip
+from i3d.digests import json_digest
+from i3d.exports import crops, flat_names, lists, reconcile, times, trainers, vadclip
 from i3d.exports.places import flat_folder
-from i3d.exports.receipts import Files, csv_of, json_of, npy_of, text_of
+from i3d.exports.receipts import Files, Lazy, csv_of, json_of, npy_of, text_of
 from i3d.exports.selection import VALIDATION
 from i3d.exports.source import Source, Split
 from i3d.settings import Settings
+from i3d.snippets import SnippetRule
 
 
 @dataclass(frozen=True)
@@ -84,6 +86,15 @@ def reconciled(split: Split, path: Path) -> Files:
     ]
     text = reconcile.as_text(lines, path)
     return {path: csv_of(reconcile.cells(lines)), path.with_suffix(".txt"): text_of(text)}
+
+
+def snippet_times(split: Split, path: Path) -> Files:
+    """When each snippet of a split's videos begins and ends."""
+    rule = SnippetRule(split.source.clip_length, split.source.frequency)
+    videos = Path(split.settings.videos)
+    of = [[row.video, row.digest, row.snippets, row.frames_decoded, row.resample_fps] for row in split.rows]
+    key = json_digest([of, rule.clip_length, rule.frequency])
+    return {path: Lazy(key, lambda: csv_of(times.snippet_table(split.rows, videos, rule)))}
 
 
 def trainer_lines(split: Split, path: Path) -> Files:
@@ -187,8 +198,14 @@ def if_annotated_once(source: Source) -> Sequence[str]:
     return once(source) if source.annotations_path else []
 
 
+def if_timed(source: Source) -> Sequence[str]:
+    """All splits, where times are asked for."""
+    return source.splits if source.settings.snippet_times else []
+
+
 EXPORTS = (
     Export("lists ground_truth", lists_folder, "{split}.list", every, list_of_features),
+    Export("lists", lists_folder, "{split}_snippet_times.csv", if_timed, snippet_times),
     Export("ground_truth", lists_folder, "{split}_gt.npy", truthful, ground_truth),
     Export("ground_truth", lists_folder, "reconcile.csv", if_annotated_once, reconciled),
     Export("lists", lists_folder, "trainers.txt", once, trainer_lines),

@@ -1,5 +1,6 @@
 """When the frames of a recording are shown: for annotations in seconds, and for people who look a snippet up."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
@@ -9,6 +10,7 @@ import numpy as np
 from i3d.errors import UserError
 from i3d.exports.annotation_formats import Event, Span
 from i3d.records.record import Row
+from i3d.snippets import SnippetRule
 
 
 @dataclass(frozen=True)
@@ -44,6 +46,31 @@ def frame_times(row: Row, videos: Path) -> FrameTimes:
             "be mapped to frames; annotate it in frames"
         )
     return FrameTimes(np.arange(frames) / rate, np.arange(1, frames + 1) / rate, recorded=row.resample_fps is not None)
+
+
+SNIPPET_COLUMNS = ("video", "snippet", "first_frame", "last_frame", "start_seconds", "end_seconds", "by")
+
+
+def snippet_table(rows: Iterable[Row], videos: Path, rule: SnippetRule) -> list[list[str]]:
+    """Frames and seconds of each snippet, with a header; `by`: whether timestamps say so, or the rate.
+
+    Frames are counted from 0, and the last one is part of the snippet; seconds run until the next frame is shown, and
+    are blank where neither timestamps nor a rate are known.
+    """
+    table = [list(SNIPPET_COLUMNS)]
+    for row in rows:
+        try:
+            times = frame_times(row, videos)
+        except UserError:
+            times = None
+        for snippet in range(row.snippets or 0):
+            frames = rule.frames_of(snippet)
+            seconds = ["", "", ""]
+            if times is not None and frames[-1] < len(times.starts):
+                bounds = (times.starts[frames[0]], times.ends[frames[-1]])
+                seconds = [*(f"{second:.6f}" for second in bounds), "timestamps" if times.recorded else "rate"]
+            table.append([row.video, str(snippet), str(frames[0]), str(frames[-1]), *seconds])
+    return table
 
 
 def _recorded(path: Path, frames: int) -> FrameTimes | None:

@@ -210,3 +210,13 @@ def test_a_label_that_is_missing_in_training_is_said(project):
     assert "train_val: no normal video there has features, and trainers train with both; add some" in outcome.warnings
     assert "batch" not in (project.folder / "lists/trainers.txt").read_text()
     assert len(project.lines("lists/train_val.list")) == 3
+
+
+def test_snippet_times_are_written_when_asked_for(project):
+    assert not any("snippet_times" in path.name for path in project.make("lists").written)
+    outcome = project.make("lists", snippet_times=True)
+    written = sorted(path.name for path in outcome.written)
+    assert written == ["test_snippet_times.csv", "train_val_snippet_times.csv"]
+    lines = project.lines("lists/test_snippet_times.csv")
+    assert len(lines) == 1 + 9 and lines[1] == "test/anomaly/f.mp4,0,0,15,0.000000,0.533333,rate"
+    assert project.make("lists", snippet_times=True).written == []

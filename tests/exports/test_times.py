@@ -10,7 +10,8 @@ from i3d.errors import UserError
 from i3d.exports.annotation_formats import Event, Span
 from i3d.exports.annotations import Matched
 from i3d.exports.ground_truth import ground_truth
-from i3d.exports.times import frame_times
+from i3d.exports.times import frame_times, snippet_table
+from i3d.snippets import SnippetRule
 from tests.support.rows import row
 
 MILLISECONDS = [0, 40, 80, 120, 1000, 1040, 2000, 2500, 2540, 2580]  # a recording of variable rate
@@ -66,3 +67,15 @@ def test_ground_truth_in_seconds_of_a_recording_of_variable_rate(tmp_path):
     matched = Matched(events={"v.mkv": [Span(1.0, 2.2, "x")]})
     truth = ground_truth(rows, matched, tmp_path, 8, videos=tmp_path)
     assert np.flatnonzero(truth.values()).tolist() == [4, 5, 6]
+
+
+def test_snippets_have_times(tmp_path):
+    write_variable(tmp_path / "v.mkv")
+    rows = [row("v.mkv", frames=10, fps=25.0, snippets=2), row("frames/01", frames=8, snippets=1)]
+    rows.append(row("gone.mp4", frames=9, fps=20.0, snippets=1))
+    assert snippet_table(rows, tmp_path, SnippetRule(4, 5))[1:] == [
+        ["v.mkv", "0", "0", "3", "0.000000", "1.000000", "timestamps"],
+        ["v.mkv", "1", "5", "8", "1.040000", "2.580000", "timestamps"],
+        ["frames/01", "0", "0", "3", "", "", ""],
+        ["gone.mp4", "0", "0", "3", "0.000000", "0.200000", "rate"],
+    ]

@@ -150,7 +150,7 @@ def test_targets_are_made_again_when_the_table_changes_and_only_then(finished):
     finished.run(*TARGETS, **EVENTS)
     write_clip(finished.video("train_val/anomaly/new.mp4"), 18, seed=99)
     output = finished.run("lists", cores=2)
-    assert "5 present, 1 to extract" in output and "lists: 2 files written" in output
+    assert "1 to extract" in output and "files written or removed" in output
     assert "new.npy" in (finished.folder / "dataset/lists/train_val.list").read_text()
     again = finished.run("-n", "report")
     assert "rule figures" in again and "rule contact_sheets" in again and "rule extract" not in again
@@ -181,8 +181,32 @@ def test_the_report_holds_every_figure_with_its_caption(finished):
     assert page.count("data:image/svg+xml") >= 5 and page.count("data:image/png") >= 4
 
 
-def test_without_a_table_the_targets_say_what_to_do(tmp_path):
+def test_without_a_table_the_report_says_what_to_do(tmp_path):
     project = Workflow(tmp_path, {"test/anomaly/a.mp4": 20})
-    for target in ("report", "ground_truth"):
-        output = project.run(target, ok=False)
-        assert "metadata.csv: no such table" in output and "run snakemake first" in output
+    output = project.run("report", ok=False)
+    assert "metadata.csv: no such table" in output and "run snakemake first" in output
+
+
+def test_what_a_target_lacks_is_said_before_any_video_is_decoded(tmp_path):
+    project = Workflow(tmp_path, {"test/anomaly/a.mp4": 20})
+    assert "error: ground_truth: set `annotations`" in project.run("ground_truth", ok=False)
+    output = project.run("ground_truth", ok=False, dataset="ucf_crime")
+    assert "error: dataset: Temporal_Anomaly_Annotation*.txt, the annotations of UCF-Crime, are not under" in output
+    assert not project.feature("test/anomaly/a.npy").exists()
+
+
+def test_a_forgotten_setting_is_not_a_reason_to_extract_everything_anew(finished):
+    before = snapshot(finished.feature(""))
+    output = finished.run("lists", ok=False, normalization="kinetics")
+    assert "6 features in place would be replaced, made under normalization inception, not kinetics" in output
+    assert {path: content for path, content in snapshot(finished.feature("")).items() if path.endswith(".npy")} == {
+        path: content for path, content in before.items() if path.endswith(".npy")
+    }
+
+
+def test_features_that_were_copied_elsewhere_are_exported_as_they_are(finished, tmp_path):
+    shutil.copytree(finished.feature(""), tmp_path / "run/features")
+    project = Workflow(tmp_path / "run", {})
+    output = project.run("lists")
+    assert "videos is not here; exports are made from features/metadata.csv as it is" in output
+    assert len((project.folder / "dataset/lists/train_val.list").read_text().splitlines()) == 4
