@@ -34,10 +34,10 @@ def match_annotations(annotations: Events, table: Sequence[Row], chosen: Sequenc
 
     A name is the path below the videos tree or, where only one video of the table fits, the end of it or the file name,
     all with or without the suffix. A copy without a row of its own inherits the events of its source, by frame number
-    or, where the copy has another frame rate, by time. Raises UserError for a name that fits two videos, in one split
-    or two, which are not copies of one.
+    or, where the copy has another frame rate, by time. Videos of no split, as a data set may leave out, are passed over.
+    Raises UserError for a name that fits two videos, in one split or two, which are not copies of one.
     """
-    rows = {row.video: row for row in table if row.status != ORPHANED}
+    rows = {row.video: row for row in table if row.status != ORPHANED and row.split}
     index = VideoIndex(rows)
     among = {row.video for row in chosen}
     matched = Matched()
@@ -57,7 +57,8 @@ def match_annotations(annotations: Events, table: Sequence[Row], chosen: Sequenc
         if row.video not in matched.events and copies.is_copy(row.video):
             _inherit(row, annotations, of_source, fits, copies, matched)
     known = {name for row in table for name in _annotated_names(copies.source(row.video), of_source)}
-    matched.unknown = [name for name in annotations if not fits[name] and name not in known]
+    in_no_split = VideoIndex(row.video for row in table if not row.split)
+    matched.unknown = [name for name in annotations if not (fits[name] or name in known or in_no_split.find(name))]
     return matched
 
 

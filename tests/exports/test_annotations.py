@@ -88,6 +88,16 @@ def test_a_name_that_fits_two_videos_is_refused():
     assert matched(rows, {"test/west/anomaly/x": [Event(0, 1)]}).events == {"test/west/anomaly/x.mp4": [Event(0, 1)]}
 
 
+def test_a_name_is_held_against_the_videos_of_all_splits_and_of_no_others():
+    rows = [row(f"{split}/anomaly/x.mp4", snippets=3) for split in ("test", "train")]
+    with pytest.raises(UserError, match="x: this annotated name fits test/anomaly/x.mp4, train/anomaly/x.mp4"):
+        matched(rows, {"x": [Event(0, 1)]})
+    rows[1].split = ""  # as of a video that a data set leaves out
+    assert matched(rows, {"x": [Event(0, 1)]}).events == {"test/anomaly/x.mp4": [Event(0, 1)]}
+    rows[1].video = "train/anomaly/y.mp4"
+    assert matched(rows, {"y": [Event(0, 1)]}).unknown == []
+
+
 def test_copies_inherit_the_events_of_their_source_unless_they_have_their_own():
     rows = [
         row("t/anomaly/x.mp4", frames=90, fps=30.0, snippets=5),
