@@ -6,6 +6,7 @@
     snakemake --cores 4 deepmil         the same, and a list of one crop per test video
     snakemake --cores 4 vadclip         one file per crop, VadCLIP's CSV files, and its segments of the test split
     snakemake --cores 1 tevad_s3r       features under the names that TEVAD and S3R expect, and their lists
+    snakemake --cores 1 s3r             the same, and the normal training videos that S3R learns its dictionary from
     snakemake --cores 1 compare         these features beside another tree's, `--config compare=/path/published`
 
 Takes: metadata.csv and the features, which are made first if they are due. Which files a target has is a table in
@@ -13,7 +14,7 @@ i3d/exports/table.py. The rules have no outputs, so they run whenever they are a
 `.written` what is due, and Snakemake deletes none of it.
 """
 
-for target in ("lists", "ground_truth", "ur_dmu", "deepmil", "vadclip", "tevad_s3r"):
+for target in ("lists", "ground_truth", "ur_dmu", "deepmil", "vadclip", "tevad_s3r", "s3r"):
 
     rule:
         name:

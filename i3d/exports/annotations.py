@@ -34,8 +34,8 @@ def match_annotations(annotations: Events, table: Sequence[Row], chosen: Sequenc
 
     A name is the path below the videos tree or, where only one video of the table fits, the end of it or the file name,
     all with or without the suffix. A copy without a row of its own inherits the events of its source, by frame number
-    or, where the copy has another frame rate, by time. Videos of no split, as a data set may leave out, are passed over.
-    Raises UserError for a name that fits two videos, in one split or two, which are not copies of one.
+    or, where the copy has another frame rate, by time. Videos of no split, as a data set may leave out, are passed
+    over. Raises UserError for a name that fits two videos, in one split or two, which are not copies of one.
     """
     rows = {row.video: row for row in table if row.status != ORPHANED and row.split}
     index = VideoIndex(rows)

@@ -66,14 +66,14 @@ def crop_files(rows: Sequence[Row], features: Path, folder: Path, order: str) ->
     contents: dict[Path, Content] = {}
     for row, paths in zip(rows, crop_paths(rows, folder), strict=True):
         feature = features / row.feature_file
-        content = row.feature_sha256 or _version(feature)
+        content = row.feature_sha256 or version(feature)
         places = CROP_ORDERS[order] if len(paths) == len(CROP_ORDERS[order]) else range(len(paths))
         for path, place in zip(paths, places, strict=True):
             contents[path] = Lazy(f"{place} of {content}", partial(_crop, feature, place))
     return contents
 
 
-def _version(feature: Path) -> str:
+def version(feature: Path) -> str:
     """What is another when a feature file changes, without reading it: tables of earlier releases lack its SHA-256."""
     load(feature)
     status = feature.stat()

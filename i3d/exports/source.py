@@ -7,7 +7,7 @@ from pathlib import Path
 
 from i3d.datasets.naming import find_annotations
 from i3d.errors import UserError
-from i3d.exports import annotation_formats, annotations, crops, ground_truth
+from i3d.exports import annotation_formats, annotations, crops, flat_names, ground_truth
 from i3d.exports.copies import CopyNames
 from i3d.exports.selection import VALIDATION, Choice, Selection, select, splits
 from i3d.quantities import named
@@ -191,6 +191,12 @@ class Split:
         if self.labels == "event":
             return annotations.labels_of_events(self.rows, self.matched.events)
         return {row.video: row.category for row in self.rows} if self.labels == "category" else {}
+
+    @cached_property
+    def ids(self) -> list[str]:
+        """Names of the videos without folders, for TEVAD and S3R."""
+        wanted = [row for row in self.source.wanted if row.split]
+        return flat_names.video_ids(self.rows, wanted, plain=self.settings.dataset is not None)
 
     @property
     def list_root(self) -> Path:

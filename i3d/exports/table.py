@@ -118,6 +118,7 @@ def trainer_lines(split: Split, path: Path) -> Files:
         crops=source.crops,
         dim=source.dim,
         frequency=source.frequency,
+        order=source.settings.crops.order,
         labels=vadclip.label_map(vadclip.label_of(row, names) for row in rows),
     )
     return {path: trainers.lines_to_paste(data).encode()}
@@ -157,15 +158,21 @@ def vadclip_segments(split: Split, path: Path) -> Files:
 
 def flat_list(split: Split, path: Path) -> Files:
     """TEVAD's list of links named <id>_i3d.npy, and beside it their folder and S3R's CSV of the ids."""
-    links = flat_names.links(split.rows, split.source.features, path.with_name(split.name))
+    links = flat_names.links(split.rows, split.ids, split.source.features, path.with_name(split.name))
     lines = text_of(str(link.absolute()) for link in links)
-    ids = csv_of(flat_names.s3r_table(split.rows))
-    return {path: lines, path.with_name(f"{split.name}.csv"): ids} | links
+    return {path: lines, path.with_name(f"{split.name}.csv"): csv_of(flat_names.s3r_table(split.ids))} | links
 
 
 def s3r_labels(split: Split, path: Path) -> Files:
     """S3R's ground truth, as JSON."""
-    return {path: json_of(flat_names.s3r_labels(split.truth))}
+    return {path: json_of(flat_names.s3r_labels(split.truth, split.ids))}
+
+
+def s3r_pickle(split: Split, path: Path) -> Files:
+    """The normal training videos in 32 segments, from which S3R learns its dictionary."""
+    features = split.source.features
+    of = [[row.video, row.feature_sha256 or crops.version(features / row.feature_file)] for row in split.rows]
+    return {path: Lazy(json_digest(of), lambda: flat_names.s3r_pickle(split.rows, split.ids, features))}
 
 
 def every(source: Source) -> Sequence[str]:
@@ -181,6 +188,11 @@ def once(source: Source) -> Sequence[str]:
 def tested(source: Source) -> Sequence[str]:
     """The splits that detectors are tested with."""
     return source.tested
+
+
+def trained(source: Source) -> Sequence[str]:
+    """The splits that detectors are trained with."""
+    return [split for split in source.splits if split not in source.tested]
 
 
 def truthful(source: Source) -> Sequence[str]:
@@ -214,7 +226,8 @@ EXPORTS = (
     Export("deepmil", crops_folder, "{split}_one_crop.list", tested, one_crop_list),
     Export("vadclip", crops_folder, "{split}.csv", every, vadclip_table),
     Export("vadclip", crops_folder, "{split}_gt_segment.npy", if_annotated, vadclip_segments),
-    Export("tevad_s3r", flat_folder, "{split}.list", every, flat_list),
-    Export("tevad_s3r", flat_folder, "{split}_ground_truth.json", if_annotated, s3r_labels),
+    Export("tevad_s3r s3r", flat_folder, "{split}.list", every, flat_list),
+    Export("tevad_s3r s3r", flat_folder, "{split}_ground_truth.json", if_annotated, s3r_labels),
+    Export("s3r", flat_folder, "{split}_regular_features.pickle", trained, s3r_pickle),
 )
 TARGETS = tuple(dict.fromkeys(target for export in EXPORTS for target in export.targets.split()))

@@ -4,6 +4,7 @@ Its `label_map` must hold every label of the CSV but for `Normal`, by which it k
 its labels are that set's codes, joined by `-`, and `A` for normal videos.
 """
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
@@ -13,6 +14,7 @@ from i3d.exports.crops import one_crop
 from i3d.exports.ground_truth import Truth
 from i3d.records.record import Row
 
+CODES = re.compile(r"(B\d|G)(-(B\d|G|0))*")  # XD-Violence's classes of a video
 NORMAL, ANOMALY = "Normal", "anomaly"
 NO_CLASS = "A"  # XD-Violence's code of normal videos; VadCLIP's scripts give it to all normal videos' segments
 
@@ -52,6 +54,8 @@ def segments(truth: Truth, events: Mapping[str, str]) -> tuple[np.ndarray, np.nd
             where[place], what[place] = [[0, video.frames]], [NO_CLASS]
         else:
             named = label_of(video.row, events)
+            if CODES.fullmatch(named):  # each of its events is counted for one class
+                named = named.partition("-")[0]
             where[place] = [[segment.first, segment.last + 1] for segment in video.segments]
             what[place] = [segment.name if events and segment.name else named for segment in video.segments]
     return where, what
