@@ -99,10 +99,8 @@ def test_ground_truth_with_a_validation_split_remakes_the_lists_without_it(proje
         str(project.features / video.replace("mp4", "npy")) for video, *_ in LISTED if video.startswith("train_val")
     )
     assert len(project.truth("val")) == 2 * 3 * 16
-    assert (
-        f"sed -i 's/810/{len([line for line in train if 'anomaly' in line])}/'"
-        in project.lines("lists/trainers.txt")[4]
-    )
+    anomalies = len([line for line in train if "anomaly" in line])
+    assert f"'s/810/{anomalies}/'" in "".join(project.lines("lists/trainers.txt"))
     assert any("`lists.validation.fraction` was not set and is 0.34" in warning for warning in outcome.warnings)
     assert any(note.startswith("made again, to fit the others") and "trainers.txt" in note for note in outcome.notes)
     outcome = project.make("lists", ground_truth=events_of(project))
@@ -184,10 +182,12 @@ def test_features_that_differ_are_refused_by_name(tmp_path):
 def test_the_frequency_is_that_of_the_features_not_of_the_configuration(project):
     project.rewrite_table(lambda row: row | {"frequency": "16"})
     outcome = project.make("ground_truth", ground_truth=events_of(project), frequency=8)
-    assert len(project.truth()) == 9 * 16 and not any("`frequency` is" in warning for warning in outcome.warnings)
+    assert len(project.truth()) == 9 * 16 and not any(
+        "features of `frequency`" in warning for warning in outcome.warnings
+    )
     project.rewrite_table(lambda row: row | {"frequency": "8"})
     outcome = project.make("lists")
-    assert any("`frequency` is 8" in warning for warning in outcome.warnings) and len(project.truth()) == 9 * 8
+    assert any("features of `frequency` 8" in warning for warning in outcome.warnings) and len(project.truth()) == 9 * 8
     project.make("ur_dmu")
     facts = json.loads((project.folder / "crops/test.json").read_text())
     assert (facts["frequency"], facts["dim"], facts["order"], facts["crops"]) == (8, 8, "original", 10)
