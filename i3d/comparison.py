@@ -14,6 +14,7 @@ import numpy as np
 
 from i3d.datasets.matching import VideoIndex
 from i3d.exports.crops import CROP_ORDERS
+from i3d.exports.ground_truth import open_array
 from i3d.quantities import count, named
 
 OFFSETS = tuple(sorted(range(-4, 5), key=abs))  # snippets
@@ -44,7 +45,7 @@ class Other:
 
     def load(self, crops_first: bool = False) -> np.ndarray:
         """Float array (snippets, crops, dim). Raises ValueError for what is no feature."""
-        arrays = [np.load(path, mmap_mode="r", allow_pickle=False) for path in self.files]
+        arrays = [open_array(path) for path in self.files]
         array = arrays[0] if len(arrays) == 1 else np.stack(arrays, axis=1)
         if array.ndim == 2:
             array = array[:, None]
@@ -145,7 +146,7 @@ def _are_crops_first(features: Iterable[Other]) -> bool:
 def _shapes_and_offset(pair: Pair, path: Path, crops_first: bool, alike: list[np.ndarray]) -> None:
     """Note shapes and best offset, and add the cosines of (their crop, our crop)."""
     try:
-        one = np.load(path, mmap_mode="r", allow_pickle=False)
+        one = open_array(path)
         other = pair.theirs.load(crops_first)
     except (OSError, ValueError) as error:
         pair.problem = f"cannot be read ({str(error).splitlines()[0]})"
@@ -180,7 +181,7 @@ def _distance(pair: Pair, path: Path, crops_first: bool, crops: Sequence[int]) -
     if pair.problem or pair.their_shape[1] != len(crops) or max(crops) >= pair.our_shape[1]:
         pair.problem = pair.problem or f"{pair.their_shape[1]} crops, unlike the others"
         return
-    one, other = np.load(path, mmap_mode="r", allow_pickle=False), pair.theirs.load(crops_first)
+    one, other = open_array(path), pair.theirs.load(crops_first)
     places = _places(len(one), len(other), pair.offset)
     a = np.asarray(one[places], np.float64)[:, list(crops)]
     b = np.asarray(other[places - pair.offset], np.float64)

@@ -210,7 +210,7 @@ def table_to_show(wildcards) -> list[str]:
 
 
 def tables_if_due(wildcards) -> list[str]:
-    """The tables, for exports, if they or any features are due; nothing where the videos or weights are not here.
+    """The tables, for exports, if they or any features are due; nothing where no feature can be made.
 
     Features that only failed last time are left for a plain run: what is there can be exported. Raises UserError when
     features in place would be replaced by those of other settings, as after a forgotten `--config`.
@@ -218,15 +218,22 @@ def tables_if_due(wildcards) -> list[str]:
     table = FEATURES / METADATA
     if not snakemake_internals.executes(workflow):
         return [in_rules(table)]
-    needed = [SETTINGS.videos, *([SETTINGS.weights] if SETTINGS.weights != RANDOM else [])]
-    if missing := [path for path in needed if table.exists() and not Path(path).exists()]:
-        logger.info(f"{missing[0]} is not here; exports are made from {table} as it is")
+    if table.exists() and (reason := why_not_extracted()):
+        logger.info(f"{reason}; exports are made from {table} as it is")
         return []
     with exit_on_user_error():
         refuse_replacing(plan())
     if table.exists() and only_failures_are_due(plan()):
         return []
     return [in_rules(table)] if plan().is_due else []
+
+
+def why_not_extracted() -> str | None:
+    """Why no feature can be made here, if so: features may have been copied from elsewhere, or be another's."""
+    needed = [SETTINGS.videos, *([SETTINGS.weights] if SETTINGS.weights != RANDOM else [])]
+    if missing := [path for path in needed if not Path(path).exists()]:
+        return f"{missing[0]} is not here"
+    return None if may_write(WORK) else f"{FEATURES} is not yours to write"
 
 
 def settings(*keys):

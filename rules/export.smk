@@ -52,10 +52,9 @@ rule compare:
         script=f"{SCRIPTS}/compare.py",
         ours=SETTINGS.features,
         theirs=other_features,
-        output=f"{WORK.root}/report/compare.csv",
+        options=comparison_table,
     shell:
         r"""
         python {params.script:q} {params.ours:q} {params.theirs:q} \
-            --output {params.output:q} \
-            2> >(tee {log:q} >&2)
+            {params.options:q} 2> >(tee {log:q} >&2)
         """

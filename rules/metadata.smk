@@ -37,6 +37,11 @@ def other_features(wildcards) -> str:
     return SETTINGS.compare
 
 
+def comparison_table(wildcards) -> list[str]:
+    """Where the comparison goes, if this user may keep anything there."""
+    return ["--output", f"{WORK.root}/report/compare.csv"] if may_write(WORK) else []
+
+
 def asked_for(wildcards) -> str:
     """The targets of this run by their names in this workflow, without those of files."""
     names = (Path(target).name for target in snakemake_internals.targets(workflow))

@@ -16,7 +16,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("ours", type=Path, help="a tree of features; its metadata.csv tells frames, if it is there")
     parser.add_argument("theirs", type=Path, help="another one: x.npy, x_i3d.npy, or x__0.npy, a file per crop")
-    parser.add_argument("--output", type=Path, required=True, help="table to write, a line per video")
+    parser.add_argument("--output", type=Path, help="table to write, a line per video")
     args = parser.parse_args()
     for folder in (args.ours, args.theirs):
         if not folder.is_dir():
@@ -26,8 +26,10 @@ def main() -> None:
     frames = {row.feature_file: row.frames_decoded for row in rows}
     frequency = next((row.frequency for row in rows if row.frequency), 16)
     result = comparison.compare(args.ours, args.theirs, frames, frequency)
-    write_atomically(args.output, csv_of(comparison.cells(result)))
-    print(*comparison.as_text(result), f"all of it: {args.output}", sep="\n")
+    print(*comparison.as_text(result), sep="\n")
+    if args.output:
+        write_atomically(args.output, csv_of(comparison.cells(result)))
+        print(f"all of it: {args.output}")
 
 
 if __name__ == "__main__":

@@ -1,5 +1,6 @@
 """What a data set says of each video: split, category and label; and where its annotations are."""
 
+import hashlib
 import os
 from collections import Counter, defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
@@ -11,6 +12,7 @@ from i3d.datasets.matching import VideoIndex
 from i3d.datasets.sheet import Rules, read_sheet
 from i3d.digests import file_sha256, json_digest
 from i3d.errors import UserError
+from i3d.files import read_file
 from i3d.quantities import count, named
 from i3d.results.names import Naming
 from i3d.settings import VIDEO_SUFFIXES, Settings
@@ -24,6 +26,7 @@ class OfficialList:
 
     path: Path
     lines: dict[int, str]
+    sha256: str
 
 
 @dataclass
@@ -48,7 +51,7 @@ class DataSet:
         """What is another when sheet or lists say something else."""
         lists = [path for own in self.lists.values() for path in own]
         lists += [self.categories] if self.categories else []
-        return json_digest([self.rules.digest, [file_sha256(each.path) for each in lists]])
+        return json_digest([self.rules.digest, [each.sha256 for each in lists]])
 
     def names(self, videos: Collection[str]) -> Names:
         """What is said of each of these videos. One that is not covered has a reason, and is in no split."""
@@ -125,13 +128,13 @@ def open_dataset(settings: Settings) -> DataSet | None:
     lists = {}
     for split, rule in rules.sheet.splits.items():
         if split in settings.split_lists:
-            paths = [Path(settings.split_lists[split])]
+            lists[split] = [_read_list(Path(settings.split_lists[split]))]
         else:
-            paths = [_the_one(rules, settings, name, places, f"split_lists: {{{split}: PATH}}") for name in rule.lists]
-        lists[split] = [_read_list(path) for path in paths]
+            key = f"split_lists: {{{split}: PATH}}"
+            lists[split] = [_the_one(rules, settings, name, places, key) for name in rule.lists]
     categories = None
     if rules.sheet.categories:
-        categories = _read_list(_the_one(rules, settings, rules.sheet.categories, places, "the sheet's `categories`"))
+        categories = _the_one(rules, settings, rules.sheet.categories, places, "the sheet's `categories`")
     suffixes = {f".{each.lstrip('.').lower()}" for each in (*VIDEO_SUFFIXES, *settings.extensions)}
     return DataSet(rules, lists, categories, frozenset(suffixes))
 
@@ -161,9 +164,12 @@ def find_annotations(settings: Settings) -> tuple[Path, str] | None:
 
 def _content(path: Path) -> str:
     """What is another when a file is, or the files in a folder are."""
-    if not path.is_dir():
-        return file_sha256(path)
-    return json_digest([[each.name, file_sha256(each)] for each in sorted(path.iterdir()) if each.is_file()])
+    try:
+        if not path.is_dir():
+            return hashlib.sha256(read_file(path)).hexdigest()
+        return json_digest([[each.name, file_sha256(each)] for each in sorted(path.iterdir()) if each.is_file()])
+    except OSError as error:
+        raise UserError(f"{path}: cannot be read ({error.strerror}); correct that, or remove this copy") from None
 
 
 def find_files(root: Path, names: Collection[str]) -> dict[str, list[Path]]:
@@ -185,7 +191,9 @@ def find_files(root: Path, names: Collection[str]) -> dict[str, list[Path]]:
     return found
 
 
-def _the_one(rules: Rules, settings: Settings, name: str, places: Mapping[str, Sequence[Path]], key: str) -> Path:
+def _the_one(
+    rules: Rules, settings: Settings, name: str, places: Mapping[str, Sequence[Path]], key: str
+) -> OfficialList:
     found = [path for path in places.get(name, ()) if path.is_file()]
     if not found:
         see = f" (it is to be had from {rules.sheet.see})" if rules.sheet.see else ""
@@ -193,9 +201,9 @@ def _the_one(rules: Rules, settings: Settings, name: str, places: Mapping[str, S
             f"dataset: {name} of {rules.sheet.title} is not under {settings.videos}{see}; put it there, or name it in "
             f"{key}"
         )
-    if len({file_sha256(path) for path in found}) > 1:
+    if len({each.sha256 for each in map(_read_list, found)}) > 1:
         raise UserError(f"dataset: {named([str(path) for path in found])} differ; name the right one in {key}")
-    return found[0]
+    return _read_list(found[0])
 
 
 def _read_list(path: Path) -> OfficialList:
@@ -203,12 +211,12 @@ def _read_list(path: Path) -> OfficialList:
     try:
         if path.stat().st_size > MOST_LIST_BYTES:
             raise UserError(f"{path}: too large for a list of videos; name the right file")
-        text = path.read_text(encoding="utf-8-sig")
+        content = read_file(path)
+        text = content.decode("utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
         raise UserError(f"{path}: not a readable list in UTF-8 ({error}); correct it") from None
-    return OfficialList(
-        path, {number: line.strip() for number, line in enumerate(text.splitlines(), 1) if line.strip()}
-    )
+    lines = {number: line.strip() for number, line in enumerate(text.splitlines(), 1) if line.strip()}
+    return OfficialList(path, lines, hashlib.sha256(content).hexdigest())
 
 
 def _matched(

@@ -15,6 +15,7 @@ from msgspec import Meta, Struct
 from i3d.datasets.patterns import Pattern
 from i3d.digests import json_digest
 from i3d.errors import UserError
+from i3d.files import read_file
 from i3d.settings import SHEET_SUFFIXES
 
 FOLDER = Path(__file__).parents[2] / "config" / "datasets"
@@ -130,7 +131,7 @@ def read_sheet(dataset: str) -> Rules:
 def _read(path: Path) -> tuple[Any, dict[str, int]]:
     """The content of a sheet, and the line of each of its keys."""
     try:
-        text = path.read_bytes()
+        text = read_file(path)
     except OSError as error:
         raise UserError(f"dataset: {path} cannot be read ({error.strerror}); correct the path") from None
     if len(text) > MOST_BYTES:

@@ -16,14 +16,14 @@ import hashlib
 import os
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from io import StringIO
+from io import BytesIO, StringIO
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 
-from i3d.digests import file_sha256
 from i3d.errors import UserError
+from i3d.files import read_file
 
 FRAMES, SECONDS, NAME = ("start_annotation", "end_annotation"), ("start_seconds", "end_seconds"), "event_name"
 MSAD = ("starting frame of anomaly", "ending frame of anomaly")
@@ -74,7 +74,7 @@ def content_digest(path: Path) -> str:
     """What is another when the annotations change; empty when they cannot be read."""
     try:
         if not path.is_dir():
-            return file_sha256(path)
+            return hashlib.sha256(read_file(path)).hexdigest()
         digest = hashlib.sha256()
         for each in _files_of(path):
             status = each.stat()
@@ -86,7 +86,7 @@ def content_digest(path: Path) -> str:
 
 def _file(path: Path) -> Annotations:
     try:
-        text = path.read_text(encoding="utf-8-sig")
+        text = read_file(path).decode("utf-8-sig")
     except FileNotFoundError:
         raise UserError(f"{path}: no such file; correct `ground_truth: annotations`") from None
     except OSError as error:
@@ -291,7 +291,7 @@ def _files_of(path: Path) -> list[Path]:
 def _tracks(path: Path) -> Iterable[Event]:
     """Of UBnormal: `object,first,last` a line."""
     try:
-        text = path.read_text(encoding="utf-8-sig")
+        text = read_file(path).decode("utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
         raise UserError(f"{path}: not a readable text ({error}); correct it") from None
     for number, line in enumerate(text.splitlines(), 1):
@@ -308,10 +308,9 @@ def _tracks(path: Path) -> Iterable[Event]:
 def _mask(path: Path) -> np.ndarray:
     """Bool (frames,)."""
     try:
-        mask = np.load(path, allow_pickle=False)
+        mask = np.squeeze(np.lib.format.read_array(BytesIO(read_file(path)), allow_pickle=False))
     except (OSError, ValueError) as error:
         raise UserError(f"{path}: not a readable mask ({str(error).splitlines()[0]}); correct it") from None
-    mask = np.squeeze(mask)
     if mask.ndim != 1:
         raise UserError(f"{path}: a mask has one value per frame, not the shape {mask.shape}; correct it")
     return mask != 0

@@ -148,11 +148,29 @@ def _own_frames(events: Sequence[Event | Span], row: Row, videos: Path, warnings
 
 
 def load(path: Path) -> np.ndarray:
-    """A feature, not read yet. Raises UserError when it is gone."""
+    """A feature (snippets, crops, dim), not read yet. Raises UserError when it is gone, or something else is there."""
+    if not path.exists():
+        raise UserError(f"{path}: gone, though metadata.csv lists it; run the workflow again")
     try:
-        return np.load(path, mmap_mode="r", allow_pickle=False)
-    except FileNotFoundError:
-        raise UserError(f"{path}: gone, though metadata.csv lists it; run the workflow again") from None
+        array = open_array(path)
+        if array.ndim != 3:
+            raise ValueError(f"an array of the shape {array.shape}")
+    except (OSError, ValueError) as error:
+        raise UserError(f"{path}: not a feature ({error}); move it away and run the workflow again") from None
+    return array
+
+
+def open_array(path: Path) -> np.ndarray:
+    """An array, not read yet. Raises OSError or ValueError for what is none, or is pickled."""
+    if not path.is_file():  # a FIFO would block for ever
+        raise ValueError("not a regular file")
+    try:
+        array = np.load(path, mmap_mode="r", allow_pickle=False)
+    except EOFError:
+        raise ValueError("an empty file") from None
+    if not isinstance(array, np.ndarray):
+        raise ValueError("an archive of arrays")
+    return array
 
 
 def snippets(path: Path) -> int:

@@ -20,6 +20,7 @@ import numpy as np
 
 from i3d.digests import file_sha256
 from i3d.errors import UserError
+from i3d.files import read_file
 from i3d.paths import is_below, is_clean
 from i3d.quantities import named
 
@@ -57,7 +58,7 @@ class Receipt:
 def read_receipt(path: Path) -> Receipt:
     """Read a receipt; marks that name a place outside of its folder are left out."""
     try:
-        content = json.loads(path.read_bytes())
+        content = json.loads(read_file(path))
     except (OSError, ValueError, RecursionError):
         return Receipt()
     if not isinstance(content, dict):

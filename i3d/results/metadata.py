@@ -10,7 +10,7 @@ from typing import get_type_hints
 import msgspec
 
 from i3d.errors import UserError, warn_once
-from i3d.files import keep_aside, write_atomically
+from i3d.files import keep_aside, read_file, write_atomically
 from i3d.records.record import COLUMNS, OK, Row, VideoRecord
 from i3d.results.names import Naming, by_path
 
@@ -70,8 +70,7 @@ def read_metadata(path: Path) -> list[Row]:
     """
     again = "let the workflow write it again: remove it and run snakemake"
     try:
-        with path.open(newline="", encoding="utf-8-sig") as file:
-            table = list(csv.DictReader(file))
+        table = list(csv.DictReader(StringIO(read_file(path).decode("utf-8-sig"), newline="")))
     except FileNotFoundError:
         table = []
     except (OSError, UnicodeDecodeError, csv.Error) as error:

@@ -68,6 +68,19 @@ def test_the_lines_to_paste_are_on_the_screen_and_in_a_file(finished):
     assert "sed -i 's/810/2/' dataset.py" in text and f"{finished.folder}/dataset/crops/test_one_crop.list" in text
 
 
+def test_compare_lays_another_tree_beside_these_features(finished, tmp_path):
+    for name in ("test/anomaly/c d", "train_val/anomaly/a"):
+        (tmp_path / name).parent.mkdir(parents=True)
+        np.save(tmp_path / f"{name}_i3d.npy", np.load(finished.feature(f"{name}.npy")) * 2)
+    output = finished.run("compare", compare=tmp_path)
+    assert "2 features in both trees, 2 of them compared\nonly ours: 3 features" in output
+    assert "their values are ours times 2, in the same direction" in output
+    with (finished.work / "report/compare.csv").open(newline="") as file:
+        rows = {row["feature"]: row for row in csv.DictReader(file)}
+    assert rows["test/anomaly/c d.npy"]["scale"] == "2"
+    assert rows["test/non_anomaly/e.npy"]["problem"] == "the other tree lacks it"
+
+
 def test_crop_files(finished):
     crops = finished.folder / "dataset/crops"
     assert (crops / "train_val.list").read_text().splitlines() == [
