@@ -1,5 +1,8 @@
 """What data sets say of their videos, and what is wrong with a sheet or a list."""
 
+import os
+from pathlib import Path
+
 import pytest
 
 from i3d.config import complete
@@ -158,3 +161,17 @@ def test_a_sheet_that_is_not_there_is_said(tmp_path):
         read_sheet("nowhere")
     with pytest.raises(UserError, match="nowhere.yaml cannot be read"):
         read_sheet(str(tmp_path / "nowhere.yaml"))
+
+
+def test_a_sheet_or_list_that_is_no_file_is_said(tmp_path):
+    sheet = seventh(tmp_path)
+    (tmp_path / "train.csv").write_bytes("müde.mp4\n".encode("latin-1"))
+    with pytest.raises(UserError, match="train.csv: not a readable list in UTF-8"):
+        opened(tmp_path, sheet)
+    (tmp_path / "train.csv").unlink()
+    for number, put in enumerate((Path.mkdir, os.mkfifo)):
+        put(odd := tmp_path / f"odd{number}.yaml")
+        with pytest.raises(UserError, match="odd..yaml cannot be read"):
+            read_sheet(str(odd))
+        with pytest.raises(UserError, match="odd..yaml: not a readable list"):
+            opened(tmp_path, sheet, split_lists={"train": str(odd)})

@@ -1,5 +1,8 @@
 """Annotations as data sets publish them, recognised by their content."""
 
+import os
+from pathlib import Path
+
 import numpy as np
 import pytest
 
@@ -139,3 +142,22 @@ def test_the_digest_is_another_when_something_changes(tmp_path):
     np.save(tmp_path / "masks/a.npy", np.zeros(3))
     assert len({first, content_digest(path), empty, content_digest(tmp_path / "masks")}) == 4
     assert content_digest(tmp_path / "nowhere") == ""
+
+
+def test_what_cannot_be_read_is_said(tmp_path):
+    path = tmp_path / "events.csv"
+    path.write_bytes("video_name\nMüll".encode("latin-1"))
+    with pytest.raises(UserError, match="events.csv: not a text in UTF-8"):
+        read(path)
+    path.unlink()
+    os.mkfifo(path)
+    with pytest.raises(UserError, match=r"events.csv: cannot be read \(not a regular file\)"):
+        read(path)
+    assert content_digest(path) == ""
+    masks = tmp_path / "masks"
+    masks.mkdir()
+    for put in (Path.touch, os.mkfifo, lambda path: np.save(path, np.array([None]), allow_pickle=True)):
+        put(masks / "a.npy")
+        with pytest.raises(UserError, match="a.npy: not a readable mask"):
+            read(masks)
+        (masks / "a.npy").unlink()

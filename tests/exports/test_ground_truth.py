@@ -1,5 +1,9 @@
 """One value per frame of the snippets, in the order of a list."""
 
+import os
+import pickle
+from pathlib import Path
+
 import numpy as np
 import pytest
 
@@ -102,3 +106,27 @@ def test_a_vanished_feature_is_named(features, tmp_path):
     (features / "test/anomaly/theft.1.npy").unlink()
     with pytest.raises(UserError, match=r"theft.1.npy: gone"):
         truth_of(features, annotate(tmp_path))
+
+
+@pytest.mark.parametrize(
+    ("put", "words"),
+    [
+        (lambda path: np.save(path, np.array([{}, None]), allow_pickle=True), "not a feature .*Python objects"),
+        (lambda path: path.write_bytes(pickle.dumps([1, 2])), "not a feature .*pickle"),
+        (lambda path: path.touch(), "not a feature .an empty file"),
+        (
+            lambda path: np.save(path, np.zeros((3, 2048), np.float32)),
+            r"not a feature .an array of the shape \(3, 2048\)",
+        ),
+        (lambda path: np.savez(path.open("wb"), np.zeros(3)), "not a feature .an archive of arrays"),
+        (Path.mkdir, "not a feature .not a regular file"),
+        (os.mkfifo, "not a feature .not a regular file"),
+    ],
+)
+def test_what_lies_in_the_place_of_a_feature_is_said(features, tmp_path, put, words):
+    place = features / "test/anomaly/theft.1.npy"
+    place.unlink()
+    put(place)
+    with pytest.raises(UserError, match=f"theft.1.npy: {words}") as caught:
+        truth_of(features, annotate(tmp_path))
+    assert "\n" not in str(caught.value)
