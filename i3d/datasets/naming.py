@@ -48,7 +48,7 @@ class DataSet:
 
     @property
     def digest(self) -> str:
-        """What is another when sheet or lists say something else."""
+        """A digest that changes with the sheet and the lists."""
         lists = [path for own in self.lists.values() for path in own]
         lists += [self.categories] if self.categories else []
         return json_digest([self.rules.digest, [each.sha256 for each in lists]])
@@ -163,7 +163,7 @@ def find_annotations(settings: Settings) -> tuple[Path, str] | None:
 
 
 def _content(path: Path) -> str:
-    """What is another when a file is, or the files in a folder are."""
+    """A digest of a file, or of the files in a folder."""
     try:
         if not path.is_dir():
             return hashlib.sha256(read_file(path)).hexdigest()

@@ -82,7 +82,7 @@ class Rules:
 
     @cached_property
     def digest(self) -> str:
-        """What is another when the sheet says something else."""
+        """A digest of what the sheet says."""
         return json_digest(msgspec.to_builtins(self.sheet))
 
     def category(self, path: str) -> str | None:

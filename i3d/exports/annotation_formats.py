@@ -71,7 +71,7 @@ def read(path: Path, expected: str | None = None) -> Annotations:
 
 
 def content_digest(path: Path) -> str:
-    """What is another when the annotations change; empty when they cannot be read."""
+    """A digest that changes with the annotations; empty when they cannot be read."""
     try:
         if not path.is_dir():
             return hashlib.sha256(read_file(path)).hexdigest()

@@ -74,7 +74,7 @@ def crop_files(rows: Sequence[Row], features: Path, folder: Path, order: str) ->
 
 
 def version(feature: Path) -> str:
-    """What is another when a feature file changes, without reading it: tables of earlier releases lack its SHA-256."""
+    """Size and time of a feature file, which change with it: tables of earlier releases lack its SHA-256."""
     load(feature)
     status = feature.stat()
     return f"{status.st_size} bytes of {status.st_mtime_ns}"

@@ -33,15 +33,8 @@ from i3d.records.work_folder import WorkFolder
 from i3d.settings import Settings
 
 FORMAT = 1  # to be raised when the exports of equal tables and settings change
-SETTINGS = (
-    "dataset",
-    "split_lists",
-    "test_split",
-    "snippet_times",
-    "lists",
-    "ground_truth",
-    "crops",
-)  # that exports depend on
+# What exports depend on.
+SETTINGS = ("dataset", "split_lists", "test_split", "snippet_times", "lists", "ground_truth", "crops")
 
 
 @dataclass
@@ -76,8 +69,8 @@ class _Unit:
 def make(target: str, metadata: Path, settings: Settings, asked: Collection[str] = ()) -> Outcome:
     """Make what is due of one target, and of what was made before beside it.
 
-    `metadata` is the table at the top of a features tree. `asked` are all targets of the run: what another one makes is
-    not told to be older. Raises UserError when nothing can be made.
+    `metadata` is the table at the top of a features tree. `asked` are all targets of the run, whose files are not
+    reported as older. Raises UserError when nothing can be made.
     """
     source = Source(metadata, settings, _annotations_before(settings))
     with _alone(source.features):

@@ -120,7 +120,7 @@ def cells(lines: Iterable[Line]) -> list[list[str]]:
 
 
 def as_text(lines: Sequence[Line], path: Path) -> list[str]:
-    """How many fit, and a table of those that do not; `path` is where all are."""
+    """How many fit, and a table of the others; `path` is where all are."""
     listed = [line for line in lines if line.truth_frames is not None]
     wrong = [line for line in lines if line.problem]
     frames = sum(line.truth_frames or 0 for line in listed)

@@ -74,9 +74,9 @@ def snippet_table(rows: Iterable[Row], videos: Path, rule: SnippetRule) -> list[
 
 
 def _recorded(path: Path, frames: int) -> FrameTimes | None:
-    """By the timestamps of the packets; None where these do not say when each of so many frames is shown.
+    """By the timestamps of the packets; None where these do not say when each of the `frames` is shown.
 
-    So it is for a recording whose clock jumps back, and for a damaged one.
+    That is so for a recording whose clock jumps back, and for a damaged one.
     """
     if not path.is_file():
         return None
