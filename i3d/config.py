@@ -12,7 +12,7 @@ import yaml
 from jsonschema import Draft202012Validator, ValidationError
 
 from i3d.errors import UserError
-from i3d.settings import RANDOM, Settings
+from i3d.settings import RANDOM, SHEET_SUFFIXES, Settings
 
 
 def complete(config: dict[str, Any], prefix: str = "") -> Settings:
@@ -131,7 +131,11 @@ def _with_paths(schema: dict[str, Any], config: dict[str, Any], prefix: str) -> 
     for key, value in schema["properties"].items():
         if "properties" in value:
             full[key] = _with_paths(value, full.get(key, {}), prefix)
-        elif value.get("format") == "path" and (path := full.get(key, value["default"])) is not None:
+        elif isinstance(free := value.get("additionalProperties"), dict) and free.get("format") == "path":
+            full[key] = {name: _usable_path(key, path, prefix) for name, path in full.get(key, {}).items()}
+        elif (path := full.get(key, value["default"])) is not None and (
+            value.get("format") == "path" or (value.get("format") == "sheet" and path.endswith(SHEET_SUFFIXES))
+        ):
             full[key] = _usable_path(key, path, prefix)
     return full
 

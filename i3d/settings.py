@@ -18,6 +18,7 @@ OLD_FFMPEG = "old_ffmpeg"  # the value of `via_jpeg` that stands for FFmpeg befo
 VIDEO_SUFFIXES = (
     *("mp4", "avi", "mkv", "mov", "webm", "wmv", "flv", "m4v", "mpg", "mpeg", "ts", "m2ts", "mts", "3gp", "ogv"),
 )
+SHEET_SUFFIXES = (".yaml", ".yml")  # of a `dataset` that is a path, not the name of a sheet
 COPY_ENDINGS = ("flip_h", "flip_v", "bright_low", "bright_medium", "bright_high", "cropped", "augmented")
 
 IS_PATH = {"format": "path"}  # `~` is expanded, and what Snakemake would misread is refused
@@ -83,6 +84,10 @@ class GroundTruth(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True)
             extra_json_schema=IS_PATH,
         ),
     ] = None
+    splits: Annotated[
+        tuple[Text, ...],
+        Meta(description="splits that get ground truth beside `test_split` and `val`, like [train_val]"),
+    ] = ()
     unannotated: Annotated[
         Literal["zeros", "ones"],
         Meta(
@@ -123,11 +128,12 @@ class Crops(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
         ),
     ] = None
     labels: Annotated[
-        Literal["anomaly", "event"],
+        Literal["auto", "anomaly", "event", "category"],
         Meta(
-            description="VadCLIP's label of an anomaly is the word `anomaly`, or its event's name from the annotations"
+            description="VadCLIP's label of an anomaly is the word `anomaly`, its event's name in the annotations, or "
+            "the video's category; auto is the category where `dataset` is set, and else the word"
         ),
-    ] = "anomaly"
+    ] = "auto"
 
 
 class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -143,6 +149,19 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
         Text,
         Meta(description="tree of features to write; mirrors `videos`, x.mp4 becomes x.npy", extra_json_schema=IS_PATH),
     ] = "dataset/features"
+    dataset: Annotated[
+        Text | None,
+        Meta(
+            description="the data set that `videos` holds as it was downloaded: ucf_crime, xd_violence, shanghaitech, "
+            "msad, ubnormal, tad, or the path of a sheet of your own (.yaml), see docs/data.md; null takes split and "
+            "label from the folders, train_val/anomaly/x.mp4",
+            extra_json_schema={"format": "sheet"},
+        ),
+    ] = None
+    split_lists: Annotated[
+        dict[str, Annotated[Text, Meta(extra_json_schema=IS_PATH)]],
+        Meta(description="official lists of a data set's splits that are not under `videos`, like {test: lists/t.txt}"),
+    ] = {}
     another_tree: Annotated[
         Literal["refuse", "add", "same"],
         Meta(
@@ -290,6 +309,20 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
             "makes those of `test_split` and `val`"
         ),
     ] = GroundTruth()
+    compare: Annotated[
+        str | None,
+        Meta(
+            description="another tree of features, such as published ones, that the target `compare` lays beside these",
+            extra_json_schema=IS_PATH,
+        ),
+    ] = None
+    snippet_times: Annotated[
+        bool,
+        Meta(
+            description="have the target `lists` write when each snippet begins and ends, which reads all of the "
+            "recordings once"
+        ),
+    ] = False
     crops: Annotated[
         Crops,
         Meta(

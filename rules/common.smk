@@ -24,7 +24,9 @@ from i3d.exports.places import check_places
 from i3d.files import share_with_group
 from i3d.cost import time_limits
 from i3d.records.bundles import read_bundle
+from i3d.planning.due import only_failures_are_due, refuse_replacing
 from i3d.planning.overview import status_text
+from i3d.settings import RANDOM
 from i3d.specs import MODELS, SAMPLE_MODES
 from i3d.progress import run as progress
 from i3d.progress.ending import Ending
@@ -210,6 +212,33 @@ def table_to_show(wildcards) -> list[str]:
     As an input to a run it would start all that is due.
     """
     return [] if snakemake_internals.executes(workflow) else [in_rules(FEATURES / METADATA)]
+
+
+def tables_if_due(wildcards) -> list[str]:
+    """The tables, for exports, if they or any features are due; nothing where no feature can be made.
+
+    Features that only failed last time are left for a plain run: what is there can be exported. Raises UserError when
+    features in place would be replaced by those of other settings, as after a forgotten `--config`.
+    """
+    table = FEATURES / METADATA
+    if not snakemake_internals.executes(workflow):
+        return [in_rules(table)]
+    if table.exists() and (reason := why_not_extracted()):
+        logger.info(f"{reason}; exports are made from {table} as it is")
+        return []
+    with exit_on_user_error():
+        refuse_replacing(plan())
+    if table.exists() and only_failures_are_due(plan()):
+        return []
+    return [in_rules(table)] if plan().is_due else []
+
+
+def why_not_extracted() -> str | None:
+    """Why no feature can be made here, if so: features may have been copied from elsewhere, or be another's."""
+    needed = [SETTINGS.videos, *([SETTINGS.weights] if SETTINGS.weights != RANDOM else [])]
+    if missing := [path for path in needed if not Path(path).exists()]:
+        return f"{missing[0]} is not here"
+    return None if may_write(WORK) else f"{FEATURES} is not yours to write"
 
 
 def settings(*keys):

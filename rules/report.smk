@@ -72,7 +72,7 @@ rule events:
         script=f"{SCRIPTS}/report.py",
         metadata=EXPORTED["metadata"],
         digest=table_digest,
-        settings=settings("test_split", "lists", "ground_truth", "frequency"),
+        settings=settings("videos", "dataset", "test_split", "lists", "ground_truth", "frequency"),
         folder=folder_of_output,
     shell:
         r"""

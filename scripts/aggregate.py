@@ -27,10 +27,10 @@ def main() -> None:
     account = closing.close(plan, work)
     closing.remove_placeholders(plan, work)
     table = dict(sorted((account.rows | plan.elsewhere).items()))
-    write_metadata(args.features / METADATA, table.values())
+    write_metadata(args.features / METADATA, table.values(), plan.names)
     staged = any((work.staging / plan.features[video]).exists() for video in account.failed)
     closing.tidy(work, args.plan, plan, keep_frames=args.keep_frames, keep_staging=staged)
-    tree = tree_name(plan.fingerprint, plan.features, table)
+    tree = tree_name(plan.fingerprint, plan.features, table, plan.dataset)
     append_summary(args.features / SUMMARY, run_summary(account, args.videos, plan.settings, tree))
     print(f"{args.features / METADATA}: {len(table)} rows, {len(account.made)} features made by this run")
 

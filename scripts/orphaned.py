@@ -34,7 +34,7 @@ def main() -> None:
     for feature, reason in found.kept.items():
         print(f"left alone: {feature}: {reason}")
     current = tables_are_current(
-        args.features, tree_name(plan.fingerprint, plan.features, plan.skipped | plan.elsewhere)
+        args.features, tree_name(plan.fingerprint, plan.features, plan.skipped | plan.elsewhere, plan.dataset)
     )
     for feature in found.removable.values():
         with writing(feature):
@@ -44,7 +44,7 @@ def main() -> None:
         remove_rows(args.features / METADATA, found.removable.keys() - plan.stale.keys())
     if found.removable and current:
         rest = {video: record for video, record in plan.elsewhere.items() if video not in found.removable}
-        tree = tree_name(plan.fingerprint, plan.features, plan.skipped | rest)
+        tree = tree_name(plan.fingerprint, plan.features, plan.skipped | rest, plan.dataset)
         removed = [str(feature) for feature in found.removable.values()]
         append_summary(args.features / SUMMARY, removal_summary(removed, plan.settings, tree))
 

@@ -13,8 +13,8 @@ from i3d import quantities
 from i3d.config import complete
 from i3d.errors import UserError, run_main
 from i3d.exports import annotations
-from i3d.exports.copies import CopyNames
 from i3d.exports.ground_truth import ground_truth
+from i3d.exports.source import Source
 from i3d.records.record import OK, ORPHANED
 from i3d.report import events, figures, html_pages, near_copies, statistics
 from i3d.report.landing import Link, Warn, landing
@@ -113,24 +113,22 @@ def draw_contact_sheets(args: argparse.Namespace) -> None:
 
 def draw_events(args: argparse.Namespace) -> None:
     """Magnitude along time with the annotated events of one split, as pages, and pooled per class."""
-    table, settings = read_metadata(args.metadata), complete(args.settings)
-    copies = CopyNames(settings.lists.copies)
+    settings = complete(args.settings)
+    source = Source(args.metadata, settings)
     rows = sorted(
-        (row for row in table if row.status == OK and row.split == settings.test_split),
+        (row for row in source.table if row.status == OK and row.split == settings.test_split),
         key=lambda row: (-(row.label or 0), row.video),
     )
     note, matched = "no annotations are set: `ground_truth: annotations`", annotations.Matched()
-    if path := settings.ground_truth.annotations:
+    if source.annotations_path:
         try:
-            matched, note = (
-                annotations.match_annotations(annotations.read_annotations(Path(path)), table, rows, copies),
-                "",
-            )
+            matched = annotations.match_annotations(source.annotated.events, source.table, rows, source.copies)
+            note = ""
         except UserError as error:  # the magnitudes are worth a look without the events
             print(f"warning: {error}", file=sys.stderr)
             note = shorten(f"events are not shown: {error}", 110, placeholder="…")
-    frequency = settings.frequency
-    truth = ground_truth(rows, matched, args.metadata.parent, frequency)
+    frequency = next((row.frequency for row in rows if row.frequency), settings.frequency)
+    truth = ground_truth(rows, matched, source.features, frequency, videos=Path(settings.videos))
     tracks = [events.track(video, args.metadata.parent, frequency) for video in truth.videos]
     found = events.summaries(tracks)
     (args.output / "events").mkdir(parents=True, exist_ok=True)

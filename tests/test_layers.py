@@ -23,7 +23,19 @@ ROOMS = (
         "config",
         "command_line",
     ),
-    *("records", "frame_stream", "decoding", "results", "cost", "network", "planning", "exports", "report"),
+    *(
+        "records",
+        "frame_stream",
+        "decoding",
+        "results",
+        "datasets",
+        "cost",
+        "network",
+        "planning",
+        "exports",
+        "comparison",
+        "report",
+    ),
     *("progress", "selfcheck", "cluster"),
 )
 MODULES = sorted((ROOT / "i3d").rglob("*.py"))

@@ -8,13 +8,14 @@ class, and UR-DMU and BN-WVAD cut lines at spaces: the names here are made to fi
 from collections.abc import Iterable, Sequence
 from functools import partial
 from pathlib import Path, PurePosixPath
+from typing import Any
 
 import numpy as np
 
 from i3d.errors import UserError
 from i3d.exports.ground_truth import load
 from i3d.exports.lists import counts, refuse_line_breaks
-from i3d.exports.receipts import Content, npy_of
+from i3d.exports.receipts import Content, Lazy, npy_of
 from i3d.exports.selection import below_split
 from i3d.quantities import named
 from i3d.records.record import Row
@@ -64,28 +65,28 @@ def crop_files(rows: Sequence[Row], features: Path, folder: Path, order: str) ->
     """
     contents: dict[Path, Content] = {}
     for row, paths in zip(rows, crop_paths(rows, folder), strict=True):
-        load(features / row.feature_file)
+        feature = features / row.feature_file
+        content = row.feature_sha256 or version(feature)
         places = CROP_ORDERS[order] if len(paths) == len(CROP_ORDERS[order]) else range(len(paths))
         for path, place in zip(paths, places, strict=True):
-            contents[path] = partial(_crop, features / row.feature_file, place)
+            contents[path] = Lazy(f"{place} of {content}", partial(_crop, feature, place))
     return contents
+
+
+def version(feature: Path) -> str:
+    """Size and time of a feature file, which change with it: tables of earlier releases lack its SHA-256."""
+    load(feature)
+    status = feature.stat()
+    return f"{status.st_size} bytes of {status.st_mtime_ns}"
 
 
 def _crop(feature: Path, place: int) -> bytes:
     return npy_of(np.ascontiguousarray(load(feature)[:, place]))
 
 
-def crop_counts(rows: Sequence[Row]) -> dict[str, int | dict[str, int]]:
-    """Lines per class in a list of all crops (UR-DMU's 8100 for UCF-Crime), and videos per class.
-
-    Raises UserError when the videos have different numbers of crops, which no trainer could tell apart.
-    """
-    crops = {row.crops or 0 for row in rows}
-    if len(crops) > 1:
-        raise UserError(
-            f"features of {' and '.join(map(str, sorted(crops)))} crops in one split; extract all with one sample_mode"
-        )
-    (each,) = crops
+def crop_counts(rows: Sequence[Row]) -> dict[str, Any]:
+    """Lines per class in a list of all crops (UR-DMU's 8100 for UCF-Crime), and videos per class."""
+    each = rows[0].crops or 1
     videos = counts(rows)
     return {"crops": each, "videos": videos, "lines": {label: number * each for label, number in videos.items()}}
 

@@ -1,50 +1,90 @@
 """Features under the names that TEVAD and S3R ask for: `<id>_i3d.npy`, all of a split in one folder."""
 
 import os
-from collections.abc import Sequence
+import pickle
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
+import numpy as np
+
 from i3d.errors import UserError
-from i3d.exports.ground_truth import Truth
+from i3d.exports.ground_truth import Truth, load
 from i3d.exports.receipts import Content, Link
 from i3d.exports.selection import below_split
 from i3d.records.record import Row
 
 ENDING = "_i3d.npy"
+SEGMENTS = 32  # of a training video of S3R
 
 
-def video_ids(rows: Sequence[Row]) -> list[str]:
+def video_ids(rows: Sequence[Row], table: Sequence[Row] = (), *, plain: bool = False) -> list[str]:
     """A name per video without folders: those below the split, and its own, joined by `__`.
 
-    Raises UserError when two videos get one name.
+    `plain`: its own alone, as in a data set whose published captions have such names. `table` are the videos of all
+    splits: TEVAD reads captions by name from one folder, so a name that two splits have begins with the split.
+    Raises UserError when two videos of a split get one name.
     """
+    splits: dict[str, set[str]] = defaultdict(set)
+    for row in table:
+        splits[_id(row, plain)].add(row.split)
     owner: dict[str, str] = {}
     for row in rows:
-        name = "__".join(below_split(row, row.feature_file).with_suffix("").parts)
+        name = _id(row, plain)
+        if len(splits[name]) > 1:
+            name = f"{row.split}__{name}"
         if name in owner:
             raise UserError(f"{owner[name]} and {row.video} both want {name}{ENDING}; rename one")
         owner[name] = row.video
     return list(owner)
 
 
-def links(rows: Sequence[Row], features: Path, folder: Path) -> dict[Path, Content]:
+def _id(row: Row, plain: bool) -> str:
+    path = below_split(row, row.feature_file).with_suffix("")
+    return path.name if plain else "__".join(path.parts)
+
+
+def links(rows: Sequence[Row], ids: Sequence[str], features: Path, folder: Path) -> dict[Path, Content]:
     """The relative link `folder/<id>_i3d.npy` to each feature."""
     found: dict[Path, Content] = {}
-    for row, name in zip(rows, video_ids(rows), strict=True):
+    for row, name in zip(rows, ids, strict=True):
         feature = (features / row.feature_file).absolute()
         found[folder / f"{name}{ENDING}"] = Link(os.path.relpath(feature, folder.absolute()))
     return found
 
 
-def s3r_table(rows: Sequence[Row]) -> list[list[str]]:
+def s3r_table(ids: Iterable[str]) -> list[list[str]]:
     """S3R's list of a split: the column `video-id`."""
-    return [["video-id"], *([name] for name in video_ids(rows))]
+    return [["video-id"], *([name] for name in ids)]
 
 
-def s3r_labels(truth: Truth) -> dict[str, dict[str, object]]:
+def s3r_labels(truth: Truth, ids: Iterable[str]) -> dict[str, dict[str, object]]:
     """S3R's ground truth by video id: `num_frames`, and `labels`, one 0.0 or 1.0 per frame of the snippets."""
-    names = video_ids([video.row for video in truth.videos])
     return {
         name: {"num_frames": video.frames, "labels": video.values().tolist()}
-        for name, video in zip(names, truth.videos, strict=True)
+        for name, video in zip(ids, truth.videos, strict=True)
     }
+
+
+def s3r_pickle(rows: Sequence[Row], ids: Iterable[str], features: Path) -> bytes:
+    """What S3R learns its dictionary from: `feature`, of each normal video by its id float32 (crops, 32, dim).
+
+    All of them are held at once, 2.6 MB for a video of ten crops, as by S3R itself.
+    """
+    own = {name: row for name, row in zip(ids, rows, strict=True) if row.label == 0}
+    arrays = {name: in_segments(load(features / row.feature_file)) for name, row in own.items()}
+    return pickle.dumps({"feature": arrays}, protocol=4)
+
+
+def in_segments(feature: np.ndarray, segments: int = SEGMENTS) -> np.ndarray:
+    """Float32 (crops, segments, dim) of a feature (snippets, crops, dim), by linear interpolation along time.
+
+    Samples lie in the middle of their segments, as OpenCV's `resize` has it, with which S3R brings videos to a length.
+    """
+    last = len(feature) - 1
+    places = np.clip((np.arange(segments) + 0.5) * len(feature) / segments - 0.5, 0, last)
+    low = np.floor(places).astype(int)
+    share = (places - low)[:, None, None].astype(np.float32)
+    array = np.asarray(feature, np.float32)
+    mixed = array[low] * (1 - share) + array[np.minimum(low + 1, last)] * share
+    return np.ascontiguousarray(mixed.swapaxes(0, 1))

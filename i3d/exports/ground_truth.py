@@ -7,7 +7,9 @@ from pathlib import Path
 import numpy as np
 
 from i3d.errors import UserError
-from i3d.exports.annotations import Event, Matched, resampled
+from i3d.exports.annotation_formats import Event, Span
+from i3d.exports.annotations import Matched, resampled
+from i3d.exports.times import frame_times
 from i3d.quantities import named
 from i3d.records.record import Row
 
@@ -53,11 +55,13 @@ def ground_truth(
     frequency: int,
     unannotated: str = "zeros",
     strict: bool = False,
+    videos: Path = Path(),
 ) -> Truth:
     """What happens in the videos of a split, `frequency` frames per snippet.
 
-    `matched.events` are in frames of the recordings; those of resampled videos are mapped. `unannotated` fills
-    anomalies without a row in the annotations. `strict` refuses these, and annotated videos that are not in the tree.
+    `matched.events` are in frames of the recordings or in seconds; those of resampled videos are mapped. `videos` is
+    the tree whose timestamps say which frames a second means. `unannotated` fills anomalies without a row in the
+    annotations. `strict` refuses these, and annotated videos that are not in the tree.
     Raises UserError for them, when a feature is missing, or when the frame rate needed for the mapping is unknown.
     """
     if strict and matched.unknown:
@@ -84,58 +88,89 @@ def ground_truth(
     if bare:
         verb = "anomaly is" if len(bare) == 1 else "anomalies are"
         warnings.append(f"{len(bare)} {verb} not annotated and marked all {unannotated}: {named(bare)}")
-    videos = []
+    truths: list[VideoTruth] = []
     for row in rows:
         frames = snippets(features / row.feature_file) * frequency
         if unannotated == "ones" and row.video in bare:
-            videos.append(VideoTruth(row, frames, [Event(0, frames - 1)]))
+            truths.append(VideoTruth(row, frames, [Event(0, frames - 1)]))
         else:
             own = matched.events.get(row.video, [])
-            videos.append(VideoTruth(row, frames, _segments(row, own, frames, warnings)))
-            if row.label == 1 and own and not videos[-1].segments:
+            truths.append(VideoTruth(row, frames, _segments(row, own, frames, videos, warnings)))
+            if row.label == 1 and own and not truths[-1].segments:
                 warnings.append(
                     f"{row.video}: an anomaly, but no annotated frame lies in its snippets: marked all zeros"
                 )
-    if not any(video.segments for video in videos):
+    if not any(video.segments for video in truths):
         warnings.append("no frame at all is marked, so no AUC can be computed against this ground truth")
-    return Truth(videos, bare, warnings)
+    return Truth(truths, bare, warnings)
 
 
-def _segments(row: Row, events: Sequence[Event], held: int, warnings: list[str]) -> list[Event]:
+def _segments(row: Row, events: Sequence[Event | Span], held: int, videos: Path, warnings: list[str]) -> list[Event]:
     """The events in the `held` frames of the row's snippets."""
     if row.label == 0 and events:
-        warnings.append(f"{row.video}: its folder says normal, so its annotated events are left out")
+        warnings.append(f"{row.video}: it is normal, so its annotated events are left out")
         return []
     segments = []
-    for event in events:
-        own = _own_frames(event, row)
+    for event, own in zip(events, _own_frames(events, row, videos, warnings), strict=True):
         frames = row.frames_decoded if row.frames_decoded is not None else held
         if own.first < 0 or own.last >= frames:
-            warnings.append(f"{row.video}: event {event.first}-{event.last} clipped to the video's {frames} frames")
+            given = f"{event[0]:g}-{event[1]:g}" + (" s" if isinstance(event, Span) else "")
+            warnings.append(f"{row.video}: event {given} clipped to the video's {frames} frames")
         own = own._replace(first=max(own.first, 0), last=min(own.last, held - 1))
         if own.first <= own.last:
             segments.append(own)
     return sorted(segments)
 
 
-def _own_frames(event: Event, row: Row) -> Event:
-    """The event in the frames that the snippets were cut from."""
-    if row.resample_fps is None:
-        return event
-    if not row.fps:
-        raise UserError(
-            f"{row.video}: its own frame rate is unknown, so its events cannot be mapped to {row.resample_fps:g} fps; "
-            "take it out of the split"
+def _own_frames(events: Sequence[Event | Span], row: Row, videos: Path, warnings: list[str]) -> list[Event]:
+    """The events in the frames that the snippets were cut from."""
+    times = frame_times(row, videos) if any(isinstance(event, Span) for event in events) else None
+    if times is not None and not times.recorded:
+        warnings.append(
+            f"{row.video}: its seconds are mapped to frames by its rate of {row.fps:g} fps, as its recording does not "
+            "say when each frame is shown, or is not here"
         )
-    return resampled(event, row.fps, row.resample_fps)
+    found = []
+    for event in events:
+        if isinstance(event, Span):
+            assert times is not None
+            found.append(times.event(event))
+        elif row.resample_fps is None:
+            found.append(event)
+        elif not row.fps:
+            raise UserError(
+                f"{row.video}: its own frame rate is unknown, so its events cannot be mapped to {row.resample_fps:g} "
+                "fps; take it out of the split"
+            )
+        else:
+            found.append(resampled(event, row.fps, row.resample_fps))
+    return found
 
 
 def load(path: Path) -> np.ndarray:
-    """A feature, not read yet. Raises UserError when it is gone."""
+    """A feature (snippets, crops, dim), not read yet. Raises UserError when it is gone, or something else is there."""
+    if not path.exists():
+        raise UserError(f"{path}: gone, though metadata.csv lists it; run the workflow again")
     try:
-        return np.load(path, mmap_mode="r", allow_pickle=False)
-    except FileNotFoundError:
-        raise UserError(f"{path}: gone, though metadata.csv lists it; run the workflow again") from None
+        array = open_array(path)
+        if array.ndim != 3:
+            raise ValueError(f"an array of the shape {array.shape}")
+    except (OSError, ValueError) as error:
+        raise UserError(f"{path}: not a feature ({error}); move it away and run the workflow again") from None
+    return array
+
+
+def open_array(path: Path) -> np.ndarray:
+    """An array, not read yet. Raises OSError or ValueError for what is none, or is pickled."""
+    if not path.is_file():  # a FIFO would block for ever
+        raise ValueError("not a regular file")
+    try:
+        array = np.load(path, mmap_mode="r", allow_pickle=False)
+    except EOFError:
+        raise ValueError("an empty file") from None
+    if not isinstance(array, np.ndarray):
+        raise ValueError("an archive of arrays")
+    return array
 
 
 def snippets(path: Path) -> int:

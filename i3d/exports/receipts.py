@@ -1,8 +1,9 @@
-"""Files that appear whole or not at all, and receipts that say which files are ours.
+"""Files that appear whole or not at all, and receipts that say which files are ours and what they were made from.
 
-A receipt, in `.written/` beside the files of one export, names each of them with a mark of its content. Nothing else is
-ever replaced or removed: what no receipt names belongs to somebody else. A file that was written over afterwards
-(Smart-Surveillance's generate_gt.py writes `test_gt.npy` beside our lists) no longer fits its mark, and is made again.
+A receipt, in `.written/` beside the files of one export, names each of them with a mark of its content, and the state
+of table and settings that they come from. Nothing else is ever replaced or removed: what no receipt names belongs to
+somebody else. A file that was written over afterwards (Smart-Surveillance's generate_gt.py writes `test_gt.npy` beside
+our lists) no longer fits its mark, and is made again.
 """
 
 import csv
@@ -10,7 +11,7 @@ import hashlib
 import json
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from io import BytesIO, StringIO
 from pathlib import Path
 from typing import Any
@@ -19,11 +20,11 @@ import numpy as np
 
 from i3d.digests import file_sha256
 from i3d.errors import UserError
+from i3d.files import read_file
 from i3d.paths import is_below, is_clean
 from i3d.quantities import named
 
 RECEIPTS = ".written"
-SPOILED = ".spoiled"  # a receipt whose files are not as it says; they are still ours
 
 
 @dataclass(frozen=True)
@@ -33,35 +34,86 @@ class Link:
     target: str
 
 
-Content = bytes | Callable[[], bytes] | Link  # a function for what is too large to be held for all files at once
+@dataclass(frozen=True)
+class Lazy:
+    """Content that is too large to be held for all files at once: `make` gives it, `key` is another when it changes."""
+
+    key: str
+    make: Callable[[], bytes]
+
+
+Content = bytes | Lazy | Link
+Files = Mapping[Path, Content]
 Marks = dict[str, dict[str, Any]]  # of each file, by its path below the folder
 
 
-def publish(receipt: Path, files: Mapping[Path, Content]) -> None:
+@dataclass(frozen=True)
+class Receipt:
+    """What a receipt says: the files of an export, and what they were made from; nothing of what is damaged."""
+
+    marks: Marks = field(default_factory=dict)
+    state: dict[str, Any] = field(default_factory=dict)
+
+
+def read_receipt(path: Path) -> Receipt:
+    """Read a receipt; marks that name a place outside of its folder are left out."""
+    try:
+        content = json.loads(read_file(path))
+    except (OSError, ValueError, RecursionError):
+        return Receipt()
+    if not isinstance(content, dict):
+        return Receipt()
+    # Receipts of earlier releases are the marks alone.
+    marks, state = (content["files"], content["state"]) if content.keys() == {"files", "state"} else (content, {})
+    if not (isinstance(marks, dict) and isinstance(state, dict)):
+        return Receipt()
+    return Receipt({name: mark for name, mark in marks.items() if isinstance(mark, dict) and is_clean(name)}, state)
+
+
+def receipts_in(folder: Path) -> dict[str, Path]:
+    """The receipts of a folder by their names."""
+    return {path.name: path for path in sorted((folder / RECEIPTS).glob("*")) if read_receipt(path).marks}
+
+
+def spoiled(receipt: Path) -> list[Path]:
+    """The files of an export that are gone or not as they were written."""
+    folder = receipt.parents[1]
+    return [folder / name for name, mark in read_receipt(receipt).marks.items() if not _fits(folder / name, mark)]
+
+
+def publish(receipt: Path, files: Files, state: dict[str, Any] | None = None) -> list[Path]:
     """Put the files of one export in place, in their folder or below it, and remove those that it no longer has.
 
-    `receipt` is `folder/.written/name`. All files are written aside before the first takes its place.
+    `receipt` is `folder/.written/name`. Files that are there already, and as they should be, are left alone; all others
+    are written aside before the first takes its place. Returns what was written or removed.
     Raises UserError when a file of somebody else's is in the way, or one cannot be written.
     """
     folder = receipt.parents[1]
-    ours, others = _marks(receipt), _marks_of_others(receipt)
+    before = read_receipt(receipt)
+    ours, others = before.marks, _marks_of_others(receipt)
     aside = receipt.with_name(f"{receipt.name}.parts")
-    parts = {path: aside / str(number) for number, path in enumerate(files)}
     marks: Marks = {}
+    parts: dict[Path, Path] = {}
     try:
         _refuse_strangers(files, folder, ours.keys() | others.keys())
         _clear(aside)
-        aside.mkdir(parents=True)
         for path, content in files.items():
-            marks[_name(path, folder)] = _write(parts[path], content)
-        _write_receipt(receipt, ours | marks)  # from here on the new names are ours too
+            name = _name(path, folder)
+            if _is_done(path, content, ours.get(name)):
+                marks[name] = ours[name]
+            else:
+                aside.mkdir(parents=True, exist_ok=True)
+                parts[path] = aside / str(len(parts))
+                marks[name] = _write(parts[path], content)
+        gone = [name for name in ours if name not in marks and name not in others]
+        if parts or gone:
+            _write_receipt(receipt, ours | _unfinished(marks), {})  # from here on the new names are ours too
         for path, part in parts.items():
             path.parent.mkdir(parents=True, exist_ok=True)
             part.replace(path)
-        for name in ours.keys() - marks.keys() - others.keys():
-            _remove(folder, name, ours[name])
-        _write_receipt(receipt, marks)
-        receipt.with_name(receipt.name + SPOILED).unlink(missing_ok=True)
+        removed = [folder / name for name in gone if _remove(folder, name, ours[name])]
+        if parts or (marks, state or {}) != (ours, before.state):
+            _write_receipt(receipt, marks, state or {})
     except OSError as error:
         raise UserError(
             f"{error.filename2 or error.filename or receipt}: cannot be written ({error.strerror})"
@@ -69,23 +121,22 @@ def publish(receipt: Path, files: Mapping[Path, Content]) -> None:
     finally:
         with suppress(OSError):
             _clear(aside)
+    return [*parts, *removed]
 
 
-def discard_spoiled(folder: Path) -> list[str]:
-    """Put receipts of `folder` aside whose files are gone or not as written; returns these files.
+def withdraw(receipt: Path) -> list[Path]:
+    """Remove the files of an export that is no longer made, and its receipt; returns the files that were removed.
 
-    Snakemake then makes them again.
+    What somebody has changed since stays, and is nobody's of ours from then on.
     """
-    found = []
-    for receipt in sorted((folder / RECEIPTS).glob("*")):
-        if receipt.suffix == SPOILED or not receipt.is_file():
-            continue
-        marks = _read(receipt)
-        names = [name for name, mark in marks.items() if not _fits(folder / name, mark)]
-        if names or not marks:
-            receipt.replace(receipt.with_name(receipt.name + SPOILED))
-            found += [str(folder / name) for name in names] or [str(receipt)]
-    return found
+    folder, others = receipt.parents[1], _marks_of_others(receipt)
+    marks = read_receipt(receipt).marks
+    try:
+        removed = [folder / name for name, mark in marks.items() if name not in others and _remove(folder, name, mark)]
+        receipt.unlink()
+    except OSError as error:
+        raise UserError(f"{error.filename}: cannot be removed ({error.strerror})") from None
+    return removed
 
 
 def _refuse_strangers(paths: Iterable[Path], folder: Path, ours: Collection[str]) -> None:
@@ -94,14 +145,22 @@ def _refuse_strangers(paths: Iterable[Path], folder: Path, ours: Collection[str]
     Raises OSError for a place that cannot be written at all.
     """
     strangers = []
+    below: dict[Path, bool] = {}
     for path in paths:
-        if not is_below(path.parent, folder) or (_is_there(path) and _name(path, folder) not in ours):
+        if path.parent not in below:
+            below[path.parent] = is_below(path.parent, folder)
+        if not below[path.parent] or (_is_there(path) and _name(path, folder) not in ours):
             strangers.append(str(path))
     if strangers:
         raise UserError(
             f"{named(strangers)}: not written by this workflow, and in the place of an export; move it away, or set "
             "the export's folder elsewhere"
         )
+
+
+def _unfinished(marks: Marks) -> Marks:
+    """The marks while files take their places: a file of the right size is ours, but may hold what it held before."""
+    return {name: {key: value for key, value in mark.items() if key != "key"} for name, mark in marks.items()}
 
 
 def _is_there(path: Path) -> bool:
@@ -112,15 +171,26 @@ def _is_there(path: Path) -> bool:
     return True
 
 
+def _is_done(path: Path, content: Content, mark: Mapping[str, Any] | None) -> bool:
+    """Whether a file of ours holds this already."""
+    if mark is None or not _fits(path, mark):
+        return False
+    if isinstance(content, Lazy):
+        return mark.get("key") == content.key
+    if isinstance(content, Link):
+        return mark.get("link") == content.target
+    return mark.get("sha256") == hashlib.sha256(content).hexdigest()
+
+
 def _write(part: Path, content: Content) -> dict[str, Any]:
     """Write one file; returns its mark."""
     if isinstance(content, Link):
         part.symlink_to(content.target)
         return {"link": content.target}
-    if isinstance(content, bytes):
-        part.write_bytes(content)
-        return {"sha256": hashlib.sha256(content).hexdigest()}
-    return {"bytes": part.write_bytes(content())}
+    if isinstance(content, Lazy):
+        return {"bytes": part.write_bytes(content.make()), "key": content.key}
+    part.write_bytes(content)
+    return {"sha256": hashlib.sha256(content).hexdigest()}
 
 
 def _fits(path: Path, mark: Mapping[str, Any]) -> bool:
@@ -133,17 +203,18 @@ def _fits(path: Path, mark: Mapping[str, Any]) -> bool:
         return False
 
 
-def _remove(folder: Path, name: str, mark: Mapping[str, Any]) -> None:
+def _remove(folder: Path, name: str, mark: Mapping[str, Any]) -> bool:
     """Remove a file of ours that nobody has changed, and the folders that it leaves empty."""
     path = folder / name
     if not (is_below(path.parent, folder) and _fits(path, mark)):
-        return
+        return False
     path.unlink()
     for above in path.relative_to(folder).parents[:-1]:
         try:
             (folder / above).rmdir()
         except OSError:
-            return
+            break
+    return True
 
 
 def _clear(aside: Path) -> None:
@@ -155,9 +226,10 @@ def _clear(aside: Path) -> None:
         aside.rmdir()
 
 
-def _write_receipt(receipt: Path, marks: Marks) -> None:
+def _write_receipt(receipt: Path, marks: Marks, state: dict[str, Any]) -> None:
+    receipt.parent.mkdir(parents=True, exist_ok=True)
     part = receipt.with_name(f".{receipt.name}.part")
-    part.write_text(json.dumps(marks, indent=1) + "\n")
+    part.write_text(json.dumps({"state": state, "files": marks}, indent=1) + "\n")
     part.replace(receipt)
 
 
@@ -165,28 +237,12 @@ def _name(path: Path, folder: Path) -> str:
     return path.relative_to(folder).as_posix()
 
 
-def _marks(receipt: Path) -> Marks:
-    """What a receipt, or the one that was put aside, says is ours."""
-    return _read(receipt.with_name(receipt.name + SPOILED)) | _read(receipt)
-
-
 def _marks_of_others(receipt: Path) -> Marks:
     found: Marks = {}
     for other in receipt.parent.glob("*"):
-        if other.name.removesuffix(SPOILED) != receipt.name and other.is_file():
-            found |= _read(other)
+        if other.name != receipt.name and other.is_file():
+            found |= read_receipt(other).marks
     return found
-
-
-def _read(receipt: Path) -> Marks:
-    """The marks in a receipt; none of what is damaged, or names a place outside of its folder."""
-    try:
-        content = json.loads(receipt.read_bytes())
-    except (OSError, ValueError, RecursionError):
-        return {}
-    if not isinstance(content, dict):
-        return {}
-    return {name: mark for name, mark in content.items() if isinstance(mark, dict) and is_clean(name)}
 
 
 def text_of(lines: Iterable[str]) -> bytes:

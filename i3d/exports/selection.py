@@ -129,5 +129,6 @@ def _refuse_unlabelled(rows: Iterable[Row], split: str) -> None:
 
 
 def below_split(row: Row, path: str) -> PurePosixPath:
-    """`path` of the row, seen from its split's folder."""
-    return PurePosixPath(path).relative_to(row.split)
+    """`path` of the row, seen from its split's folder where it lies in one."""
+    whole = PurePosixPath(path)
+    return whole.relative_to(row.split) if whole.is_relative_to(row.split) else whole

@@ -3,16 +3,18 @@
 Facts about the trainers' published code; docs/trainers.md says why each edit is needed and what was run.
 """
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from shlex import quote
 
+from i3d.exports.vadclip import NO_CLASS
 from i3d.quantities import named
 from i3d.records.record import SETTINGS_COLUMNS, Row
 
 # Snippets that a test video needs: it is scored whole, and its k largest magnitudes are taken.
 TESTS_NEED = {"RTFM": 3, "MGFN": 3, "TEVAD": 3, "S3R": 3, "Smart-Surveillance": 2}
+VADCLIP_WIDTH = 512  # of its input, as CLIP's ViT-B/16 gives
 REPEATED = 16  # times that every trainer repeats a snippet's score to compare it with the ground truth
 
 
@@ -42,6 +44,9 @@ class DataSet:
     validation: Part | None
     crops: int
     labels: dict[str, str]  # VadCLIP's label_map
+    dim: int = 2048
+    frequency: int = 16
+    order: str = "original"  # of crops
 
     @property
     def train_lines(self) -> int:
@@ -97,11 +102,11 @@ def misread(trainer: str, rows: Sequence[Row], lines: Sequence[str]) -> list[str
 
 
 def unlike_trainers(frequency: int, crops: int) -> list[str]:
-    """Warnings for settings that no trainer's code is written for."""
+    """Warnings for features that no trainer's code is written for."""
     found = []
     if frequency != REPEATED:
         found.append(
-            f"`frequency` is {frequency}, but every trainer repeats a snippet's score {REPEATED} times: write "
+            f"features of `frequency` {frequency}, but every trainer repeats a snippet's score {REPEATED} times: write "
             f"{frequency} there in its test"
         )
     if crops != 10:
@@ -126,8 +131,23 @@ def mixed_settings(rows: Iterable[Row]) -> list[str]:
     ]
 
 
+def why_not_trainable(parts: Mapping[str, Part], test: str, training: Collection[str]) -> str | None:
+    """What a data set lacks for trainers to train and test on it, None if nothing."""
+    if test not in parts or not training:
+        return f"features are needed in `test_split` ({test}) and in another split, for trainers to train and test"
+    train = parts[max(training, key=lambda name: parts[name].total)]
+    for label, number in (("anomaly", train.anomaly), ("normal video", train.normal)):
+        if not number:
+            return f"{train.name}: no {label} there has features, and trainers train with both; add some"
+    return None
+
+
 def lines_to_paste(data: DataSet) -> str:
     """Per trainer the commands that give it this data set, to be run in its folder."""
+    head = (
+        f"features of {data.crops} crops (order {data.order}), {data.dim} values each, a snippet every "
+        f"{data.frequency} frames; {data.train.name} {data.train.total} videos, {data.test.name} {data.test.total}\n"
+    )
     blocks = [
         (f"{name}   (snakemake {target})", lines)
         for name, target, lines in (
@@ -140,13 +160,15 @@ def lines_to_paste(data: DataSet) -> str:
             ("DeepMIL", "deepmil ground_truth", _deepmil(data)),
             ("VadCLIP", "vadclip ground_truth", _vadclip(data)),
             ("TEVAD", "tevad_s3r ground_truth", _tevad(data)),
-            ("S3R", "tevad_s3r", _s3r(data)),
+            ("S3R", "s3r", _s3r(data)),
         )
     ]
-    return "\n".join("\n".join([title, *(f"    {line}" for line in lines), ""]) for title, lines in blocks)
+    return "\n".join([head, *("\n".join([title, *(f"    {line}" for line in lines), ""]) for title, lines in blocks)])
 
 
 INT = r"s/np\.int)/int)/"  # np.int left NumPy in 1.24
+# With tensors on the GPU by default, as in its code, a loader that shuffles wants a generator there.
+GENERATOR = """s/shuffle=True,/shuffle=True, generator=torch.Generator("cuda"),/"""
 
 
 def _rtfm(data: DataSet) -> list[str]:
@@ -155,7 +177,7 @@ def _rtfm(data: DataSet) -> list[str]:
         f"cp {_q(data.lists / f'{data.test.name}.list')} list/ucf-i3d-test.list",
         f"cp {_q(data.lists / f'{data.test.name}_gt.npy')} list/gt-ucf.npy",
         f"sed -i 's/810/{data.train.anomaly}/' dataset.py; sed -i '{INT}' utils.py",
-        f"python main.py --dataset ucf --batch-size {min(32, data.train.smaller)}",
+        f"python main.py --feature-size {data.dim} --dataset ucf --batch-size {min(32, data.train.smaller)}",
     ]
 
 
@@ -165,6 +187,7 @@ def _mgfn(data: DataSet) -> list[str]:
         f"python main.py --batch_size {min(16, data.train.smaller)} --rgb-list "
         f"{_q(data.lists / f'{data.train.name}.list')} --test-rgb-list {_q(data.lists / f'{data.test.name}.list')} "
         f"--gt {_q(data.lists / f'{data.test.name}_gt.npy')}",
+        "# it trains without shuffling and drops the last batch: the same videos are never trained on",
     ]
 
 
@@ -193,7 +216,7 @@ def _ur_dmu(data: DataSet) -> list[str]:
         f"cp {_q(data.crops_folder / f'{data.test.name}.list')} list/UCF_Test.list",
         f"cp {_q(data.lists / f'{data.test.name}_gt.npy')} frame_label/gt-ucf.npy",
         f"sed -i 's/8100/{data.train_lines}/; {INT}' dataset_loader.py",
-        "sed -i 's/len_feature = 1024/len_feature = 2048/' ucf_main.py ucf_infer.py config.py",
+        f"sed -i 's/len_feature = 1024/len_feature = {data.dim}/' ucf_main.py ucf_infer.py config.py",
         "sed -i 's/_data, _label = next/_data, _label, _ = next/' ucf_test.py",
     ]
     if (most := data.train.smaller * data.crops) < 64:
@@ -209,7 +232,7 @@ def _bn_wvad(data: DataSet) -> list[str]:
         f"sed -i 's/9525/{data.train_lines}/; "
         r"""s/"_label_A" not in vid_name/"Normal" not in vid_name.split("\/")[-1]/' dataset_loader.py""",
         f"sed -i 's/batch_size = 5,/batch_size = {data.crops},/; s#//5#//{data.crops}#' main.py test.py infer.py",
-        f"python main.py --root_dir / --len_feature 2048 --batch_size {min(64, data.train.smaller * data.crops)}",
+        f"python main.py --root_dir / --len_feature {data.dim} --batch_size {min(64, data.train.smaller * data.crops)}",
     ]
 
 
@@ -218,7 +241,8 @@ def _pel4vad(data: DataSet) -> list[str]:
         f"cp {_q(data.crops_folder / f'{data.train.name}.list')} list/ucf/train.list",
         f"cp {_q(data.crops_folder / f'{data.test.name}.list')} list/ucf/test.list",
         f"cp {_q(data.lists / f'{data.test.name}_gt.npy')} list/ucf/ucf-gt.npy",
-        f"sed -i 's/feat_dim = 1024/feat_dim = 2048/; s/test_bs = 10/test_bs = {data.crops}/' configs.py",
+        'sed -i "/CUDA_VISIBLE_DEVICES/d" main.py   # it asks for GPU 3, and so hides the only one',
+        f"sed -i 's/feat_dim = 1024/feat_dim = {data.dim}/; s/test_bs = 10/test_bs = {data.crops}/' configs.py",
         "sed -i 's#d_model // 2#512#' modules.py",
         "sed -i \"s/video_idx\\[:-3\\]/'Abuse'/\" dataset.py   # the class whose words describe your anomalies best",
         "python main.py --dataset ucf --mode train",
@@ -228,7 +252,8 @@ def _pel4vad(data: DataSet) -> list[str]:
 def _deepmil(data: DataSet) -> list[str]:
     return [
         f"sed -i 's/810/{data.train_lines}/' dataset.py; sed -i '{INT}' utils.py",
-        "python main.py --feat-extractor i3d --feature-size 2048 "
+        f"sed -i '{GENERATOR}' main.py",
+        f"python main.py --gpus 0 --feat-extractor i3d --feature-size {data.dim} "
         f"--batch-size {min(32, data.train.smaller * data.crops)} "
         f"--rgb-list {_q(data.crops_folder / f'{data.train.name}.list')} "
         f"--test-rgb-list {_q(data.crops_folder / f'{data.test.name}_one_crop.list')} "
@@ -237,24 +262,52 @@ def _deepmil(data: DataSet) -> list[str]:
 
 
 def _vadclip(data: DataSet) -> list[str]:
+    """Its own width is 512; its `label_map` and mAP are of UCF-Crime, and it tests only where a step is one of 1280."""
+    folder, classes = data.crops_folder, list(data.labels)
+    files = {
+        "train-list": folder / f"{data.train.name}.csv",
+        "test-list": folder / f"{data.test.name}.csv",
+        "gt-path": data.lists / f"{data.test.name}_gt.npy",
+        "gt-segment-path": folder / f"{data.test.name}_gt_segment.npy",
+        "gt-label-path": folder / f"{data.test.name}_gt_label.npy",
+    }
+    options = " ".join(f"--{name} {_q(path)}" for name, path in files.items())
+    if NO_CLASS in data.labels:
+        return [
+            "mkdir -p model",
+            *_vadclip_width(data.dim),
+            f"sed -i 's/videos_num = 800/videos_num = {data.test.total}/' src/utils/xd_detectionMAP.py",
+            f"python src/xd_train.py --batch-size {min(96, data.train.total * data.crops)} {options}",
+        ]
     return [
-        "# its input is 512 wide: put a torch.nn.Linear(2048, 512) before its encoder (docs/trainers.md)",
-        f"# label_map = {data.labels} in src/ucf_train.py and src/ucf_test.py; in src/utils/ucf_detectionMAP.py these",
-        f"# {len(data.labels)} classes for its 14, and {data.test.total} videos for its 290",
-        f"python src/ucf_train.py --classes-num {len(data.labels)} "
-        f"--batch-size {min(64, data.train.smaller * data.crops)} "
-        f"--train-list {_q(data.crops_folder / f'{data.train.name}.csv')} "
-        f"--test-list {_q(data.crops_folder / f'{data.test.name}.csv')} "
-        f"--gt-path {_q(data.lists / f'{data.test.name}_gt.npy')} "
-        f"--gt-segment-path {_q(data.crops_folder / f'{data.test.name}_gt_segment.npy')} "
-        f"--gt-label-path {_q(data.crops_folder / f'{data.test.name}_gt_label.npy')}",
+        "mkdir -p model",
+        *_vadclip_width(data.dim),
+        "sed -i 's/if step % 1280 == 0 and step != 0:/if i + 1 == min(len(normal_loader), len(anomaly_loader)):/; "
+        "s/torch.load(args.checkpoint_path)/torch.load(args.checkpoint_path, weights_only=False)/' src/ucf_train.py",
+        f'sed -i "s/label_map = dict(.*/label_map = dict({data.labels})/" src/ucf_train.py src/ucf_test.py',
+        f'sed -i "s/classlist = .*/classlist = {classes}/; s/classes_num = 14/classes_num = {len(classes)}/; '
+        f's/range(0, 14)/range(0, {len(classes)})/; s/videos_num = 290/videos_num = {data.test.total}/" '
+        "src/utils/ucf_detectionMAP.py",
+        f"python src/ucf_train.py --classes-num {len(classes)} "
+        f"--batch-size {min(64, data.train.smaller * data.crops)} {options}",
+    ]
+
+
+def _vadclip_width(dim: int) -> list[str]:
+    if dim == VADCLIP_WIDTH:
+        return []
+    return [
+        f"# its input is {VADCLIP_WIDTH} wide, as CLIP's: a projection goes before its encoder (docs/trainers.md)",
+        rf"sed -i 's/^        self.clipmodel, _ = clip.load/        self.project = nn.Linear({dim}, visual_width)\n&/; "
+        "s/images = images.to(torch.float)$/images = self.project(images.to(torch.float))/' src/model.py",
     ]
 
 
 def _tevad(data: DataSet) -> list[str]:
     folder = data.lists / "i3d"
     return [
-        "# its captions, save/Crime/<folder>/<name>_emb.npy for each <name>_i3d.npy, are yours to make",
+        "mkdir -p output",
+        "# its captions, save/Crime/sent_emb_n/<name>_emb.npy for each <name>_i3d.npy, are yours to make",
         f"cp {_q(folder / f'{data.train.name}.list')} list/ucf-i3d.list",
         f"cp {_q(folder / f'{data.test.name}.list')} list/ucf-i3d-test.list",
         f"cp {_q(data.lists / f'{data.test.name}_gt.npy')} list/gt-ucf.npy",
@@ -265,16 +318,22 @@ def _tevad(data: DataSet) -> list[str]:
 
 def _s3r(data: DataSet) -> list[str]:
     folder, theirs = data.lists / "i3d", "data/ucf-crime"
+    pickle = "dictionary/ucf-crime/ucf-crime_regular_features-2048dim.training.pickle"
     return [
+        f"mkdir -p {theirs}/i3d dictionary/ucf-crime",
         f"cp {_q(folder / f'{data.train.name}.csv')} {theirs}/ucf-crime.training.csv",
         f"cp {_q(folder / f'{data.test.name}.csv')} {theirs}/ucf-crime.testing.csv",
         f"cp {_q(folder / f'{data.test.name}_ground_truth.json')} {theirs}/ucf-crime_ground_truth.testing.json",
+        f"cp {_q(folder / f'{data.train.name}_regular_features.pickle')} {pickle}",
         f"ln -sfn {_q(folder / data.train.name)} {theirs}/i3d/train; "
         f"ln -sfn {_q(folder / data.test.name)} {theirs}/i3d/test",
         f"sed -i 's/810/{data.train.anomaly}/' anomaly/datasets/video_dataset.py "
         f"{theirs}/ucf_crime_dictionary_learning.py",
         f"sed -i '{INT}' utils.py",
-        "# then its dictionary: its published one is of other features (docs/trainers.md)",
+        "sed -i 's/envcols = list(map.*/envcols = 24, 80/' config.py " + f"{theirs}/ucf_crime_dictionary_learning.py",
+        f"sed -i 's/ n_iter = / max_iter = /' {theirs}/ucf_crime_dictionary_learning.py",
+        f"sed -i '{GENERATOR}' tools/trainval_anomaly_detector.py",
+        f"python {theirs}/ucf_crime_dictionary_learning.py   # its published dictionary is of other features",
         f"python tools/trainval_anomaly_detector.py --dataset ucf-crime --batch_size {min(32, data.train.smaller)}",
     ]
 

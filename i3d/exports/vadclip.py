@@ -1,8 +1,10 @@
 """VadCLIP's tables: which crop file has which label, and what happens where.
 
-Its `label_map` must hold every label of the CSV but for `Normal`, by which it tells the normal videos.
+Its `label_map` must hold every label of the CSV but for `Normal`, by which it knows the normal videos. For XD-Violence
+its labels are that set's codes, joined by `-`, and `A` for normal videos.
 """
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
@@ -12,13 +14,16 @@ from i3d.exports.crops import one_crop
 from i3d.exports.ground_truth import Truth
 from i3d.records.record import Row
 
+CODES = re.compile(r"(B\d|G)(-(B\d|G|0))*")  # XD-Violence's classes of a video
 NORMAL, ANOMALY = "Normal", "anomaly"
-NO_CLASS = "A"  # what VadCLIP's own script writes for normal videos; it names no class of its mAP
+NO_CLASS = "A"  # XD-Violence's code of normal videos; VadCLIP's scripts give it to all normal videos' segments
 
 
 def label_of(row: Row, events: Mapping[str, str]) -> str:
     """`Normal`, the video's event by `row.video`, or `anomaly` where it has none."""
-    return events.get(row.video, ANOMALY) if row.label else NORMAL
+    if row.label:
+        return events.get(row.video, ANOMALY)
+    return NO_CLASS if events.get(row.video) == NO_CLASS else NORMAL
 
 
 def table(
@@ -49,6 +54,8 @@ def segments(truth: Truth, events: Mapping[str, str]) -> tuple[np.ndarray, np.nd
             where[place], what[place] = [[0, video.frames]], [NO_CLASS]
         else:
             named = label_of(video.row, events)
+            if CODES.fullmatch(named):  # each of its events is counted for one class
+                named = named.partition("-")[0]
             where[place] = [[segment.first, segment.last + 1] for segment in video.segments]
             what[place] = [segment.name if events and segment.name else named for segment in video.segments]
     return where, what

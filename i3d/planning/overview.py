@@ -4,11 +4,12 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 
 from i3d import commands
+from i3d.datasets.naming import summary
 from i3d.planning.plan import ASSUMED_FRAMES, Plan
 from i3d.quantities import SPELT_OUT, count, duration, listed, size
 from i3d.quantities import named as names_of
 from i3d.records.record import FAILED, OK, as_planned, settings_differences
-from i3d.results.names import category_of, label_of, split_of
+from i3d.results.names import by_path
 from i3d.specs import HEIGHT, MODELS, SAMPLE_MODES, WIDTH
 
 FLOAT_BYTES = 4  # of a feature's values
@@ -26,6 +27,8 @@ def status_text(plan: Plan, full_list: str, named: int = SPELT_OUT) -> str:
         ("videos", _videos(plan)),
         ("length", _length(plan)),
     ]
+    if plan.dataset is not None and plan.names is not None:
+        lines.append(("data set", summary(plan.dataset.rules.sheet.title, plan.names)))
     if entries:
         frames = [entry.frames for entry in entries]
         lines += [
@@ -89,7 +92,8 @@ def _copies(plan: Plan) -> Iterator[str]:
         if known.digest:
             places[known.digest].append(video)
     for videos in places.values():
-        if len({(split_of(video), label_of(category_of(video))) for video in videos}) > 1:
+        said = [by_path(video) if plan.names is None else plan.names.of[video] for video in videos]
+        if len({(name.split, name.label) for name in said}) > 1:
             more = f" and {len(videos) - SPELT_OUT:,} more" if len(videos) > SPELT_OUT else ""
             yield f"the same video lies in several splits or labels: {', '.join(videos[:SPELT_OUT])}{more}"
 

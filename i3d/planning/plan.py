@@ -14,6 +14,7 @@ from pathlib import Path
 import msgspec
 
 from i3d.cost.pricing import Machine, Pricing
+from i3d.datasets.naming import DataSet, Names, open_dataset
 from i3d.decoding.probe import Probe
 from i3d.digests import json_digest
 from i3d.errors import UserError
@@ -31,6 +32,7 @@ from i3d.records import journal
 from i3d.records.bundles import Bundle, BundleEntry, new_bundle, pack, write_bundle
 from i3d.records.record import ORPHANED, SKIPPED, VideoRecord
 from i3d.records.work_folder import WorkFolder
+from i3d.results.names import Naming
 from i3d.results.run_summary import tables_are_current
 from i3d.settings import NumericSettings, Settings
 
@@ -57,6 +59,8 @@ class PlanFile(msgspec.Struct, kw_only=True):
     skipped: dict[str, VideoRecord]
     elsewhere: dict[str, VideoRecord]  # videos outside this run's subsets, and orphaned features
     stale: dict[str, VideoRecord]  # of skipped videos, the record of an earlier feature that is still in place
+    dataset: str = ""  # a digest of the data set's sheet and lists
+    names: dict[str, Naming] | None = None  # what these say of each video; None: its folders do
 
 
 def read_plan(path: Path) -> PlanFile:
@@ -92,6 +96,7 @@ class Plan:
     trees: set[str]  # all its names, former ones too
     root: Path  # where it lies
     problem: UserError | None  # why what is pending cannot be extracted
+    dataset: DataSet | None  # None: split and label of a video follow from its folders
     pricing: Pricing = field(repr=False)
     work: WorkFolder = field(repr=False)
 
@@ -140,7 +145,16 @@ class Plan:
     @cached_property
     def tree(self) -> str:
         """A name for what the tables tell of the trees, under today's settings; they are due when it changes."""
-        return tree_name(self.fingerprint, self.videos, self.skipped | self.elsewhere)
+        return tree_name(self.fingerprint, self.videos, self.skipped | self.elsewhere, self._dataset)
+
+    @cached_property
+    def names(self) -> Names | None:
+        """What the data set says of each video; None without one."""
+        return None if self.dataset is None else self.dataset.names({**self.videos, **self.skipped, **self.elsewhere})
+
+    @cached_property
+    def _dataset(self) -> str:
+        return "" if self.dataset is None else self.dataset.digest
 
     @cached_property
     def path(self) -> Path:
@@ -177,6 +191,8 @@ class Plan:
             skipped=self.skipped,
             elsewhere=self.elsewhere,
             stale=self.stale,
+            dataset=self._dataset,
+            names=self.names.of if self.names else None,
         )
         write_atomically(self.path, msgspec.json.encode(content))
 
@@ -229,6 +245,7 @@ def make_plan(
     """
     work, root = WorkFolder.beside(settings.features), Path(settings.videos)
     here = videos_name(root)
+    dataset = open_dataset(settings)
     tree = find_videos(root, settings.extensions, settings.subsets, work.features)
     check_readable(work)
     files = [video for video in tree.videos if not only or video.feature in only]
@@ -284,6 +301,7 @@ def make_plan(
         trees=earlier.trees,
         root=root,
         problem=problem if pending else None,
+        dataset=dataset,
         pricing=pricing,
         work=work,
     )
@@ -337,10 +355,11 @@ def _entry(item: Known, pricing: Pricing) -> BundleEntry:
     )
 
 
-def tree_name(fingerprint: str, videos: Iterable[str], records: Mapping[str, VideoRecord]) -> str:
+def tree_name(fingerprint: str, videos: Iterable[str], records: Mapping[str, VideoRecord], dataset: str = "") -> str:
     """A name for what the tables tell of the trees, as the plan before a run and the tables after it see them.
 
-    `records` are of all that is skipped, orphaned or outside the run's subsets, and may be of others.
+    `records` are of all that is skipped, orphaned or outside the run's subsets, and may be of others. `dataset` is the
+    digest of a data set's sheet and lists, empty without one.
     """
     told = {video: record.reason for video, record in records.items() if record.status in (SKIPPED, ORPHANED)}
-    return json_digest([fingerprint, sorted({*videos, *records}), told])
+    return json_digest([fingerprint, sorted({*videos, *records}), told, *([dataset] if dataset else [])])

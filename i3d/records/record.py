@@ -59,13 +59,13 @@ class VideoRecord(msgspec.Struct, kw_only=True, omit_defaults=True):
     started: str | None = None  # ISO 8601, UTC
     finished: str | None = None
     versions: str | None = None
+    digest: str = ""  # of the video's content, see `digests.video_digest`
+    feature_sha256: str | None = None  # of the whole feature file
 
     # Not in the table: whether the record fits a video, settings and a feature file.
     tree: str = ""  # whose video it is: the real path of its videos tree; empty in older records
-    digest: str = ""  # of the video's content
     fingerprint: str = ""  # of the settings
     feature_size: int | None = None  # bytes
-    feature_sha256: str | None = None
 
     @property
     def is_sound(self) -> bool:
@@ -109,7 +109,7 @@ def _moment(text: str | None) -> datetime | None:
     return time if time.tzinfo else time.replace(tzinfo=UTC)
 
 
-INTERNAL = ("tree", "digest", "fingerprint", "feature_size", "feature_sha256")
+INTERNAL = ("tree", "fingerprint", "feature_size")
 BY_NAME = ("split", "category", "label")
 _RECORDED = tuple(name for name in VideoRecord.__struct_fields__ if name not in INTERNAL)
 _PLACE = _RECORDED.index("dim") + 1  # where the columns told by the path stand

@@ -2,7 +2,7 @@
 
 import csv
 import re
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from io import StringIO
 from pathlib import Path
 from typing import get_type_hints
@@ -10,9 +10,9 @@ from typing import get_type_hints
 import msgspec
 
 from i3d.errors import UserError, warn_once
-from i3d.files import keep_aside, write_atomically
+from i3d.files import keep_aside, read_file, write_atomically
 from i3d.records.record import COLUMNS, OK, Row, VideoRecord
-from i3d.results.names import category_of, label_of, split_of
+from i3d.results.names import Naming, by_path
 
 REQUIRED = ("video", "feature_file", "status", "split", "category", "label", "snippets", "crops", "fps")
 NUMBERS = {name for name, hint in get_type_hints(Row).items() if hint in (int | None, float | None)}
@@ -20,17 +20,20 @@ WHOLE = re.compile(r"\.0+$")  # which programs add to whole numbers that they ha
 FORMULA = re.compile(r"'*[=+\-@\t\r]")  # how a text begins that a spreadsheet would compute
 
 
-def write_metadata(path: Path, records: Iterable[VideoRecord]) -> None:
-    """Write the table; a value that is not known is left empty. A file that is no such table is kept beside it."""
+def write_metadata(path: Path, records: Iterable[VideoRecord], names: Mapping[str, Naming] | None = None) -> None:
+    """Write the table; a value that is not known is left empty. A file that is no such table is kept beside it.
+
+    `names` say split, category and label of videos; without them the folders do.
+    """
     if not _is_table(path):
         keep_aside(path)
     text = StringIO()
     writer = csv.DictWriter(text, COLUMNS, extrasaction="ignore", restval="", lineterminator="\n")
     writer.writeheader()
     for record in records:
-        category = category_of(record.video)
-        by_name = {"split": split_of(record.video), "category": category, "label": label_of(category)}
-        cells = by_name | msgspec.structs.asdict(record)
+        name = by_path(record.video) if names is None else names.get(record.video, Naming())
+        cells = msgspec.structs.asdict(name) | msgspec.structs.asdict(record)
+        cells["reason"] = "; ".join(filter(None, (record.reason, name.reason))) or None
         writer.writerow({name: _as_text(value) for name, value in cells.items()})
     write_atomically(path, text.getvalue())
 
@@ -67,8 +70,7 @@ def read_metadata(path: Path) -> list[Row]:
     """
     again = "let the workflow write it again: remove it and run snakemake"
     try:
-        with path.open(newline="", encoding="utf-8-sig") as file:
-            table = list(csv.DictReader(file))
+        table = list(csv.DictReader(StringIO(read_file(path).decode("utf-8-sig"), newline="")))
     except FileNotFoundError:
         table = []
     except (OSError, UnicodeDecodeError, csv.Error) as error:

@@ -2,9 +2,26 @@
 
 from pathlib import PurePosixPath
 
+import msgspec
+
 METADATA = "metadata.csv"
 SUMMARY = "feature_config.txt"
 RESERVED = (METADATA, SUMMARY)
+
+
+class Naming(msgspec.Struct, frozen=True):
+    """What is known of a video before it is looked at: columns of the table. Empty where nothing says it."""
+
+    split: str = ""
+    category: str = ""
+    label: str = ""  # 1: anomaly, 0: normal
+    reason: str | None = None  # why the video is in no split, or has no label
+
+
+def by_path(video: str) -> Naming:
+    """By its folders: `train_val/anomaly/x.mp4` is of split train_val and category anomaly."""
+    category = category_of(video)
+    return Naming(split_of(video), category, label_of(category))
 
 
 def split_of(video: str) -> str:

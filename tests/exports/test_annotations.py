@@ -4,11 +4,18 @@ import numpy as np
 import pytest
 
 from i3d.errors import UserError
-from i3d.exports.annotations import Event, labels_of_events, match_annotations, read_annotations, resampled
+from i3d.exports import annotation_formats
+from i3d.exports.annotation_formats import Event
+from i3d.exports.annotations import labels_of_events, match_annotations, resampled
 from i3d.exports.copies import CopyNames
 from i3d.exports.selection import Choice, select
 from tests.support.finished_trees import annotate, table, write_tree
 from tests.support.rows import row
+
+
+def read_annotations(path):
+    return annotation_formats.read(path).events
+
 
 COPIES = CopyNames(["flip_h", "cropped", "augmented"])
 
@@ -51,13 +58,13 @@ def test_spaces_after_commas_and_more_columns_do(tmp_path):
 def test_what_is_no_table_of_events_is_named(tmp_path):
     with pytest.raises(UserError, match=r"nowhere.csv: no such file"):
         read_annotations(tmp_path / "nowhere.csv")
-    with pytest.raises(UserError, match="cannot be read"):
+    with pytest.raises(UserError, match="holds neither masks"):
         read_annotations(tmp_path)
     (tmp_path / "x.csv").write_text("video_name,start\n")
     with pytest.raises(UserError, match="no column start_annotation, end_annotation in"):
         read_annotations(tmp_path / "x.csv")
     (tmp_path / "x.csv").write_bytes("video_name,start_annotation,end_annotation\né,1,2\n".encode("latin-1"))
-    with pytest.raises(UserError, match="not a CSV file in UTF-8"):
+    with pytest.raises(UserError, match="not a text in UTF-8"):
         read_annotations(tmp_path / "x.csv")
 
 
@@ -79,6 +86,16 @@ def test_a_name_that_fits_two_videos_is_refused():
     with pytest.raises(UserError, match=r"x: this annotated name fits test/east.*, test/west.*path below"):
         matched(rows, {"x": [Event(0, 1)]})
     assert matched(rows, {"test/west/anomaly/x": [Event(0, 1)]}).events == {"test/west/anomaly/x.mp4": [Event(0, 1)]}
+
+
+def test_a_name_is_held_against_the_videos_of_all_splits_and_of_no_others():
+    rows = [row(f"{split}/anomaly/x.mp4", snippets=3) for split in ("test", "train")]
+    with pytest.raises(UserError, match="x: this annotated name fits test/anomaly/x.mp4, train/anomaly/x.mp4"):
+        matched(rows, {"x": [Event(0, 1)]})
+    rows[1].split = ""  # as of a video that a data set leaves out
+    assert matched(rows, {"x": [Event(0, 1)]}).events == {"test/anomaly/x.mp4": [Event(0, 1)]}
+    rows[1].video = "train/anomaly/y.mp4"
+    assert matched(rows, {"y": [Event(0, 1)]}).unknown == []
 
 
 def test_copies_inherit_the_events_of_their_source_unless_they_have_their_own():

@@ -14,7 +14,8 @@ import pytest
 import torch
 
 from i3d.config import complete
-from scripts.export import COMMANDS, Export
+from i3d.exports.making import make
+from i3d.exports.table import TARGETS
 from tests.support.finished_trees import annotate, write_tree
 
 VIDEOS = (
@@ -51,25 +52,18 @@ def made(tmp_path_factory) -> Path:
     features = write_tree(folder, VIDEOS)
     settings = complete(
         {
-            "lists": {"min_snippets": {"test": 3, "val": 2}, "validation": {"fraction": 0.3, "seed": 4}},
-            "ground_truth": {"annotations": str(annotate(folder, *EVENTS))},
-            "crops": {"order": "centre_first", "labels": "event"},
+            "lists": {
+                "folder": str(folder / "lists"),
+                "min_snippets": {"test": 3, "val": 2},
+                "validation": {"fraction": 0.3, "seed": 4},
+            },
+            "ground_truth": {"annotations": str(annotate(folder, *EVENTS)), "splits": ["train_val"]},
+            "crops": {"folder": str(folder / "crops"), "order": "centre_first", "labels": "event"},
         }
     )
 
-    def export(command, split, output):
-        COMMANDS[command](Export(features / "metadata.csv", split, settings, folder / output))
-
-    for split in ("train_val", "val", "test"):
-        export("list", split, f"lists/{split}.list")
-        export("ground-truth", split, f"lists/{split}_gt.npy")
-        export("crops", split, f"crops/{split}.json")
-        export("crop-list", split, f"crops/{split}.list")
-        export("one-crop-list", split, f"crops/{split}_one_crop.list")
-        export("vadclip", split, f"crops/{split}.csv")
-        export("vadclip-segments", split, f"crops/{split}_gt_segment.npy")
-        export("flat-names", split, f"lists/i3d/{split}.list")
-        export("s3r-labels", split, f"lists/i3d/{split}_ground_truth.json")
+    for target in TARGETS:
+        assert make(target, features / "metadata.csv", settings).errors == []
     return folder
 
 

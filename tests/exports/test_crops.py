@@ -76,9 +76,6 @@ def test_lines_are_counted_per_class(tmp_path):
         "videos": {"anomaly": 2, "normal": 1, "total": 3},
         "lines": {"anomaly": 20, "normal": 10, "total": 30},
     }
-    one, ten = chosen(write_tree(tmp_path / "a", crops=1)), chosen(write_tree(tmp_path / "b"))
-    with pytest.raises(UserError, match="features of 1 and 10 crops"):
-        crops.crop_counts([*one, *ten])
 
 
 def test_centre_crop_features_give_one_file(tmp_path):

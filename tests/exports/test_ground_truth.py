@@ -1,10 +1,15 @@
 """One value per frame of the snippets, in the order of a list."""
 
+import os
+import pickle
+from pathlib import Path
+
 import numpy as np
 import pytest
 
 from i3d.errors import UserError
-from i3d.exports.annotations import match_annotations, read_annotations
+from i3d.exports.annotation_formats import read
+from i3d.exports.annotations import match_annotations
 from i3d.exports.copies import CopyNames
 from i3d.exports.ground_truth import ground_truth
 from i3d.exports.selection import Choice, select
@@ -21,7 +26,7 @@ def features(tmp_path):
 def truth_of(features, annotations, split="test", **more):
     rows = table(features)
     chosen = select(rows, split, Choice()).rows
-    found = match_annotations(read_annotations(annotations), rows, chosen, COPIES)
+    found = match_annotations(read(annotations).events, rows, chosen, COPIES)
     return ground_truth(chosen, found, features, 16, **more)
 
 
@@ -58,7 +63,7 @@ def test_normal_videos_are_zero_and_anomalies_without_a_row_as_asked_for(feature
     assert truth.unannotated == ["test/anomaly/armed_002.MP4"]
     assert truth.warnings == [
         "1 anomaly is not annotated and marked all zeros: test/anomaly/armed_002.MP4",
-        "test/non_anomaly/Normal_002.mp4: its folder says normal, so its annotated events are left out",
+        "test/non_anomaly/Normal_002.mp4: it is normal, so its annotated events are left out",
         "no frame at all is marked, so no AUC can be computed against this ground truth",
     ]
     truth = truth_of(features, annotations, unannotated="ones")
@@ -101,3 +106,27 @@ def test_a_vanished_feature_is_named(features, tmp_path):
     (features / "test/anomaly/theft.1.npy").unlink()
     with pytest.raises(UserError, match=r"theft.1.npy: gone"):
         truth_of(features, annotate(tmp_path))
+
+
+@pytest.mark.parametrize(
+    ("put", "words"),
+    [
+        (lambda path: np.save(path, np.array([{}, None]), allow_pickle=True), "not a feature .*Python objects"),
+        (lambda path: path.write_bytes(pickle.dumps([1, 2])), "not a feature .*pickle"),
+        (lambda path: path.touch(), "not a feature .an empty file"),
+        (
+            lambda path: np.save(path, np.zeros((3, 2048), np.float32)),
+            r"not a feature .an array of the shape \(3, 2048\)",
+        ),
+        (lambda path: np.savez(path.open("wb"), np.zeros(3)), "not a feature .an archive of arrays"),
+        (Path.mkdir, "not a feature .not a regular file"),
+        (os.mkfifo, "not a feature .not a regular file"),
+    ],
+)
+def test_what_lies_in_the_place_of_a_feature_is_said(features, tmp_path, put, words):
+    place = features / "test/anomaly/theft.1.npy"
+    place.unlink()
+    put(place)
+    with pytest.raises(UserError, match=f"theft.1.npy: {words}") as caught:
+        truth_of(features, annotate(tmp_path))
+    assert "\n" not in str(caught.value)

@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 
 from i3d.config import complete
 from i3d.errors import UserError
+from i3d.exports.making import make
 from i3d.exports.places import check_places
-from scripts import export
 from tests.support.bystanders import lost, plant, snapshot
 from tests.support.finished_trees import write_tree
 
@@ -56,17 +56,10 @@ def build(root: Path, videos: str, features: str) -> None:
 
 
 def run_all(config, features: Path) -> None:
-    """What the targets do, for each split."""
-    lists, crops = Path(config.lists.folder), Path(config.crops.folder)
-    for split in ("test", "train"):
-        for command, output in (
-            ("list", lists / f"{split}.list"),
-            ("crops", crops / f"{split}.json"),
-            ("crop-list", crops / f"{split}.list"),
-            ("vadclip", crops / f"{split}.csv"),
-            ("flat-names", lists / "i3d" / f"{split}.list"),
-        ):
-            export.COMMANDS[command](export.Export(features / "metadata.csv", split, config, output))
+    """What the targets do."""
+    for target in ("lists", "ur_dmu", "vadclip", "tevad_s3r"):
+        if errors := make(target, features / "metadata.csv", config).errors:
+            raise UserError(errors[0])
 
 
 @settings(max_examples=80, suppress_health_check=list(HealthCheck))

@@ -51,7 +51,7 @@ def test_features_of_different_settings_are_told(tmp_path):
 def test_settings_that_no_trainer_knows_are_told():
     assert trainers.unlike_trainers(16, 10) == []
     frequency, one_crop = trainers.unlike_trainers(8, 1)
-    assert "`frequency` is 8" in frequency and one_crop.startswith("1 crop per snippet")
+    assert frequency.startswith("features of `frequency` 8, but") and one_crop.startswith("1 crop per snippet")
 
 
 def data_set(**more):
@@ -75,7 +75,8 @@ def block(text, name):
 
 def test_lines_to_paste_hold_this_data_sets_numbers_and_paths():
     text = trainers.lines_to_paste(data_set())
-    assert [part.split()[0] for part in text.split("\n\n")] == [
+    assert text.startswith("features of 10 crops (order original), 2048 values each, a snippet every 16 frames")
+    assert [part.split()[0] for part in text.split("\n\n")[1:]] == [
         *("RTFM", "MGFN", "Smart-Surveillance", "UR-DMU", "BN-WVAD", "PEL4VAD", "DeepMIL", "VadCLIP", "TEVAD", "S3R")
     ]
     for name, expected in {
@@ -95,9 +96,14 @@ def test_lines_to_paste_hold_this_data_sets_numbers_and_paths():
         "BN-WVAD": ("s/9525/210/", "--len_feature 2048", "batch_size = 10,"),
         "PEL4VAD": ("feat_dim = 2048", "test_bs = 10", "s#d_model // 2#512#"),
         "DeepMIL": ("s/810/210/", "--test-rgb-list /d/crops/test_one_crop.list", "--feature-size 2048"),
-        "VadCLIP": ("--classes-num 2", "{'Normal': 'normal', 'anomaly': 'anomaly'}", "11 videos", "Linear(2048, 512)"),
+        "VadCLIP": (
+            "--classes-num 2",
+            "{'Normal': 'normal', 'anomaly': 'anomaly'}",
+            "videos_num = 11",
+            "nn.Linear(2048, visual_width)",
+        ),
         "TEVAD": ("cp '/d/my lists/i3d/train_val.list'", "s/810/21/", "_emb.npy"),
-        "S3R": ("'/d/my lists/i3d/test_ground_truth.json'", "s/810/21/"),
+        "S3R": ("'/d/my lists/i3d/test_ground_truth.json'", "s/810/21/", "train_val_regular_features.pickle'"),
     }.items():
         for words in expected:
             assert words in block(text, name), (name, words)
@@ -110,3 +116,24 @@ def test_lines_to_paste_mind_small_data_sets_and_a_missing_validation_split():
     assert "--batch-size 3" in block(small, "RTFM")
     assert "--val-list '/d/my lists/test.list'" in block(small, "Smart-Surveillance")
     assert "no validation split" in block(small, "Smart-Surveillance")
+
+
+def test_vadclip_takes_clips_features_without_an_edit_of_its_width():
+    text = block(trainers.lines_to_paste(data_set(dim=512)), "VadCLIP")
+    assert "self.project" not in text and "--classes-num 2" in text
+    of_xd = block(trainers.lines_to_paste(data_set(dim=512, labels={"A": "normal", "B1-0-0": "x"})), "VadCLIP")
+    assert "src/xd_train.py" in of_xd and "label_map" not in of_xd and "videos_num = 11" in of_xd
+
+
+def test_what_breaks_a_trainers_own_code_is_in_its_lines():
+    """As found by following the lines to the letter."""
+    text = trainers.lines_to_paste(data_set())
+    for name, words in {
+        "DeepMIL": ("--gpus 0", 'torch.Generator("cuda")'),
+        "PEL4VAD": ("CUDA_VISIBLE_DEVICES",),
+        "VadCLIP": ("mkdir -p model", "step % 1280", "weights_only=False", "classlist = ['Normal', 'anomaly']"),
+        "TEVAD": ("mkdir -p output",),
+        "S3R": ("mkdir -p data/ucf-crime/i3d", "envcols = 24, 80", "max_iter = ", 'torch.Generator("cuda")'),
+        "MGFN": ("the same videos are never trained on",),
+    }.items():
+        assert all(word in block(text, name) for word in words), name

@@ -106,5 +106,10 @@ def test_two_users_of_a_group_go_on_by_turns(tmp_path, undisturbed, umask):
     assert said.startswith(f"error: features: {lock} is ") and f"chmod -R g+rwX {shared / 'features'}" in said
     for path in (shared / "features", *(shared / "features").rglob("*")):
         path.chmod(path.stat().st_mode & ~0o022 | 0o044)
-    planned = run(alice if lock.stat().st_uid == BOB else bob, "-n", frequency=4)
+    reader = alice if lock.stat().st_uid == BOB else bob
+    planned = run(reader, "-n", frequency=4)
     assert "5: 0 present, 5 to extract" in planned and "rule decode" not in planned
+    write_clip(reader.video("test/normal/f.mp4"), 9, 5)
+    assert "is not yours to write; exports are made from" in run(reader, "lists")
+    own = [str(reader.feature(f"test/normal/{name}.npy")) for name in "ab"]
+    assert (reader.folder / "dataset/lists/test.list").read_text().splitlines() == own

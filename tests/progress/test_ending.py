@@ -5,6 +5,7 @@ import os
 
 import pytest
 
+from i3d import commands
 from i3d.progress import ending
 from i3d.progress.ending import Ending
 from i3d.records.record import OK, SKIPPED, VideoRecord
@@ -39,7 +40,7 @@ def test_a_run_without_failures(features):
         "done      2 features in 2 min",
         "videos    3: 2 with features, 1 skipped, 0 failed",
         f"table     {features}/metadata.csv has a row for each video, with a reason where it has no feature",
-        "next      `snakemake --cores 1 lists` writes lists for trainers, `snakemake --cores 1 report` draws the report",
+        f"next      {commands.snakemake('lists')} writes lists for trainers, {commands.snakemake('report')} draws the report",
     ]
 
 

@@ -121,3 +121,7 @@ def test_the_script_draws_the_test_split_with_events_or_without(tmp_path):
     assert "events are not shown" in (out / "separation.svg").read_text()
     assert draw(features, out).returncode == 0
     assert "no annotations are set" in (out / "events/01.svg").read_text()
+    (videos := tmp_path / "videos").mkdir()
+    (videos / "Temporal_Anomaly_Annotation.txt").write_text("theft.1.mp4  Larceny  16  31  -1  -1\n")
+    done = draw(features, out, dataset="ucf_crime", videos=str(videos))
+    assert (done.returncode, done.stderr) == (0, "") and "Larceny" in (out / "events/01.svg").read_text()

@@ -8,6 +8,7 @@ import shutil
 import numpy as np
 import pytest
 
+from tests.support.bystanders import snapshot
 from tests.support.workflow import Workflow, write_clip
 
 pytestmark = pytest.mark.workflow
@@ -67,6 +68,19 @@ def test_the_lines_to_paste_are_on_the_screen_and_in_a_file(finished):
     assert "sed -i 's/810/2/' dataset.py" in text and f"{finished.folder}/dataset/crops/test_one_crop.list" in text
 
 
+def test_compare_lays_another_tree_beside_these_features(finished, tmp_path):
+    for name in ("test/anomaly/c d", "train_val/anomaly/a"):
+        (tmp_path / name).parent.mkdir(parents=True)
+        np.save(tmp_path / f"{name}_i3d.npy", np.load(finished.feature(f"{name}.npy")) * 2)
+    output = finished.run("compare", compare=tmp_path)
+    assert "2 features in both trees, 2 of them compared\nonly ours: 3 features" in output
+    assert "their values are ours times 2, in the same direction" in output
+    with (finished.work / "report/compare.csv").open(newline="") as file:
+        rows = {row["feature"]: row for row in csv.DictReader(file)}
+    assert rows["test/anomaly/c d.npy"]["scale"] == "2"
+    assert rows["test/non_anomaly/e.npy"]["problem"] == "the other tree lacks it"
+
+
 def test_crop_files(finished):
     crops = finished.folder / "dataset/crops"
     assert (crops / "train_val.list").read_text().splitlines() == [
@@ -97,15 +111,14 @@ def test_features_under_the_names_of_tevad_and_s3r(finished):
 
 def test_exports_are_made_again_when_something_wrote_over_them_and_only_then(finished):
     truth, crops = finished.folder / "dataset/lists/test_gt.npy", finished.folder / "dataset/crops/test"
-    assert "Nothing to be done" in finished.run("-n", *TARGETS, "report", **EVENTS)
+    assert finished.run(*TARGETS, **EVENTS).count("nothing to be done, its") == len(TARGETS)
     before = truth.read_bytes()
     np.save(truth, np.ones(48))  # as Smart-Surveillance's generate_gt.py does, beside the list
     shutil.rmtree(crops / "anomaly")
     output = finished.run(*TARGETS, **EVENTS)
     assert "dataset/lists/test_gt.npy: gone, or something else wrote over it; made again" in output
     assert truth.read_bytes() == before and (crops / "anomaly/c_d__0.npy").exists()
-    assert "list_of_split" not in output and "vadclip_of_split" not in output
-    assert "Nothing to be done" in finished.run("-n", *TARGETS, **EVENTS)
+    assert finished.run(*TARGETS, **EVENTS).count("nothing to be done, its") == len(TARGETS)
 
 
 def test_a_refusal_leaves_the_earlier_files_and_its_reason_is_on_the_screen_and_in_the_log(finished):
@@ -115,16 +128,24 @@ def test_a_refusal_leaves_the_earlier_files_and_its_reason_is_on_the_screen_and_
     }
     (finished.folder / "events.csv").write_text(GOOD + "c d,9,5,x\n")
     output = finished.run("ground_truth", "vadclip", "--keep-going", ok=False, **EVENTS)
-    reason = "error: events.csv, line 5: the event of c d ends (frame 5) before it starts (frame 9); correct it\n"
-    assert output.rstrip().splitlines()[-1].startswith(reason.rstrip()), "the reason comes last"
-    assert (finished.folder / "logs/ground_truth/test.log").read_text() == reason
-    assert "error: ground_truth: set `annotations`" in finished.run("ground_truth", ok=False)
+    reason = "error: events.csv, line 5: the event of c d ends (frame 5) before it starts (frame 9); correct it"
+    assert output.rstrip().splitlines()[-1].startswith(reason), "the reason comes last"
+    assert (finished.folder / "logs/exports/ground_truth.log").read_text().splitlines()[-1] == reason
     refused = finished.run("ur_dmu", ok=False, crops="{root: /a b}")
     assert "cut the lines of their lists at spaces" in refused
     assert {path: path.read_bytes() for path in before} == before
     (finished.folder / "events.csv").write_text(GOOD)
     finished.run(*TARGETS, **EVENTS)
     assert {path: path.read_bytes() for path in before} == before
+
+
+def test_snakemakes_other_modes_leave_exports_alone(finished):
+    before = snapshot(finished.folder / "dataset")
+    assert "rule lists" in finished.run("-n", "--verbose", "lists", **EVENTS)
+    finished.run("lists", "ur_dmu", "--delete-all-output", **EVENTS)
+    finished.run("lists", "--summary", **EVENTS)
+    finished.run("lists", "--dag", **EVENTS)
+    assert snapshot(finished.folder / "dataset") == before
 
 
 def test_nested_settings_leave_short_videos_out_and_hold_a_validation_split_out(finished):
@@ -139,10 +160,10 @@ def test_nested_settings_leave_short_videos_out_and_hold_a_validation_split_out(
 
 
 def test_targets_are_made_again_when_the_table_changes_and_only_then(finished):
-    assert "Nothing to be done" in finished.run("-n", *TARGETS, **EVENTS)
+    finished.run(*TARGETS, **EVENTS)
     write_clip(finished.video("train_val/anomaly/new.mp4"), 18, seed=99)
-    finished.run()
-    finished.run("lists")
+    output = finished.run("lists", cores=2)
+    assert "1 to extract" in output and "files written or removed" in output
     assert "new.npy" in (finished.folder / "dataset/lists/train_val.list").read_text()
     again = finished.run("-n", "report")
     assert "rule figures" in again and "rule contact_sheets" in again and "rule extract" not in again
@@ -173,8 +194,32 @@ def test_the_report_holds_every_figure_with_its_caption(finished):
     assert page.count("data:image/svg+xml") >= 5 and page.count("data:image/png") >= 4
 
 
-def test_without_a_table_the_targets_say_what_to_do(tmp_path):
+def test_without_a_table_the_report_says_what_to_do(tmp_path):
     project = Workflow(tmp_path, {"test/anomaly/a.mp4": 20})
-    for target in ("report", "ground_truth"):
-        output = project.run(target, ok=False)
-        assert "metadata.csv: no such table" in output and "run snakemake first" in output
+    output = project.run("report", ok=False)
+    assert "metadata.csv: no such table" in output and "run snakemake first" in output
+
+
+def test_what_a_target_lacks_is_said_before_any_video_is_decoded(tmp_path):
+    project = Workflow(tmp_path, {"test/anomaly/a.mp4": 20})
+    assert "error: ground_truth: set `annotations`" in project.run("ground_truth", ok=False)
+    output = project.run("ground_truth", ok=False, dataset="ucf_crime")
+    assert "error: dataset: Temporal_Anomaly_Annotation*.txt, the annotations of UCF-Crime, are not under" in output
+    assert not project.feature("test/anomaly/a.npy").exists()
+
+
+def test_a_forgotten_setting_is_not_a_reason_to_extract_everything_anew(finished):
+    before = snapshot(finished.feature(""))
+    output = finished.run("lists", ok=False, normalization="kinetics")
+    assert "6 features in place would be replaced, made under normalization inception, not kinetics" in output
+    assert {path: content for path, content in snapshot(finished.feature("")).items() if path.endswith(".npy")} == {
+        path: content for path, content in before.items() if path.endswith(".npy")
+    }
+
+
+def test_features_that_were_copied_elsewhere_are_exported_as_they_are(finished, tmp_path):
+    shutil.copytree(finished.feature(""), tmp_path / "run/features")
+    project = Workflow(tmp_path / "run", {})
+    output = project.run("lists")
+    assert "videos is not here; exports are made from features/metadata.csv as it is" in output
+    assert len((project.folder / "dataset/lists/train_val.list").read_text().splitlines()) == 4

@@ -1,0 +1,322 @@
+"""Two trees of features side by side: what is missing, how far apart the numbers are, and what would explain it.
+
+All of it follows from the numbers. Sizes of differences that one setting makes are those measured in docs/features.md.
+"""
+
+import re
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from math import ceil
+from pathlib import Path, PurePosixPath
+
+import numpy as np
+
+from i3d.datasets.matching import VideoIndex
+from i3d.exports.crops import CROP_ORDERS
+from i3d.exports.ground_truth import open_array
+from i3d.quantities import count, named
+
+OFFSETS = tuple(sorted(range(-4, 5), key=abs))  # snippets
+SAMPLED = 64  # snippets of a video that are looked at, evenly over it
+FEWEST, GAIN = 3, 1e-4  # snippets and cosine that make another offset a better one
+SAME, CLOSE = 1e-4, 0.99  # relative distance, cosine
+KINETICS = 127.5 / 57.375  # the network's inputs under `normalization: kinetics`, beside those under `inception`
+CROP_FILE = re.compile(r"(.+)__(\d{1,2})\.npy")
+CROP_NAMES = ("top left", "top right", "centre", "bottom left", "bottom right")
+# Relative distances that one difference makes, from docs/features.md, with room on both sides.
+SIZES = (
+    (SAME, "the same numbers"),
+    (1e-3, "another precision, as fp16 or tf32 (0.0004 was measured for fp16)"),
+    (1e-2, "another precision, as bf16 (0.003 was measured)"),
+    (1.2e-1, "frames through JPEG or another encoding on the way (0.015 to 0.07 was measured)"),
+    (3.5e-1, "no difference of one setting that was measured; perhaps another resize, or other frames"),
+    (7e-1, "another normalization (0.52 was measured between inception and kinetics)"),
+    (float("inf"), "another network, other weights, or other videos"),
+)
+
+
+@dataclass(frozen=True)
+class Other:
+    """A feature of the other tree: one file, or one file per crop in their order."""
+
+    name: str
+    files: tuple[Path, ...]
+
+    def load(self, crops_first: bool = False) -> np.ndarray:
+        """Float array (snippets, crops, dim). Raises ValueError for what is no feature."""
+        arrays = [open_array(path) for path in self.files]
+        array = arrays[0] if len(arrays) == 1 else np.stack(arrays, axis=1)
+        if array.ndim == 2:
+            array = array[:, None]
+        if array.ndim != 3 or not array.size:
+            raise ValueError(f"an array of the shape {array.shape} is no feature")
+        return array.swapaxes(0, 1) if crops_first else array
+
+
+@dataclass
+class Pair:
+    """A video in both trees. `offset`: their snippet 0 is our snippet `offset`."""
+
+    video: str
+    theirs: Other
+    our_shape: tuple[int, ...] = ()
+    their_shape: tuple[int, ...] = ()
+    frames: int | None = None
+    offset: int = 0
+    cosine: float | None = None
+    distance: float | None = None  # relative, in the order of crops that fits best
+    scale: float | None = None  # of theirs, by least squares
+    problem: str = ""
+
+
+@dataclass
+class Comparison:
+    """What both trees hold, video by video, and what one of them lacks."""
+
+    pairs: list[Pair]
+    only_ours: list[str]
+    only_theirs: list[str]
+    crops: tuple[int, ...] = ()  # of each of their crops, the number of ours that it is likest to
+    words: list[str] = field(default_factory=list)
+
+
+def find_features(folder: Path) -> list[Other]:
+    """The features below a folder; files `x__0.npy`, `x__1.npy` ... are one feature."""
+    crops: dict[str, dict[int, Path]] = defaultdict(dict)
+    found = []
+    for path in sorted(folder.rglob("*.npy")):
+        name = path.relative_to(folder)
+        if any(part.startswith(".") for part in name.parts):
+            continue
+        if match := CROP_FILE.fullmatch(name.name):
+            crops[str(name.with_name(match[1]))][int(match[2])] = path
+        else:
+            found.append(Other(str(name), (path,)))
+    return found + [Other(name, tuple(own[number] for number in sorted(own))) for name, own in crops.items()]
+
+
+def compare(
+    ours: Path, theirs: Path, frames: Mapping[str, int | None] | None = None, frequency: int = 16
+) -> Comparison:
+    """Compare the features below two folders, matched by their names.
+
+    `frames` are the decoded frames of videos by their feature files below `ours`, where they are known.
+    """
+    own = {str(path.relative_to(ours)): path for path in sorted(ours.rglob("*.npy")) if _is_open(path, ours)}
+    index = VideoIndex(own)
+    pairs: dict[str, Pair] = {}
+    only_theirs = []
+    for other in find_features(theirs):
+        fits = index.find(other.name)
+        if len(fits) == 1 and fits[0] not in pairs:
+            pairs[fits[0]] = Pair(fits[0], other, frames=(frames or {}).get(fits[0]))
+        else:
+            only_theirs.append(other.name)
+    result = Comparison(list(pairs.values()), [name for name in own if name not in pairs], only_theirs)
+    alike: list[np.ndarray] = []
+    crops_first = _are_crops_first(pair.theirs for pair in result.pairs)
+    for pair in result.pairs:
+        _shapes_and_offset(pair, own[pair.video], crops_first, alike)
+    if alike:
+        (shape, _), *_ = Counter(matrix.shape for matrix in alike).most_common(1)
+        result.crops = tuple(np.mean([each for each in alike if each.shape == shape], axis=0).argmax(axis=1).tolist())
+        for pair in result.pairs:
+            _distance(pair, own[pair.video], crops_first, result.crops)
+    result.words = list(_explanations(result, frequency))
+    return result
+
+
+def _is_open(path: Path, folder: Path) -> bool:
+    return not any(part.startswith(".") for part in path.relative_to(folder).parts)
+
+
+def _are_crops_first(features: Iterable[Other]) -> bool:
+    """Whether all features have 5 or 10 crops along their first axis, and not all along their second."""
+    shapes = []
+    for each in features:
+        try:
+            shapes.append(each.load().shape)
+        except (OSError, ValueError):
+            continue
+    first, second = ({shape[axis] for shape in shapes} for axis in (0, 1))
+    return len(first) == 1 and first <= {5, 10} and not second <= {1, 5, 10}
+
+
+def _shapes_and_offset(pair: Pair, path: Path, crops_first: bool, alike: list[np.ndarray]) -> None:
+    """Note shapes and best offset, and add the cosines of (their crop, our crop)."""
+    try:
+        one = open_array(path)
+        other = pair.theirs.load(crops_first)
+    except (OSError, ValueError) as error:
+        pair.problem = f"cannot be read ({str(error).splitlines()[0]})"
+        return
+    pair.our_shape, pair.their_shape = one.shape, other.shape
+    if one.ndim != 3 or one.shape[2] != other.shape[2]:
+        pair.problem = f"{other.shape[2]} values wide, not {one.shape[-1]}"
+        return
+    means = [np.asarray(array, np.float32).mean(axis=1) for array in (one, other)]
+    scored = {}
+    for offset in OFFSETS:
+        places = _places(len(means[0]), len(means[1]), offset)
+        if len(places) >= (1 if offset == 0 else FEWEST):
+            scored[offset] = float(_cosines(means[0][places], means[1][places - offset]).mean())
+    best = max(scored, key=lambda offset: scored[offset])
+    pair.offset = best if scored[best] > scored[0] + GAIN else 0
+    places = _places(len(one), len(other), pair.offset)
+    a, b = np.asarray(one[places], np.float32), np.asarray(other[places - pair.offset], np.float32)
+    alike.append(np.array([[_cosines(b[:, theirs], a[:, ours]).mean() for ours in range(a.shape[1])]
+                           for theirs in range(b.shape[1])]))  # fmt: skip
+
+
+def _places(ours: int, theirs: int, offset: int) -> np.ndarray:
+    """Our snippets that have a counterpart, some of many."""
+    first, end = max(0, offset), min(ours, theirs + offset)
+    return (
+        np.unique(np.linspace(first, end - 1, min(SAMPLED, end - first)).astype(int)) if end > first else np.array([])
+    )
+
+
+def _distance(pair: Pair, path: Path, crops_first: bool, crops: Sequence[int]) -> None:
+    if pair.problem or pair.their_shape[1] != len(crops) or max(crops) >= pair.our_shape[1]:
+        pair.problem = pair.problem or f"{pair.their_shape[1]} crops, unlike the others"
+        return
+    one, other = open_array(path), pair.theirs.load(crops_first)
+    places = _places(len(one), len(other), pair.offset)
+    a = np.asarray(one[places], np.float64)[:, list(crops)]
+    b = np.asarray(other[places - pair.offset], np.float64)
+    pair.cosine = float(_cosines(a, b).mean())
+    pair.distance = float(np.linalg.norm(a - b)) / max(float(np.linalg.norm(a)), 1e-12)
+    pair.scale = float((a * b).sum() / max((a * a).sum(), 1e-12))
+
+
+def _cosines(one: np.ndarray, other: np.ndarray) -> np.ndarray:
+    """Of vectors along the last axis."""
+    lengths: np.ndarray = np.linalg.norm(one, axis=-1) * np.linalg.norm(other, axis=-1)
+    return (one * other).sum(axis=-1) / np.maximum(lengths, 1e-12)
+
+
+def _explanations(result: Comparison, frequency: int) -> Iterable[str]:
+    """In words, what the numbers say about the recipe of the other tree."""
+    compared = [pair for pair in result.pairs if pair.distance is not None]
+    if not compared:
+        problems = Counter(pair.problem for pair in result.pairs)
+        if problems:
+            (problem, number), *_ = problems.most_common(1)
+            yield f"nothing can be compared: {problem} ({count(number, 'video')})"
+        return
+    yield from _crops_in_words(result.crops, compared[0].our_shape[1])
+    yield from _counts_in_words(compared, frequency)
+    offsets = Counter(pair.offset for pair in compared)
+    if set(offsets) != {0}:
+        shifts = [f"{offset} ({count(number, 'video')})" for offset, number in offsets.items()]
+        yield f"their first snippet is ours number {named(shifts)}"
+    distance, cosine, scale = (
+        float(np.median([getattr(pair, name) for pair in compared])) for name in ("distance", "cosine", "scale")
+    )
+    if cosine > CLOSE and abs(scale - 1) > 0.02:
+        text = f"their values are ours times {scale:.3g}, in the same direction (cosine {cosine:.5f}): scaled"
+        if any(abs(scale / ratio - 1) < 0.1 for ratio in (KINETICS, 1 / KINETICS)):
+            text += f", as by another normalization (inputs of kinetics are {KINETICS:.2f} times those of inception)"
+        yield text
+        return
+    words = next(text for size, text in SIZES if distance <= size)
+    yield f"relative distance {distance:.2g}, cosine {cosine:.4f} (medians): as from {words}"
+    far = [pair.video for pair in compared if (pair.distance or 0) > max(10 * distance, 0.1)]
+    if far:
+        yield f"far from what holds for the others: {named(far)}; are they the same recordings?"
+
+
+def _crops_in_words(crops: Sequence[int], ours: int) -> Iterable[str]:
+    if list(crops) == list(range(ours)):
+        return
+    if len(crops) == 1:
+        yield f"one crop: {_crop_name(crops[0])} of ours" if ours > 1 else "one crop, as here"
+        return
+    if len(crops) == 5 and all(crop < 5 for crop in crops):
+        yield "five crops, without the mirrored ones"
+    if len(set(crops)) < len(crops):
+        yield "their crops do not correspond to ours one to one, as from other crops or nearly equal ones"
+        return
+    for name, order in CROP_ORDERS.items():
+        if list(crops) == list(order[: len(crops)]):
+            known = {"tencrop": "torchvision's order (corners, centre)", "centre_first": "centre crop first"}
+            if name in known:
+                yield f"order of crops: {known[name]}; `crops: {{order: {name}}}` writes them so"
+            return
+    yield f"order of crops: {', '.join(map(_crop_name, crops))}"
+
+
+def _crop_name(crop: int) -> str:
+    return CROP_NAMES[crop % 5] + (" mirrored" if crop >= 5 else "")
+
+
+def _counts_in_words(compared: Sequence[Pair], frequency: int) -> Iterable[str]:
+    """What explains their numbers of snippets, beside ours."""
+    numbers = [(pair.our_shape[0], pair.their_shape[0]) for pair in compared]
+    if all(ours == theirs for ours, theirs in numbers):
+        return
+    theirs = {other for _, other in numbers}
+    if len(theirs) == 1 and len({ours for ours, _ in numbers}) > 1:
+        yield f"every video has {theirs.pop()} snippets: averaged or cut to a fixed number of segments"
+        return
+    known = [(pair.frames, pair.their_shape[0]) for pair in compared if pair.frames]
+    rules = {
+        "the last frames filled up to a snippet, not dropped": lambda frames: ceil(frames / frequency),
+        "one snippet less than the frames hold": lambda frames: (frames - frequency) // frequency,
+        "one snippet more than the frames hold": lambda frames: frames // frequency + 1,
+    }
+    for words, rule in rules.items():
+        if known and len(known) == len(compared) and all(rule(frames) == number for frames, number in known):
+            yield f"numbers of snippets: {words}"
+            return
+    ratios: list[float] = sorted(other / ours for ours, other in numbers if ours >= 8)
+    if ratios and (ratios[0] > 1.5 or ratios[-1] < 0.7):
+        median = ratios[len(ratios) // 2]
+        yield f"{median:.2g} times as many snippets: a snippet every {frequency / median:.0f} frames"
+        return
+    differences = Counter(other - ours for ours, other in numbers)
+    if set(differences) <= {0, 1}:
+        yield "up to one snippet more: the last frames filled up, not dropped, as far as the numbers say"
+    else:
+        found = ", ".join(f"{difference:+d} ({number})" for difference, number in sorted(differences.items()))
+        yield f"numbers of snippets differ by {found}: other frames, or another rule"
+
+
+COLUMNS = (
+    *("feature", "theirs", "snippets", "their_snippets", "crops", "their_crops", "dim", "their_dim"),
+    *("offset", "cosine", "distance", "scale", "problem"),
+)
+
+
+def cells(result: Comparison) -> list[list[str]]:
+    """A line per video with a header; what one tree lacks is a line with a problem."""
+    rows = [list(COLUMNS)]
+    for pair in result.pairs:
+        shapes = [*zip_shapes(pair.our_shape, pair.their_shape)]
+        numbers = [f"{value:.6g}" if value is not None else "" for value in (pair.cosine, pair.distance, pair.scale)]
+        rows.append([pair.video, pair.theirs.name, *shapes, str(pair.offset), *numbers, pair.problem])
+    blank = [""] * (len(COLUMNS) - 3)
+    rows += [[name, "", *blank, "the other tree lacks it"] for name in result.only_ours]
+    rows += [["", name, *blank, "our tree lacks it, or its name fits several"] for name in result.only_theirs]
+    return rows
+
+
+def zip_shapes(ours: Sequence[int], theirs: Sequence[int]) -> Iterable[str]:
+    """Snippets, crops and dim of both, alternating; empty where an array could not be read."""
+    for place in range(3):
+        for shape in (ours, theirs):
+            yield str(shape[place]) if place < len(shape) else ""
+
+
+def as_text(result: Comparison) -> list[str]:
+    """The comparison in a few lines."""
+    compared = [pair for pair in result.pairs if pair.distance is not None]
+    text = [f"{count(len(result.pairs), 'feature')} in both trees, {len(compared):,} of them compared"]
+    for words, names in (("only ours", result.only_ours), ("only theirs", result.only_theirs)):
+        if names:
+            text.append(
+                f"{words}: {count(len(names), 'feature')}, {named([str(PurePosixPath(name)) for name in names])}"
+            )
+    problems = [f"{pair.video}: {pair.problem}" for pair in result.pairs if pair.problem]
+    return text + [f"not compared: {text}" for text in problems[:5]] + result.words

@@ -1,0 +1,266 @@
+"""What a data set says of each video: split, category and label; and where its annotations are."""
+
+import hashlib
+import os
+from collections import Counter, defaultdict
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from fnmatch import fnmatchcase
+from pathlib import Path, PurePosixPath
+
+from i3d.datasets.matching import VideoIndex
+from i3d.datasets.sheet import Rules, read_sheet
+from i3d.digests import file_sha256, json_digest
+from i3d.errors import UserError
+from i3d.files import read_file
+from i3d.quantities import count, named
+from i3d.results.names import Naming
+from i3d.settings import VIDEO_SUFFIXES, Settings
+
+MOST_LIST_BYTES = 50_000_000
+
+
+@dataclass(frozen=True)
+class OfficialList:
+    """A list of a split, or of categories: its lines by their numbers."""
+
+    path: Path
+    lines: dict[int, str]
+    sha256: str
+
+
+@dataclass
+class Names:
+    """What a data set says of some videos, by their paths, and of which entries of its lists there is no video."""
+
+    of: dict[str, Naming]
+    missing: dict[str, list[str]] = field(default_factory=dict)  # by the name of the list
+
+
+@dataclass(frozen=True)
+class DataSet:
+    """A data set with its official lists, as found."""
+
+    rules: Rules
+    lists: Mapping[str, Sequence[OfficialList]]  # by split
+    categories: OfficialList | None
+    suffixes: frozenset[str]
+
+    @property
+    def digest(self) -> str:
+        """A digest that changes with the sheet and the lists."""
+        lists = [path for own in self.lists.values() for path in own]
+        lists += [self.categories] if self.categories else []
+        return json_digest([self.rules.digest, [each.sha256 for each in lists]])
+
+    def names(self, videos: Collection[str]) -> Names:
+        """What is said of each of these videos. One that is not covered has a reason, and is in no split."""
+        rules = self.rules
+        plain = {video: self._plain(video) for video in videos}
+        left_out = {video for video in videos if any(each.fits(plain[video]) for each in rules.left_out)}
+        index = VideoIndex(video for video in videos if video not in left_out)
+        listed: dict[str, dict[str, str]] = defaultdict(dict)  # of each video the splits, and the list that says so
+        doubtful: dict[str, str] = {}
+        missing: dict[str, list[str]] = {}
+        for split, lists in self.lists.items():
+            for each in lists:
+                for video, _ in _matched(each, index, doubtful, missing):
+                    listed[video][split] = each.path.name
+        categories: dict[str, str] = {}
+        if self.categories is not None:
+            categories = dict(_matched(self.categories, index, doubtful, missing))
+        found = {}
+        for video in videos:
+            if video in left_out:
+                found[video] = Naming(reason=f"{rules.name} leaves it out")
+                continue
+            category = categories.get(video) or rules.category(plain[video]) or ""
+            label = str(rules.label(category)) if category else ""
+            split, reason = self._split(video, plain[video], listed[video], doubtful)
+            if not category:
+                reason = f"{rules.name} says nothing of its category, so it has no label"
+            found[video] = Naming("" if reason else split, category, label, reason)
+        return Names(found, missing)
+
+    def _split(
+        self, video: str, plain: str, listed: Mapping[str, str], doubtful: Mapping[str, str]
+    ) -> tuple[str, str | None]:
+        """The split of a video, or why it has none."""
+        if len(listed) > 1:
+            return "", f"it is in {' and in '.join(listed.values())}"
+        if listed:
+            return next(iter(listed)), None
+        if video in doubtful:
+            return "", doubtful[video]
+        by_path = [
+            split for split, patterns in self.rules.splits.items() if any(pattern.fits(plain) for pattern in patterns)
+        ]
+        if len(by_path) == 1:
+            return by_path[0], None
+        if by_path:
+            return "", f"{self.rules.name} has it in the splits {' and '.join(by_path)}"
+        lists = [each.path.name for own in self.lists.values() for each in own]
+        return "", f"in none of {named(lists)}" if lists else f"{self.rules.name} says nothing of its split"
+
+    def _plain(self, video: str) -> str:
+        """A path without the suffix of a video file; a folder of frames has none, whatever its name is."""
+        path = PurePosixPath(video)
+        return str(path.with_suffix("")) if path.suffix.lower() in self.suffixes else video
+
+
+def open_dataset(settings: Settings) -> DataSet | None:
+    """The data set of the setting `dataset`, None without one.
+
+    Its lists are found by their names anywhere under `videos`, or are named in `split_lists`. Raises UserError for a
+    sheet that is not valid, for a list that is not there, or that is there twice with different content.
+    """
+    if settings.dataset is None:
+        return None
+    rules = read_sheet(settings.dataset)
+    if unknown := [split for split in settings.split_lists if split not in rules.splits]:
+        raise UserError(
+            f"split_lists: {rules.name} has no split {named(unknown)}; its splits are {', '.join(rules.splits)}"
+        )
+    own = {split: rule for split, rule in rules.sheet.splits.items() if split not in settings.split_lists}
+    wanted = {name for rule in own.values() for name in rule.lists}
+    wanted |= {rules.sheet.categories} if rules.sheet.categories else set()
+    places = find_files(Path(settings.videos), wanted)
+    lists = {}
+    for split, rule in rules.sheet.splits.items():
+        if split in settings.split_lists:
+            lists[split] = [_read_list(Path(settings.split_lists[split]))]
+        else:
+            key = f"split_lists: {{{split}: PATH}}"
+            lists[split] = [_the_one(rules, settings, name, places, key) for name in rule.lists]
+    categories = None
+    if rules.sheet.categories:
+        categories = _the_one(rules, settings, rules.sheet.categories, places, "the sheet's `categories`")
+    suffixes = {f".{each.lstrip('.').lower()}" for each in (*VIDEO_SUFFIXES, *settings.extensions)}
+    return DataSet(rules, lists, categories, frozenset(suffixes))
+
+
+def find_annotations(settings: Settings) -> tuple[Path, str] | None:
+    """The annotations of a data set, under `videos`, and their form; None without a data set.
+
+    Raises UserError when they are not there, or the set has none.
+    """
+    if settings.dataset is None:
+        return None
+    rules = read_sheet(settings.dataset)
+    rule, root = rules.sheet.annotations, Path(settings.videos)
+    if rule is None:
+        raise UserError(f"dataset: {rules.sheet.title} has no annotations; name yours in `ground_truth: annotations`")
+    found = [root] if rule.format == "tracks" else find_files(root, {rule.name})[rule.name]
+    if not found or not root.is_dir():
+        raise UserError(
+            f"dataset: {rule.name}, the annotations of {rules.sheet.title}, are not under {root}; put them there, or "
+            "name them in `ground_truth: annotations`"
+        )
+    if len(found) > 1 and len({_content(path) for path in found}) > 1:
+        names = named([str(path) for path in found])
+        raise UserError(f"dataset: {names} differ; name the right annotations in `ground_truth: annotations`")
+    return found[0], rule.format
+
+
+def _content(path: Path) -> str:
+    """A digest of a file, or of the files in a folder."""
+    try:
+        if not path.is_dir():
+            return hashlib.sha256(read_file(path)).hexdigest()
+        return json_digest([[each.name, file_sha256(each)] for each in sorted(path.iterdir()) if each.is_file()])
+    except OSError as error:
+        raise UserError(f"{path}: cannot be read ({error.strerror}); correct that, or remove this copy") from None
+
+
+def find_files(root: Path, names: Collection[str]) -> dict[str, list[Path]]:
+    """Files and folders of these names, which may be patterns, anywhere under a folder; hidden ones are passed over."""
+    found: dict[str, list[Path]] = defaultdict(list)
+    if not names:
+        return found
+    seen = set()
+    for folder, folders, files in os.walk(root, followlinks=True):
+        real = os.path.realpath(folder)
+        if real in seen:
+            folders[:] = []
+            continue
+        seen.add(real)
+        folders[:] = sorted(name for name in folders if not name.startswith("."))
+        for name in names:
+            fits = [each for each in (*folders, *files) if each == name or ("*" in name and fnmatchcase(each, name))]
+            found[name] += [Path(folder, each) for each in sorted(fits)]
+    return found
+
+
+def _the_one(
+    rules: Rules, settings: Settings, name: str, places: Mapping[str, Sequence[Path]], key: str
+) -> OfficialList:
+    found = [path for path in places.get(name, ()) if path.is_file()]
+    if not found:
+        see = f" (it is to be had from {rules.sheet.see})" if rules.sheet.see else ""
+        raise UserError(
+            f"dataset: {name} of {rules.sheet.title} is not under {settings.videos}{see}; put it there, or name it in "
+            f"{key}"
+        )
+    if len({each.sha256 for each in map(_read_list, found)}) > 1:
+        raise UserError(f"dataset: {named([str(path) for path in found])} differ; name the right one in {key}")
+    return _read_list(found[0])
+
+
+def _read_list(path: Path) -> OfficialList:
+    """An official list: a video a line, its name first; what follows a space or a comma is more to know of it."""
+    try:
+        if path.stat().st_size > MOST_LIST_BYTES:
+            raise UserError(f"{path}: too large for a list of videos; name the right file")
+        content = read_file(path)
+        text = content.decode("utf-8-sig")
+    except (OSError, UnicodeDecodeError) as error:
+        raise UserError(f"{path}: not a readable list in UTF-8 ({error}); correct it") from None
+    lines = {number: line.strip() for number, line in enumerate(text.splitlines(), 1) if line.strip()}
+    return OfficialList(path, lines, hashlib.sha256(content).hexdigest())
+
+
+def _matched(
+    each: OfficialList, index: VideoIndex, doubtful: dict[str, str], missing: dict[str, list[str]]
+) -> Iterable[tuple[str, str]]:
+    """The videos of a list, with what else its line says; what it leaves in doubt, or has no video for, is noted."""
+    for number, line in each.lines.items():
+        found, name, rest = _entry(line, index)
+        if len(found) == 1:
+            yield found[0], rest
+        elif found:
+            fits = f"{each.path.name}, line {number}: {name} fits {named(found)}; write the path below the videos tree"
+            doubtful |= dict.fromkeys(found, fits)
+        else:
+            missing.setdefault(each.path.name, []).append(name)
+
+
+def _entry(line: str, index: VideoIndex) -> tuple[list[str], str, str]:
+    """The videos that a line fits, the name it gives, and the rest: a name may hold spaces and commas, too."""
+    cuts = [len(line), *(place for place, letter in enumerate(line) if letter in " \t,")]
+    for cut in cuts:
+        if found := index.find(line[:cut].strip()):
+            return found, line[:cut].strip(), line[cut:].strip(" \t,")
+    return [], line, ""
+
+
+def summary(title: str, names: Names) -> str:
+    """What a data set covers, in a few words, for the plan: videos and anomalies per split, and what is not covered."""
+    own = list(names.of.values())
+    splits: Counter[str] = Counter(each.split for each in own if each.split)
+    anomalies: Counter[str] = Counter(each.split for each in own if each.split and each.label == "1")
+    text = f"{title}: " + (
+        ", ".join(f"{split} {number:,} ({anomalies[split]:,} anomalies)" for split, number in sorted(splits.items()))
+        or "no video is covered"
+    )
+    reasons: dict[str, list[str]] = defaultdict(list)
+    for video, each in names.of.items():
+        if each.reason:
+            reasons[each.reason].append(video)
+    if reasons:
+        number = sum(map(len, reasons.values()))
+        text += f"; {count(number, 'video')} not covered, and in no list"
+        for reason, videos in list(reasons.items())[:5]:
+            text += f"\n  {named(videos, 2)}: {reason}"
+    for name, entries in names.missing.items():
+        text += f"\n  {name} names {count(len(entries), 'video')} that `videos` lacks: {named(entries, 2)}"
+    return text

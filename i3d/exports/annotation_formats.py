@@ -1,0 +1,323 @@
+"""Annotations in the forms that data sets publish them, recognised by their content.
+
+csv          `video_name,start_annotation,end_annotation,event_name`, or `start_seconds,end_seconds`; a row an event
+ucf_crime    `Abuse028_x264.mp4  Abuse  165  240  -1  -1`: class, pairs of frames, -1 for none
+xd_violence  `v=S-7r__#1_label_B4-0-0 0 1517 1970 3038`: pairs of frames; also with a class before each pair
+tad          `frames/abnormal/01_Accident_006.mp4 266 1 75 110`: frames in all, class (0: normal), pairs of frames
+msad         a table with `name`, `starting frame of anomaly` and `ending frame of anomaly`, counted from 1
+masks        a folder of `<video>.npy`, a value per frame, not 0 where something happens (ShanghaiTech)
+tracks       `<video>_tracks.txt`, `object,first,last` a line, anywhere below a folder (UBnormal)
+
+Frames are numbered from 0, and an event's last one is part of it, but where it says otherwise.
+"""
+
+import csv
+import hashlib
+import os
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from io import BytesIO, StringIO
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+
+from i3d.errors import UserError
+from i3d.files import read_file
+
+FRAMES, SECONDS, NAME = ("start_annotation", "end_annotation"), ("start_seconds", "end_seconds"), "event_name"
+MSAD = ("starting frame of anomaly", "ending frame of anomaly")
+TRACKS = "_tracks.txt"
+NORMAL_CLASS = 0  # of TAD
+
+
+class Event(NamedTuple):
+    """First and last frame, counted from 0, both included, and what happens."""
+
+    first: int
+    last: int
+    name: str = ""
+
+
+class Span(NamedTuple):
+    """When an event begins and ends, in seconds from the start of the recording, and what happens."""
+
+    start: float
+    end: float
+    name: str = ""
+
+
+class Annotations(NamedTuple):
+    """Events by the names that the annotations give to videos, and the form that these have."""
+
+    format: str
+    events: dict[str, list[Event | Span]]
+    frames: dict[str, int]  # in all, where the annotations say it
+
+
+def read(path: Path, expected: str | None = None) -> Annotations:
+    """Read annotations in any of the forms. An empty list of events says that nothing happens in the video.
+
+    Raises UserError for what cannot be read, is of no known form or not of the `expected` one, and for an event that
+    makes no sense, naming the line.
+    """
+    found = _folder(path) if path.is_dir() else _file(path)
+    if expected is not None and found.format != expected:
+        raise UserError(
+            f"{path}: these annotations are of the form {found.format}, not {expected}, as the data set's are; correct "
+            "`ground_truth: annotations`"
+        )
+    return found
+
+
+def content_digest(path: Path) -> str:
+    """A digest that changes with the annotations; empty when they cannot be read."""
+    try:
+        if not path.is_dir():
+            return hashlib.sha256(read_file(path)).hexdigest()
+        digest = hashlib.sha256()
+        for each in _files_of(path):
+            status = each.stat()
+            digest.update(f"{each.relative_to(path)} {status.st_size} {status.st_mtime_ns}\n".encode())
+        return digest.hexdigest()
+    except OSError:
+        return ""
+
+
+def _file(path: Path) -> Annotations:
+    try:
+        text = read_file(path).decode("utf-8-sig")
+    except FileNotFoundError:
+        raise UserError(f"{path}: no such file; correct `ground_truth: annotations`") from None
+    except OSError as error:
+        raise UserError(f"{path}: cannot be read ({error.strerror}); correct `ground_truth: annotations`") from None
+    except UnicodeDecodeError as error:
+        raise UserError(f"{path}: not a text in UTF-8 ({error}); save it as one") from None
+    head = text.partition("\n")[0]
+    if "," in head or "\t" in head or head.strip() == "video_name":
+        return _table(path, text, "\t" if "\t" in head and "," not in head else ",")
+    lines = {number: line for number, line in enumerate(text.splitlines(), 1) if line.strip()}
+    for form, parse in (("ucf_crime", _ucf_crime), ("tad", _tad), ("xd_violence", _xd_violence)):
+        if lines and all(parse(line.split()) is not None for line in lines.values()):
+            return _lines(path, form, lines, parse)
+    wrong = next((number for number, line in lines.items() if not _known(line.split())), 1)
+    raise UserError(
+        f"{path}, line {wrong}: no annotation of a known form; write the columns video_name, start_annotation, "
+        "end_annotation, or take the data set's own file (docs/data.md has the forms)"
+    )
+
+
+class _Line(NamedTuple):
+    """A line of a text: the video's name, pairs of numbers with what happens, and the frames in all."""
+
+    name: str
+    pairs: list[tuple[int, int, str]]
+    frames: int | None = None
+
+
+def _known(words: Sequence[str]) -> bool:
+    return any(parse(words) is not None for parse in (_ucf_crime, _tad, _xd_violence))
+
+
+def _ucf_crime(words: Sequence[str]) -> _Line | None:
+    """name, class, first and last frame of each event, -1 for none."""
+    if len(words) < 4 or len(words) % 2 or _numbers(words[1:2]) is not None or (given := _numbers(words[2:])) is None:
+        return None
+    pairs = [(first, last, words[1]) for first, last in _paired(given) if (first, last) != (-1, -1)]
+    return _Line(words[0], pairs)
+
+
+def _tad(words: Sequence[str]) -> _Line | None:
+    """name, frames in all, class, first and last frame of each event. In the other forms no pair runs backward."""
+    given = _numbers(words[1:])
+    if given is None or len(given) < 4 or len(given) % 2 or given[0] <= given[1]:
+        return None
+    frames, kind, *rest = given
+    pairs = [(first, last, "") for first, last in _paired(rest) if (first, last) != (-1, -1)]
+    return _Line(words[0], pairs if kind != NORMAL_CLASS else [], frames)
+
+
+def _xd_violence(words: Sequence[str]) -> _Line | None:
+    """name, first and last frame of each event, or class, first and last frame of each."""
+    given = _numbers(words[1:])
+    if given is not None:
+        return _Line(words[0], [(*pair, "") for pair in _paired(given)]) if given and not len(given) % 2 else None
+    kinds, bounds = words[1::3], [*zip(words[2::3], words[3::3], strict=False)]
+    given = _numbers([word for pair in bounds for word in pair])
+    if given is None or len(words) % 3 != 1 or _numbers(kinds) is not None:
+        return None
+    return _Line(words[0], [(*pair, kind) for kind, pair in zip(kinds, _paired(given), strict=True)])
+
+
+def _numbers(words: Sequence[str]) -> list[int] | None:
+    """Whole numbers; None if one is none."""
+    try:
+        return [int(word) for word in words]
+    except ValueError:
+        return None
+
+
+def _pair(start: str, end: str) -> tuple[int, int] | None:
+    """Two whole numbers; None if one is none."""
+    given = _numbers([start, end])
+    return None if given is None else (given[0], given[1])
+
+
+def _paired(numbers: Sequence[int]) -> Iterator[tuple[int, int]]:
+    return zip(numbers[::2], numbers[1::2], strict=True)
+
+
+def _lines(
+    path: Path, form: str, lines: Mapping[int, str], parse: Callable[[Sequence[str]], _Line | None]
+) -> Annotations:
+    events: dict[str, list[Event | Span]] = defaultdict(list)
+    frames: dict[str, int] = {}
+    for number, line in lines.items():
+        parsed = parse(line.split())
+        assert parsed is not None
+        events[parsed.name] += []
+        for first, last, name in parsed.pairs:
+            _refuse_backward(first, last, parsed.name, f"{path}, line {number}")
+            events[parsed.name].append(Event(first, last, name))
+        if parsed.frames is not None:
+            frames[parsed.name] = parsed.frames
+    return Annotations(form, dict(events), frames)
+
+
+def _refuse_backward(first: float, last: float, video: str, place: str, unit: str = "frame") -> None:
+    if last < first:
+        raise UserError(
+            f"{place}: the event of {video} ends ({unit} {last}) before it starts ({unit} {first}); correct it"
+        )
+
+
+def _table(path: Path, text: str, delimiter: str) -> Annotations:
+    reader = csv.DictReader(StringIO(text, newline=""), delimiter=delimiter, skipinitialspace=True)
+    try:
+        columns = [name.strip() for name in reader.fieldnames or ()]
+        reader.fieldnames = columns
+        if "name" in columns and set(MSAD) <= set(columns):
+            return _msad(path, reader)
+        bounds = SECONDS if set(SECONDS) <= set(columns) else FRAMES
+        if missing := [name for name in ("video_name", *bounds) if name not in columns]:
+            raise UserError(f"{path}: no column {', '.join(missing)} in the first line; add it")
+        events: dict[str, list[Event | Span]] = defaultdict(list)
+        for row in reader:
+            name = (row["video_name"] or "").strip()
+            events[name] += _events_of(row, name, bounds, f"{path}, line {reader.line_num}")
+    except csv.Error as error:
+        raise UserError(f"{path}: not a CSV file ({error}); save it as one") from None
+    return Annotations("csv", dict(events), {})
+
+
+def _events_of(row: Mapping[str, str | None], video: str, bounds: tuple[str, str], place: str) -> list[Event | Span]:
+    if (row.get("second_event") or "0").strip() not in ("", "0"):
+        raise UserError(f"{place}: second_event is not read; give every event a row of its own")
+    name = (row.get(NAME) or "").strip()
+    start, end = ((row[column] or "").strip() for column in bounds)
+    if bounds == SECONDS:
+        first, last = _seconds(start), _seconds(end)
+        if first is None or last is None:
+            raise UserError(f"{place}: start_seconds and end_seconds must be like 12.5 or 0:01:12.5")
+        _refuse_backward(first, last, video, place, "second")
+        return [] if last < 0 else [Span(first, last, name)]
+    given = _pair(start, end)
+    if given is None:
+        raise UserError(f"{place}: start_annotation and end_annotation must be whole frame numbers")
+    if max(given) < 0:
+        return []
+    _refuse_backward(given[0], given[1], video, place)
+    return [Event(given[0], given[1], name)]
+
+
+def _seconds(text: str) -> float | None:
+    """`12.5`, `1:12.5` and `0:01:12.5`; None for anything else."""
+    try:
+        parts = [float(part) for part in text.split(":")]
+    except ValueError:
+        return None
+    if len(parts) > 3 or not np.isfinite(parts).all():
+        return None
+    return sum(part * 60**place for place, part in enumerate(reversed(parts)))
+
+
+def _msad(path: Path, reader: csv.DictReader) -> Annotations:
+    """MSAD's table: one event a video, frames counted from 1; none in normal videos."""
+    events: dict[str, list[Event | Span]] = defaultdict(list)
+    frames: dict[str, int] = {}
+    for row in reader:
+        place, video = f"{path}, line {reader.line_num}", (row["name"] or "").strip()
+        start, end = ((row[column] or "").strip() or "-1" for column in MSAD)
+        given = _pair(start, end)
+        if given is None:
+            raise UserError(f"{place}: {' and '.join(MSAD)} must be whole frame numbers")
+        _refuse_backward(given[0], given[1], video, place)
+        events[video] += [Event(given[0] - 1, given[1] - 1)] if given[1] > 0 else []
+        if (total := _numbers([(row.get("total frames") or "").strip()])) is not None:
+            frames[video] = total[0]
+    return Annotations("msad", dict(events), frames)
+
+
+def _folder(path: Path) -> Annotations:
+    files = _files_of(path)
+    if not files:
+        raise UserError(
+            f"{path}: holds neither masks (<video>.npy) nor tracks (<video>{TRACKS}); correct "
+            "`ground_truth: annotations`"
+        )
+    events: dict[str, list[Event | Span]] = {}
+    frames: dict[str, int] = {}
+    if files[0].name.endswith(TRACKS):
+        for each in files:
+            events[each.name.removesuffix(TRACKS)] = list(_tracks(each))
+        return Annotations("tracks", events, frames)
+    for each in files:
+        mask = _mask(each)
+        events[each.stem] = list(_runs(mask))
+        frames[each.stem] = len(mask)
+    return Annotations("masks", events, frames)
+
+
+def _files_of(path: Path) -> list[Path]:
+    """The tracks below a folder; where there are none, the masks."""
+    tracks, masks = [], []
+    for folder, folders, files in os.walk(path, followlinks=True):
+        folders[:] = sorted(name for name in folders if not name.startswith("."))
+        tracks += [Path(folder, name) for name in sorted(files) if name.endswith(TRACKS)]
+        masks += [Path(folder, name) for name in sorted(files) if name.endswith(".npy")]
+    return tracks or masks
+
+
+def _tracks(path: Path) -> Iterable[Event]:
+    """Of UBnormal: `object,first,last` a line."""
+    try:
+        text = read_file(path).decode("utf-8-sig")
+    except (OSError, UnicodeDecodeError) as error:
+        raise UserError(f"{path}: not a readable text ({error}); correct it") from None
+    for number, line in enumerate(text.splitlines(), 1):
+        if not line.strip():
+            continue
+        try:
+            first, last = (int(float(word)) for word in line.replace(",", " ").split()[1:3])
+        except (ValueError, OverflowError):
+            raise UserError(f"{path}, line {number}: must be object,first,last; correct it") from None
+        _refuse_backward(first, last, path.name.removesuffix(TRACKS), f"{path}, line {number}")
+        yield Event(first, last)
+
+
+def _mask(path: Path) -> np.ndarray:
+    """Bool (frames,)."""
+    try:
+        mask = np.squeeze(np.lib.format.read_array(BytesIO(read_file(path)), allow_pickle=False))
+    except (OSError, ValueError) as error:
+        raise UserError(f"{path}: not a readable mask ({str(error).splitlines()[0]}); correct it") from None
+    if mask.ndim != 1:
+        raise UserError(f"{path}: a mask has one value per frame, not the shape {mask.shape}; correct it")
+    return mask != 0
+
+
+def _runs(mask: np.ndarray) -> Iterable[Event]:
+    """The runs of frames that are marked."""
+    edges = np.flatnonzero(np.diff(np.concatenate([[False], mask, [False]]).astype(np.int8)))
+    for first, end in zip(edges[::2].tolist(), edges[1::2].tolist(), strict=True):
+        yield Event(first, end - 1)

@@ -1,0 +1,143 @@
+"""Each test video's counts beside each other: annotated, declared, decoded, in snippets, in the ground truth."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from i3d.datasets.matching import VideoIndex
+from i3d.exports.annotation_formats import Annotations, Span
+from i3d.exports.annotations import Matched
+from i3d.exports.ground_truth import Truth
+from i3d.quantities import count
+from i3d.records.record import OK, ORPHANED, Row
+
+COLUMNS = (
+    *("video", "split", "label", "events", "annotated_last", "frames_official", "frames_declared", "frames_decoded"),
+    *("snippets", "truth_frames", "truth_ones", "problem"),
+)
+SHOWN = 20  # lines on the screen
+
+
+@dataclass(frozen=True)
+class Line:
+    """A video of the tested splits, or an annotated name without one; None where a count is not known.
+
+    `annotated_last`: last annotated frame, from 0. `frames_official`: what the annotations give as the video's length.
+    """
+
+    video: str
+    split: str = ""
+    label: int | None = None
+    events: int | None = None
+    annotated_last: int | None = None
+    frames_official: int | None = None
+    frames_declared: int | None = None
+    frames_decoded: int | None = None
+    snippets: int | None = None
+    truth_frames: int | None = None
+    truth_ones: int | None = None
+    problem: str = ""
+
+
+def reconcile(
+    split: str,
+    truth: Truth,
+    matched: Matched,
+    annotated: Annotations,
+    table: Sequence[Row],
+    videos: Path,
+    frequency: int,
+) -> list[Line]:
+    """A line for each video of a split, those without features too, and one for each annotated name without a video.
+
+    `videos` is the tree of recordings, whose absence is no problem: features may have been copied elsewhere.
+    """
+    official = _official(annotated, table)
+    of_truth = {video.row.video: video for video in truth.videos}
+    lines = []
+    for row in table:
+        if row.split != split and row.video not in of_truth:
+            continue
+        own = of_truth.get(row.video)
+        events = matched.events.get(row.video)
+        frames = [event.last for event in events or () if not isinstance(event, Span)]
+        line = Line(
+            video=row.video,
+            split=split,
+            label=row.label,
+            events=None if events is None else len(events),
+            annotated_last=max(frames, default=None),
+            frames_official=official.get(row.video),
+            frames_declared=row.frames_declared,
+            frames_decoded=row.frames_decoded,
+            snippets=row.snippets,
+            truth_frames=own.frames if own else None,
+            truth_ones=int(own.values().sum()) if own else None,
+        )
+        problem = "; ".join(_problems(line, row, own is not None, videos, frequency))
+        lines.append(Line(**vars(line) | {"problem": problem}))
+    lines += [Line(name, split, problem="annotated, but there is no such video") for name in matched.unknown]
+    return lines
+
+
+def _official(annotated: Annotations, table: Sequence[Row]) -> dict[str, int]:
+    """The length that the annotations give to each video."""
+    index = VideoIndex(row.video for row in table if row.status != ORPHANED)
+    found = {}
+    for name, frames in annotated.frames.items():
+        fits = index.find(name)
+        if len(fits) == 1:
+            found[fits[0]] = frames
+    return found
+
+
+def _problems(line: Line, row: Row, is_listed: bool, videos: Path, frequency: int) -> Iterable[str]:
+    if row.status != OK:
+        yield f"no features: {row.status}" + (f", {row.reason}" if row.reason else "")
+    elif not is_listed:
+        yield "not in the list: " + (row.reason or "too few snippets, or of another category")
+    if videos.is_dir() and not (videos / row.video).exists():
+        yield "its video is gone"
+    frames = row.frames_decoded
+    if row.resample_fps is not None or frames is None:
+        return
+    if line.annotated_last is not None and line.annotated_last >= frames:
+        yield f"annotated up to frame {line.annotated_last}, but its last one is {frames - 1}"
+    if line.frames_official is not None and abs(line.frames_official - frames) > frequency:
+        yield f"{frames} frames, officially {line.frames_official}"
+    if row.frames_declared is not None and abs(row.frames_declared - frames) > frequency:
+        yield f"{frames} frames decoded of {row.frames_declared} declared"
+    if row.status == OK and row.label == 1 and line.events and not line.truth_ones and is_listed:
+        yield "no annotated frame lies in its snippets"
+    if row.label == 1 and line.events is None:
+        yield "an anomaly that is not annotated"
+
+
+def cells(lines: Iterable[Line]) -> list[list[str]]:
+    """The lines as a table with a header."""
+    values = ([getattr(line, column) for column in COLUMNS] for line in lines)
+    return [list(COLUMNS), *(["" if value is None else str(value) for value in own] for own in values)]
+
+
+def as_text(lines: Sequence[Line], path: Path) -> list[str]:
+    """How many fit, and a table of the others; `path` is where all are."""
+    listed = [line for line in lines if line.truth_frames is not None]
+    wrong = [line for line in lines if line.problem]
+    frames = sum(line.truth_frames or 0 for line in listed)
+    ones = sum(line.truth_ones or 0 for line in listed)
+    text = [f"reconciled {count(len(listed), 'video')}, {ones:,} of {frames:,} frames marked; all in {path}"]
+    if not wrong:
+        return [*text, "all counts fit"]
+    text.append(f"{count(len(wrong), 'line')} to look at:")
+    head = {"annotated_last": "annotated", "frames_decoded": "decoded", "snippets": "snippets", "truth_frames": "truth"}
+    rows: list[Mapping[str, str]] = [{**head, "video": "video", "problem": "problem"}]
+    rows += [{name: _cell(getattr(line, name)) for name in (*head, "video", "problem")} for line in wrong[:SHOWN]]
+    widths = {name: max(len(row[name]) for row in rows) for name in (*head, "video")}
+    for row in rows:
+        numbers = "  ".join(row[name].rjust(widths[name]) for name in head)
+        text.append(f"  {row['video'].ljust(widths['video'])}  {numbers}  {row['problem']}")
+    return [*text, f"  and {len(wrong) - SHOWN:,} more"] if len(wrong) > SHOWN else text
+
+
+def _cell(value: object) -> str:
+    return "-" if value is None else str(value)

@@ -1,0 +1,233 @@
+"""The exports as a table: each line a file, the targets that make it, its folder, its splits and its content.
+
+A further export is a further line, and a function from a split to files.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from i3d.digests import json_digest
+from i3d.exports import crops, flat_names, lists, reconcile, times, trainers, vadclip
+from i3d.exports.places import flat_folder
+from i3d.exports.receipts import Files, Lazy, csv_of, json_of, npy_of, text_of
+from i3d.exports.selection import VALIDATION
+from i3d.exports.source import Source, Split
+from i3d.settings import Settings
+from i3d.snippets import SnippetRule
+
+
+@dataclass(frozen=True)
+class Export:
+    """A file per split, with what belongs to it: other files beside it, or a folder of them.
+
+    `targets` are the names of the rules that make it. `name`, in which `{split}` stands for a split, is also that of
+    its receipt. `files` gives the contents of all its files, of which the first has the path that it is given.
+    """
+
+    targets: str
+    folder: Callable[[Settings], Path]
+    name: str
+    splits: Callable[[Source], Sequence[str]]
+    files: Callable[[Split, Path], Files]
+
+    def split_of(self, receipt: str) -> str | None:
+        """The split whose receipt has this name; None if it is that of another export."""
+        before, is_per_split, after = self.name.partition("{split}")
+        if receipt == self.name:
+            return "" if not is_per_split else None
+        fits = is_per_split and receipt.startswith(before) and receipt.endswith(after)
+        return receipt[len(before) : len(receipt) - len(after)] if fits else None
+
+
+def lists_folder(settings: Settings) -> Path:
+    """The folder of the lists and the ground truth."""
+    return Path(settings.lists.folder)
+
+
+def crops_folder(settings: Settings) -> Path:
+    """The folder of the crop files and their lists."""
+    return Path(settings.crops.folder)
+
+
+def list_of_features(split: Split, path: Path) -> Files:
+    """The list of a split, and beside it how many of its lines are anomalies."""
+    rows, left_out = split.rows, split.selection.left_out
+    lines = lists.list_lines(rows, split.list_root)
+    needed = split.source.choice(split.name).min_snippets
+    split.source.warn(f"left out, fewer than {needed} snippets: {row.video} ({row.snippets})" for row in left_out)
+    if split.is_for_tests:
+        split.source.warn(trainers.too_short(rows))
+    split.source.warn(trainers.misread("Smart-Surveillance", rows, lines))
+    facts = lists.counts(rows) | {"left_out": [row.video for row in left_out]}
+    return {path: text_of(lines), path.with_name(f"{split.name}.json"): json_of(facts)}
+
+
+def ground_truth(split: Split, path: Path) -> Files:
+    """The ground truth of a split, in the order of its list."""
+    return {path: npy_of(split.truth.values())}
+
+
+def reconciled(split: Split, path: Path) -> Files:
+    """The counts of all tested videos side by side, as a table and, for the screen, those that do not fit."""
+    source = split.source
+    lines = [
+        line
+        for own in (source.split(name) for name in source.truthful if name in source.splits)
+        for line in reconcile.reconcile(
+            own.name,
+            own.truth,
+            own.matched,
+            source.annotated,
+            source.table,
+            Path(source.settings.videos),
+            source.frequency,
+        )
+    ]
+    text = reconcile.as_text(lines, path)
+    return {path: csv_of(reconcile.cells(lines)), path.with_suffix(".txt"): text_of(text)}
+
+
+def snippet_times(split: Split, path: Path) -> Files:
+    """When each snippet of a split's videos begins and ends."""
+    rule = SnippetRule(split.source.clip_length, split.source.frequency)
+    videos = Path(split.settings.videos)
+    of = [[row.video, row.digest, row.snippets, row.frames_decoded, row.resample_fps] for row in split.rows]
+    key = json_digest([of, rule.clip_length, rule.frequency])
+    return {path: Lazy(key, lambda: csv_of(times.snippet_table(split.rows, videos, rule)))}
+
+
+def trainer_lines(split: Split, path: Path) -> Files:
+    """The lines to paste for each trainer, with this data set's numbers and paths."""
+    source = split.source
+    chosen = {name: source.split(name).rows for name in source.splits}
+    rows = [row for own in chosen.values() for row in own]
+    source.warn([*trainers.mixed_settings(rows), *trainers.unlike_trainers(source.frequency, source.crops)])
+    training = {name: own for name, own in chosen.items() if name not in (split.name, VALIDATION)}
+    parts = {name: trainers.Part(name, **lists.counts(own)) for name, own in chosen.items()}
+    if reason := trainers.why_not_trainable(parts, split.name, training):
+        source.warn([reason])
+        return {path: f"{reason}\n".encode()}
+    names = {video: name for own in chosen for video, name in source.split(own).event_names.items()}
+    data = trainers.DataSet(
+        lists=path.parent.absolute(),
+        crops_folder=crops_folder(source.settings).absolute(),
+        train=parts[max(training, key=lambda name: parts[name].total)],
+        test=parts[split.name],
+        validation=parts.get(VALIDATION),
+        crops=source.crops,
+        dim=source.dim,
+        frequency=source.frequency,
+        order=source.settings.crops.order,
+        labels=vadclip.label_map(vadclip.label_of(row, names) for row in rows),
+    )
+    return {path: trainers.lines_to_paste(data).encode()}
+
+
+def crop_files(split: Split, path: Path) -> Files:
+    """How many lines and videos of each class a split's crop files are, and beside it their folder."""
+    source, order = split.source, split.settings.crops.order
+    facts = crops.crop_counts(split.rows) | {"order": order, "frequency": source.frequency, "dim": source.dim}
+    return {path: json_of(facts)} | crops.crop_files(split.rows, source.features, path.with_name(split.name), order)
+
+
+def crop_list(split: Split, path: Path) -> Files:
+    """The list of a split's crop files, for UR-DMU, BN-WVAD, PEL4VAD and DeepMIL's training."""
+    lines = crops.crop_lines(split.crop_files)
+    per_line = [row for row, files in zip(split.rows, split.crop_files, strict=True) for _ in files]
+    split.source.warn(trainers.misread("PEL4VAD", per_line, lines))
+    return {path: text_of(lines)}
+
+
+def one_crop_list(split: Split, path: Path) -> Files:
+    """The list of one crop file per video, for DeepMIL's tests."""
+    return {path: text_of(crops.one_crop_lines(split.crop_files, split.test_crop))}
+
+
+def vadclip_table(split: Split, path: Path) -> Files:
+    """VadCLIP's CSV of a split's crop files; of one crop per video where it tests."""
+    crop = split.test_crop if split.is_for_tests else None
+    return {path: csv_of(vadclip.table(split.rows, split.crop_files, split.event_names, crop))}
+
+
+def vadclip_segments(split: Split, path: Path) -> Files:
+    """VadCLIP's gt_segment, and gt_label beside it, in the order of the split's list."""
+    where, what = vadclip.segments(split.truth, split.event_names)
+    return {path: npy_of(where), path.with_name(f"{split.name}_gt_label.npy"): npy_of(what)}
+
+
+def flat_list(split: Split, path: Path) -> Files:
+    """TEVAD's list of links named <id>_i3d.npy, and beside it their folder and S3R's CSV of the ids."""
+    links = flat_names.links(split.rows, split.ids, split.source.features, path.with_name(split.name))
+    lines = text_of(str(link.absolute()) for link in links)
+    return {path: lines, path.with_name(f"{split.name}.csv"): csv_of(flat_names.s3r_table(split.ids))} | links
+
+
+def s3r_labels(split: Split, path: Path) -> Files:
+    """S3R's ground truth, as JSON."""
+    return {path: json_of(flat_names.s3r_labels(split.truth, split.ids))}
+
+
+def s3r_pickle(split: Split, path: Path) -> Files:
+    """The normal training videos in 32 segments, from which S3R learns its dictionary."""
+    features = split.source.features
+    of = [[row.video, row.feature_sha256 or crops.version(features / row.feature_file)] for row in split.rows]
+    return {path: Lazy(json_digest(of), lambda: flat_names.s3r_pickle(split.rows, split.ids, features))}
+
+
+def every(source: Source) -> Sequence[str]:
+    """All splits."""
+    return source.splits
+
+
+def once(source: Source) -> Sequence[str]:
+    """One file for the whole data set, named from where it is tested."""
+    return [source.settings.test_split]
+
+
+def tested(source: Source) -> Sequence[str]:
+    """The splits that detectors are tested with."""
+    return source.tested
+
+
+def trained(source: Source) -> Sequence[str]:
+    """The splits that detectors are trained with."""
+    return [split for split in source.splits if split not in source.tested]
+
+
+def truthful(source: Source) -> Sequence[str]:
+    """The splits that get ground truth."""
+    return source.truthful
+
+
+def if_annotated(source: Source) -> Sequence[str]:
+    """The splits that get ground truth, where there are annotations."""
+    return source.truthful if source.annotations_path else []
+
+
+def if_annotated_once(source: Source) -> Sequence[str]:
+    """One file for the whole data set, where there are annotations."""
+    return once(source) if source.annotations_path else []
+
+
+def if_timed(source: Source) -> Sequence[str]:
+    """All splits, where times are asked for."""
+    return source.splits if source.settings.snippet_times else []
+
+
+EXPORTS = (
+    Export("lists ground_truth", lists_folder, "{split}.list", every, list_of_features),
+    Export("lists", lists_folder, "{split}_snippet_times.csv", if_timed, snippet_times),
+    Export("ground_truth", lists_folder, "{split}_gt.npy", truthful, ground_truth),
+    Export("ground_truth", lists_folder, "reconcile.csv", if_annotated_once, reconciled),
+    Export("lists", lists_folder, "trainers.txt", once, trainer_lines),
+    Export("ur_dmu deepmil vadclip", crops_folder, "{split}.json", every, crop_files),
+    Export("ur_dmu deepmil", crops_folder, "{split}.list", every, crop_list),
+    Export("deepmil", crops_folder, "{split}_one_crop.list", tested, one_crop_list),
+    Export("vadclip", crops_folder, "{split}.csv", every, vadclip_table),
+    Export("vadclip", crops_folder, "{split}_gt_segment.npy", if_annotated, vadclip_segments),
+    Export("tevad_s3r s3r", flat_folder, "{split}.list", every, flat_list),
+    Export("tevad_s3r s3r", flat_folder, "{split}_ground_truth.json", if_annotated, s3r_labels),
+    Export("s3r", flat_folder, "{split}_regular_features.pickle", trained, s3r_pickle),
+)
+TARGETS = tuple(dict.fromkeys(target for export in EXPORTS for target in export.targets.split()))

@@ -1,0 +1,177 @@
+"""What data sets say of their videos, and what is wrong with a sheet or a list."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+from i3d.config import complete
+from i3d.datasets.naming import find_annotations, open_dataset, summary
+from i3d.datasets.sheet import known_sheets, read_sheet
+from i3d.errors import UserError
+from tests.support.data_sets import DATA_SETS
+
+SEVENTH = """
+title: Seventh
+videos:
+  - {path: "calm/**", category: calm}
+  - {path: "**/{category}-[0-9]*"}
+normal: [calm, "quiet*"]
+splits:
+  train: {lists: [train.csv]}
+  test: {paths: ["**/evening/*"]}
+annotations: {name: events.csv, format: csv}
+"""
+
+
+def opened(folder, name, **more):
+    return open_dataset(complete({"videos": str(folder), "dataset": str(name)} | more))
+
+
+@pytest.mark.parametrize("name", known_sheets())
+def test_every_sheet_says_split_category_and_label_of_its_set(tmp_path, name):
+    made = DATA_SETS[name]
+    made.files(tmp_path)
+    names = opened(tmp_path, name).names(made.videos)
+    for video, expected in made.videos.items():
+        said = names.of[video]
+        if expected is None:
+            assert said.split == "" and said.reason == f"{name} leaves it out"
+        else:
+            assert (said.split, said.category, int(said.label), said.reason) == (*expected, None), video
+    assert {entry for own in names.missing.values() for entry in own} <= {
+        "/scratch/x/MSAD-I3D-WS/MSAD_normal_frontdoor1_i3d.npy"  # its video is called frontdoor1
+    }
+    path, form = find_annotations(complete({"videos": str(tmp_path), "dataset": name}))
+    assert path.exists() and form == read_sheet(name).sheet.annotations.format
+
+
+def seventh(folder, text=SEVENTH):
+    (folder / "seventh.yaml").write_text(text)
+    (folder / "train.csv").write_text("fight-1.mp4,fight\nquiet,er-3.mp4\ncalm/a b.mp4\ngone.mp4\nquiet,er-3.mp4\n")
+    return folder / "seventh.yaml"
+
+
+VIDEOS = (
+    "x/fight-1.mp4",
+    "x/evening/fight-2.mp4",
+    "quiet,er-3.mp4",
+    "calm/a b.mp4",
+    "y/evening/z.mp4",
+    "x/brawl-9.mp4",
+)
+
+
+def test_a_seventh_set_is_a_sheet_of_ten_lines(tmp_path):
+    dataset = opened(tmp_path, seventh(tmp_path))
+    names = dataset.names(VIDEOS)
+    said = {video: (own.split, own.category, own.label) for video, own in names.of.items()}
+    assert said == {
+        "x/fight-1.mp4": ("train", "fight", "1"),
+        "x/evening/fight-2.mp4": ("test", "fight", "1"),
+        "quiet,er-3.mp4": ("train", "quiet,er", "0"),
+        "calm/a b.mp4": ("train", "calm", "0"),
+        "y/evening/z.mp4": ("", "", ""),
+        "x/brawl-9.mp4": ("", "brawl", "1"),
+    }
+    assert names.of["x/brawl-9.mp4"].reason == "in none of train.csv"
+    assert "says nothing of its category" in names.of["y/evening/z.mp4"].reason
+    text = summary("Seventh", names)
+    assert text.startswith("Seventh: test 1 (1 anomalies), train 3 (1 anomalies); 2 videos not covered, and in no list")
+    assert "\n  x/brawl-9.mp4: in none of train.csv" in text
+    assert "\n  train.csv names 1 video that `videos` lacks: gone.mp4" in text
+
+
+def test_a_list_that_does_not_tell_videos_apart_leaves_them_out_by_name(tmp_path):
+    videos = ("east/fight-1.mp4", "west/fight-1.mp4", "x/evening/fight-2.mp4")
+    names = opened(tmp_path, seventh(tmp_path)).names(videos)
+    for video in videos[:2]:
+        assert names.of[video].split == ""
+        assert "train.csv, line 1: fight-1.mp4 fits east/fight-1.mp4, west/fight-1.mp4" in names.of[video].reason
+    (tmp_path / "train.csv").write_text("west/fight-1.mp4\n")
+    names = opened(tmp_path, tmp_path / "seventh.yaml").names(videos)
+    assert [names.of[video].split for video in videos] == ["", "train", "test"]
+
+
+def test_a_video_in_two_lists_is_in_no_split(tmp_path):
+    text = SEVENTH.replace('{paths: ["**/evening/*"]}', "{lists: [test.csv]}")
+    (tmp_path / "test.csv").write_text("fight-1\n")
+    names = opened(tmp_path, seventh(tmp_path, text)).names(VIDEOS)
+    assert (
+        names.of["x/fight-1.mp4"].reason == "it is in train.csv and in test.csv" and not names.of["x/fight-1.mp4"].split
+    )
+
+
+def test_lists_are_named_in_the_configuration_or_asked_for(tmp_path):
+    sheet = seventh(tmp_path)
+    (tmp_path / "videos").mkdir()
+    with pytest.raises(UserError, match=r"train.csv of Seventh is not under .*split_lists: \{train: PATH\}"):
+        opened(tmp_path / "videos", sheet)
+    own = opened(tmp_path / "videos", sheet, split_lists={"train": str(tmp_path / "train.csv")})
+    assert own.names(VIDEOS).of["x/fight-1.mp4"].split == "train"
+    with pytest.raises(UserError, match="split_lists: .* has no split tset; its splits are train, test"):
+        opened(tmp_path, sheet, split_lists={"tset": "x"})
+    (tmp_path / "videos/train.csv").write_text("fight-1\n")
+    (tmp_path / "videos/b").mkdir()
+    (tmp_path / "videos/b/train.csv").write_text("fight-2\n")
+    with pytest.raises(UserError, match=r"videos/train.csv, .*b/train.csv differ; name the right one"):
+        opened(tmp_path / "videos", sheet)
+    (tmp_path / "videos/b/train.csv").write_text("fight-1\n")
+    assert opened(tmp_path / "videos", sheet).names(VIDEOS).of["x/fight-1.mp4"].split == "train"
+
+
+def test_what_a_set_says_has_another_name_when_sheet_or_list_change(tmp_path):
+    sheet = seventh(tmp_path)
+    first = opened(tmp_path, sheet).digest
+    assert opened(tmp_path, sheet).digest == first
+    (tmp_path / "train.csv").write_text("fight-1\n")
+    second = opened(tmp_path, sheet).digest
+    seventh(tmp_path, SEVENTH.replace("[calm,", "[calmer,"))
+    assert len({first, second, opened(tmp_path, sheet).digest}) == 3
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "words"),
+    [
+        ("title: Seventh", "titel: Seventh", r"seventh.yaml, line 2: .*unknown field `titel`"),
+        ('normal: [calm, "quiet*"]', "", "missing required field `normal`"),
+        ("category: calm}", "category: 3}", r"seventh.yaml, line 4: .*category: Expected"),
+        ("{lists: [train.csv]}", "{lists: train.csv}", r"line 8: .*lists: Expected `array`"),
+        ("format: csv", "format: docx", r"line 10: annotations.format: Invalid enum value 'docx'"),
+        ("{category}-", "x-", "must say the category once"),
+        ("**/evening/*", "a[", r"splits.test.paths: 'a\['"),
+        ("title: Seventh", "title: [", r"seventh.yaml, line 4: "),
+        ("title: Seventh", "title: &a x\nsee: *a", r"seventh.yaml, line 3: aliases"),
+        ("title: Seventh", "title: !!python/object/apply:os.system [x]", "line 2: could not determine a constructor"),
+        ("title: Seventh", "title: " + "x" * 65000, "bytes are no sheet"),
+        ("title: Seventh", "title: " + "[" * 5000, "seventh.yaml"),
+        (SEVENTH, "", "Expected `object`"),
+    ],
+)
+def test_what_is_wrong_with_a_sheet_is_one_sentence(tmp_path, old, new, words):
+    with pytest.raises(UserError, match=words) as caught:
+        opened(tmp_path, seventh(tmp_path, SEVENTH.replace(old, new)))
+    assert "\n" not in str(caught.value)
+
+
+def test_a_sheet_that_is_not_there_is_said(tmp_path):
+    with pytest.raises(UserError, match=r"no sheet 'ufc_crime'; did you mean 'ucf_crime'\?"):
+        read_sheet("ufc_crime")
+    with pytest.raises(UserError, match="no sheet 'nowhere'; there are msad"):
+        read_sheet("nowhere")
+    with pytest.raises(UserError, match="nowhere.yaml cannot be read"):
+        read_sheet(str(tmp_path / "nowhere.yaml"))
+
+
+def test_a_sheet_or_list_that_is_no_file_is_said(tmp_path):
+    sheet = seventh(tmp_path)
+    (tmp_path / "train.csv").write_bytes("müde.mp4\n".encode("latin-1"))
+    with pytest.raises(UserError, match="train.csv: not a readable list in UTF-8"):
+        opened(tmp_path, sheet)
+    (tmp_path / "train.csv").unlink()
+    for number, put in enumerate((Path.mkdir, os.mkfifo)):
+        put(odd := tmp_path / f"odd{number}.yaml")
+        with pytest.raises(UserError, match="odd..yaml cannot be read"):
+            read_sheet(str(odd))
+        with pytest.raises(UserError, match="odd..yaml: not a readable list"):
+            opened(tmp_path, sheet, split_lists={"train": str(odd)})

@@ -1,0 +1,222 @@
+"""What a target makes, what it leaves alone, and that exports of one folder come from one state."""
+
+import csv
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from i3d.config import complete
+from i3d.errors import UserError
+from i3d.exports.making import make, said
+from i3d.exports.table import EXPORTS, TARGETS
+from tests.support.bystanders import snapshot
+from tests.support.finished_trees import annotate, write_tree
+from tests.support.paths import ROOT
+
+LISTED = (
+    ("train_val/anomaly/a.mp4", 3, 1, 50, 30),
+    ("train_val/anomaly/b.mp4", 3, 1, 50, 30),
+    ("train_val/anomaly/c.mp4", 3, 1, 50, 30),
+    ("train_val/normal/d.mp4", 3, 0, 50, 30),
+    ("train_val/normal/e.mp4", 3, 0, 50, 30),
+    ("test/anomaly/f.mp4", 2, 1, 33, 30),
+    ("test/anomaly/g.mp4", 4, 1, 70, 30),
+    ("test/normal/h.mp4", 3, 0, 50, 30),
+)
+
+
+class Project:
+    """A finished tree, and calls of targets with the settings that were given last."""
+
+    def __init__(self, folder: Path, **more) -> None:
+        self.folder = folder
+        self.features = write_tree(folder, LISTED, dim=8, **more)
+        self.events = annotate(folder, "f,3,9,theft", "g,0,20,fight")
+        self.settings = {}
+
+    def make(self, target, asked=(), **settings):
+        places = {"lists": {"folder": str(self.folder / "lists")}, "crops": {"folder": str(self.folder / "crops")}}
+        for key, value in settings.items():
+            places[key] = places.get(key, {}) | value if isinstance(value, dict) else value
+        return make(target, self.features / "metadata.csv", complete(places), asked)
+
+    def truth(self, split="test"):
+        return np.load(self.folder / f"lists/{split}_gt.npy")
+
+    def lines(self, name):
+        return (self.folder / name).read_text().splitlines()
+
+    def rewrite_table(self, change):
+        path = self.features / "metadata.csv"
+        with path.open(newline="") as file:
+            rows = list(csv.DictReader(file))
+        changed = [row for row in map(change, rows) if row]
+        with path.open("w", newline="") as file:
+            writer = csv.DictWriter(file, {**rows[0], **changed[0]})
+            writer.writeheader()
+            writer.writerows(changed)
+
+
+@pytest.fixture
+def project(tmp_path):
+    return Project(tmp_path)
+
+
+def events_of(project):
+    return {"annotations": str(project.events)}
+
+
+def test_every_target_has_a_rule():
+    rules = (ROOT / "rules/export.smk").read_text()
+    assert [target for target in TARGETS if f'"{target}"' not in rules] == []
+    assert {export.name.format(split="x") for export in EXPORTS} >= {"x.list", "x_gt.npy", "trainers.txt"}
+
+
+def test_a_second_call_finds_nothing_to_do(project):
+    for target in TARGETS:
+        outcome = project.make(target, ground_truth=events_of(project))
+        assert outcome.errors == [] and (outcome.written or target == "deepmil")
+    before = snapshot(project.folder)
+    stamps = {path: path.lstat().st_mtime_ns for path in map(Path, before)}
+    for target in TARGETS:
+        outcome = project.make(target, ground_truth=events_of(project))
+        assert (outcome.written, outcome.errors, outcome.warnings) == ([], [], [])
+        assert "nothing to be done, its" in said(outcome, target) and outcome.files
+    assert snapshot(project.folder) == before
+    assert {path: path.lstat().st_mtime_ns for path in stamps} == stamps
+
+
+def test_ground_truth_with_a_validation_split_remakes_the_lists_without_it(project):
+    """Training lists that went on holding the validation videos would leak them."""
+    project.make("lists", ground_truth=events_of(project))
+    assert len(project.lines("lists/train_val.list")) == 5
+    chosen = {"validation": {"fraction": 0.34}}
+    outcome = project.make("ground_truth", ground_truth=events_of(project), lists=chosen)
+    train, held_out = project.lines("lists/train_val.list"), project.lines("lists/val.list")
+    assert len(held_out) == 2 and sorted(train + held_out) == sorted(
+        str(project.features / video.replace("mp4", "npy")) for video, *_ in LISTED if video.startswith("train_val")
+    )
+    assert len(project.truth("val")) == 2 * 3 * 16
+    anomalies = len([line for line in train if "anomaly" in line])
+    assert f"'s/810/{anomalies}/'" in "".join(project.lines("lists/trainers.txt"))
+    assert any("`lists.validation.fraction` was not set and is 0.34" in warning for warning in outcome.warnings)
+    assert any(note.startswith("made again, to fit the others") and "trainers.txt" in note for note in outcome.notes)
+    outcome = project.make("lists", ground_truth=events_of(project))
+    assert len(project.lines("lists/train_val.list")) == 5 and not (project.folder / "lists/val.list").exists()
+    assert not (project.folder / "lists/val_gt.npy").exists() and "no split val is made any more" in outcome.notes[-1]
+
+
+def test_settings_that_are_not_given_again_are_said_and_all_files_follow(project):
+    short = {"min_snippets": {"test": 3}}
+    project.make("ground_truth", ground_truth=events_of(project), lists=short)
+    assert len(project.truth()) == 16 * 7
+    outcome = project.make("lists")
+    assert len(project.lines("lists/test.list")) == 3 and len(project.truth()) == 16 * 9
+    (difference,) = [warning for warning in outcome.warnings if warning.startswith("other settings than")]
+    assert "`lists.min_snippets.test` was 3 and is not set" in difference and "config/config.yaml" in difference
+    assert np.flatnonzero(project.truth()).tolist() == [*range(3, 10), *range(32, 53)], "of the annotations of before"
+
+
+def test_ground_truth_that_cannot_be_remade_is_said_to_be_older(project):
+    project.make("ground_truth", ground_truth=events_of(project))
+    before = project.truth()
+    project.events.unlink()
+    outcome = project.make("lists", lists={"min_snippets": {"test": 3}})
+    assert len(project.lines("lists/test.list")) == 2 and np.array_equal(project.truth(), before)
+    assert any("test_gt.npy stays as it was made earlier, and may not fit" in warning for warning in outcome.warnings)
+    assert outcome.errors == []
+    outcome = project.make("ground_truth")
+    assert outcome.errors == ["ground_truth: set `annotations` to your CSV of events, as config/schema.yaml describes"]
+
+
+def test_crops_are_made_again_by_their_own_targets_only_and_said_until_then(project):
+    project.make("vadclip", crops={"labels": "anomaly"})
+    stamps = {path: path.stat().st_mtime_ns for path in (project.folder / "crops").rglob("*.npy")}
+    assert len(stamps) == 80
+    short = {"min_snippets": {"test": 3}}
+    outcome = project.make("lists", lists=short)
+    (older,) = [warning for warning in outcome.warnings if "will make them again" in warning]
+    assert "crops/test.csv" in older and "the target vadclip will" in older
+    assert {path: path.stat().st_mtime_ns for path in (project.folder / "crops").rglob("*.npy")} == stamps
+    outcome = project.make("lists", asked=["vadclip"], lists=short)
+    assert not any("will make them again" in warning for warning in outcome.warnings)
+    outcome = project.make("vadclip", lists=short)
+    left = {path: path.stat().st_mtime_ns for path in (project.folder / "crops").rglob("*.npy")}
+    assert len(left) == 70 and left.items() <= stamps.items(), "crops of the same features are not written again"
+
+
+def test_only_crops_of_changed_features_are_written_again(project):
+    with_digests = {video: str(number) for number, (video, *_) in enumerate(LISTED)}
+    project.rewrite_table(lambda row: row | {"feature_sha256": with_digests[row["video"]]})
+    project.make("ur_dmu")
+    with_digests["test/normal/h.mp4"] = "new"
+    feature = project.features / "test/normal/h.npy"
+    np.save(feature, np.load(feature) + 1)
+    project.rewrite_table(lambda row: row | {"feature_sha256": with_digests[row["video"]]})
+    outcome = project.make("ur_dmu")
+    assert sorted(path.name for path in outcome.written) == [f"Normal_h__{crop}.npy" for crop in range(10)]
+    assert np.array_equal(np.load(outcome.written[0]), np.load(feature)[:, 0])
+
+
+def test_a_split_that_cannot_be_listed_stops_no_other(project):
+    project.rewrite_table(lambda row: row | ({"label": ""} if row["video"].startswith("train_val/normal") else {}))
+    outcome = project.make("lists")
+    assert len(project.lines("lists/test.list")) == 3 and not (project.folder / "lists/train_val.list").exists()
+    (error,) = outcome.errors
+    assert error.startswith("train_val: normal says neither anomaly nor normal")
+
+
+def test_features_that_differ_are_refused_by_name(tmp_path):
+    for column, value, other in (("crops", "10", "5"), ("frequency", "16", "8"), ("dim", "2048", "512")):
+        project = Project(tmp_path / column)
+        project.rewrite_table(
+            lambda row, value=(column, value, other): row
+            | {value[0]: value[2 if row["video"].endswith("/g.mp4") else 1]}
+        )
+        outcome = project.make("lists")
+        assert len(outcome.errors) == 1 and outcome.errors[0].startswith(f"{column}: test/anomaly/g.mp4 ({other})")
+
+
+def test_the_frequency_is_that_of_the_features_not_of_the_configuration(project):
+    project.rewrite_table(lambda row: row | {"frequency": "16"})
+    outcome = project.make("ground_truth", ground_truth=events_of(project), frequency=8)
+    assert len(project.truth()) == 9 * 16 and not any(
+        "features of `frequency`" in warning for warning in outcome.warnings
+    )
+    project.rewrite_table(lambda row: row | {"frequency": "8"})
+    outcome = project.make("lists")
+    assert any("features of `frequency` 8" in warning for warning in outcome.warnings) and len(project.truth()) == 9 * 8
+    project.make("ur_dmu")
+    facts = json.loads((project.folder / "crops/test.json").read_text())
+    assert (facts["frequency"], facts["dim"], facts["order"], facts["crops"]) == (8, 8, "original", 10)
+
+
+def test_ground_truth_of_any_split(project):
+    outcome = project.make("ground_truth", ground_truth=events_of(project) | {"splits": ["train_val"]})
+    assert outcome.errors == [] and len(project.truth("train_val")) == 5 * 3 * 16
+
+
+def test_a_tree_without_videos_that_are_ok_is_a_sentence(project):
+    project.rewrite_table(lambda row: row | {"status": "skipped"})
+    with pytest.raises(UserError, match="no video has features; metadata.csv says"):
+        project.make("lists")
+
+
+def test_a_label_that_is_missing_in_training_is_said(project):
+    project.rewrite_table(lambda row: None if row["video"].startswith("train_val/normal") else row)
+    outcome = project.make("lists")
+    assert "train_val: no normal video there has features, and trainers train with both; add some" in outcome.warnings
+    assert "batch" not in (project.folder / "lists/trainers.txt").read_text()
+    assert len(project.lines("lists/train_val.list")) == 3
+
+
+def test_snippet_times_are_written_when_asked_for(project):
+    assert not any("snippet_times" in path.name for path in project.make("lists").written)
+    outcome = project.make("lists", snippet_times=True)
+    written = sorted(path.name for path in outcome.written)
+    assert written == ["test_snippet_times.csv", "train_val_snippet_times.csv"]
+    lines = project.lines("lists/test_snippet_times.csv")
+    assert len(lines) == 1 + 9 and lines[1] == "test/anomaly/f.mp4,0,0,15,0.000000,0.533333,rate"
+    assert project.make("lists", snippet_times=True).written == []
