@@ -65,7 +65,7 @@ def price_text(
         speeds |= others
     hours = {name: gpu_hours(bundles, each, known.start_seconds, decode_threads) for name, each in speeds.items()}
     if hours[chosen] < WORTH_COMPARING:
-        return f"about {duration(hours[chosen] * 3600)} on one {chosen} ({source_text(known)})"
+        return f"about {duration(hours[chosen] * 3600)} on {chosen} ({source_text(known)})"
     rgu = {name: hours[name] * charged[name] for name in speeds if name in charged}
     notes: dict[str, list[str]] = {name: [] for name in speeds}
     notes[chosen].append("in the profile")

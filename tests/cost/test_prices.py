@@ -103,5 +103,5 @@ def test_a_device_of_no_table_that_was_never_measured_has_no_hours():
 
 def test_little_work_is_not_compared():
     head, rows = table(bundles=[[VideoWork(frames=1600, pixels=1, snippets=1000)]])
-    assert head == "about 10 s on one a100_4g.20gb (measured on a100_4g.20gb at 2026-11-24 14:32)"
+    assert head == "about 10 s on a100_4g.20gb (measured on a100_4g.20gb at 2026-11-24 14:32)"
     assert not rows
