@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import Any
 
 PACKAGES = "slurmctld slurmd slurmdbd slurm-client munge mariadb-server"
+STATE_PREFIX = "slurm-"  # of the folder that everything lies in
 PROGRAMS = ("munged", "mariadbd", "mariadb-install-db", "slurmdbd", "slurmctld", "slurmd", "sinfo", "setpriv")
 
 # Slurm's clients inside a job see no SLURM_CONF (Snakemake's jobstep plugin removes every SLURM_* variable)
@@ -116,11 +117,12 @@ def cluster() -> Iterator[Path]:
     """
     _check_machine()
     with contextlib.ExitStack() as undo:
-        state = Path(undo.enter_context(tempfile.TemporaryDirectory(prefix="slurm-")))
+        state = Path(undo.enter_context(tempfile.TemporaryDirectory(prefix=STATE_PREFIX, ignore_cleanup_errors=True)))
         start = Starter(state, undo)
         sql_port, dbd_port = _configure(state)
         CONF.symlink_to(state / "slurm.conf")
-        undo.callback(CONF.unlink)
+        undo.callback(CONF.unlink, missing_ok=True)
+        _watch_over(state, undo)
 
         _start_munge(start)
         run("mariadb-install-db", "--no-defaults", "--user=root", f"--datadir={state}/sql", "--skip-test-db")
@@ -215,10 +217,29 @@ def _check_machine() -> None:
         raise ClusterError(f"{', '.join(missing)} not found; as root: apt-get install {PACKAGES}")
     if os.geteuid() != 0:
         raise ClusterError("slurmd needs root")
-    if CONF.is_symlink() and not CONF.exists():
-        CONF.unlink()  # left by a run that was killed
+    if _is_left_over(CONF):
+        shutil.rmtree(CONF.readlink().parent, ignore_errors=True)
+        CONF.unlink()
     if CONF.exists():
         raise ClusterError(f"{CONF} exists: this machine has a SLURM already")
+
+
+def _is_left_over(conf: Path) -> bool:
+    """Whether `slurm.conf` is a link that a killed run of ours left: into a state folder whose slurmctld is dead."""
+    if not conf.is_symlink() or not conf.readlink().parent.name.startswith(STATE_PREFIX):
+        return False
+    try:
+        process = int((conf.readlink().parent / "slurmctld.pid").read_text())
+        return Path(f"/proc/{process}/comm").read_text().strip() != "slurmctld"
+    except (OSError, ValueError):
+        return True
+
+
+def _watch_over(state: Path, undo: contextlib.ExitStack) -> None:
+    """Take back the link and the state even if this process is killed: a shell reads from it until it is gone."""
+    command = f'cat >/dev/null; [ "$(readlink {CONF})" = {state}/slurm.conf ] && rm -f {CONF}; rm -rf {state}'
+    watcher = subprocess.Popen(["sh", "-c", command], stdin=subprocess.PIPE, start_new_session=True)
+    undo.callback(watcher.communicate)
 
 
 def _configure(state: Path) -> tuple[int, int]:
