@@ -18,7 +18,7 @@ from i3d.cost.work import assumed
 from i3d.errors import UserError
 from i3d.settings import NumericSettings
 
-SETTINGS = "default-resources in the profile's config.yaml"
+SETTINGS = "the profile's config.yaml"
 ACCOUNT_VARIABLE = "I3D_ACCOUNT"  # Snakemake deletes those that begin with SLURM_ where it runs in a job itself
 ANCESTORS = 5  # of an account, whose limits count as well
 
@@ -48,7 +48,7 @@ def check_threads(request: Request) -> None:
     if request.cpus < request.threads:
         raise UserError(
             f"A job asks for {request.cpus} CPUs and its rules use {request.threads} threads: lower set-threads, or "
-            f"raise cpus_per_task under {SETTINGS}."
+            f"raise cpus_per_task in {SETTINGS}."
         )
 
 
@@ -66,11 +66,11 @@ def check_account(account: str, names: list[str]) -> None:
     if "$" in account:
         raise UserError(
             f"No SLURM account is set: `export {ACCOUNT_VARIABLE}=NAME` in this shell and in ~/.bashrc, or write NAME "
-            f"as slurm_account under {SETTINGS} ({yours})."
+            f"as slurm_account in {SETTINGS} ({yours})."
         )
     if account and names and account.lower() not in names:
         raise UserError(
-            f"The SLURM account {account!r} is not one of yours: set {ACCOUNT_VARIABLE}, or slurm_account under "
+            f"The SLURM account {account!r} is not one of yours: set {ACCOUNT_VARIABLE}, or slurm_account in "
             f"{SETTINGS}, to one that is ({yours}; for GPU work take the one that ends in _gpu, where there is one)."
         )
 
@@ -126,7 +126,7 @@ def check_time(call: Submission, longest: int, listed: list[Partition]) -> None:
     fitting = {each.name for each in listed if each.minutes is None or each.minutes >= longest}
     raise UserError(
         f"Jobs may ask for {longest} minutes, but the partition {taken[0].name} ends at {max(limits)}: lower "
-        f"longest_job, or set slurm_partition under {SETTINGS} ({', '.join(sorted(fitting)) or 'none fits'})."
+        f"longest_job, or set slurm_partition in {SETTINGS} ({', '.join(sorted(fitting)) or 'none fits'})."
     )
 
 
@@ -184,7 +184,7 @@ def check_jobs(jobs: int | None, limits: Iterable[Limit]) -> None:
         if jobs is None or jobs > room:
             raise UserError(
                 f"{jobs or 'Unlimited'} jobs at once, beside {limit.queued} in the queue, are more than the "
-                f"{limit.jobs} that {limit.whose} may have there: set jobs in the profile's config.yaml to {room} or "
+                f"{limit.jobs} that {limit.whose} may have there: set `jobs` in the profile to {room} or "
                 "less."
             )
 

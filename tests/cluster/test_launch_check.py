@@ -122,8 +122,8 @@ def test_a_missing_slice_has_its_nearest_with_the_price(slurm):
     with pytest.raises(UserError) as refused:
         check(pair(), lent=offers("narval"))
     assert str(refused.value) == (
-        "This cluster does not offer the GPU 'a100_4g.20gb': write `gres: \"gpu:a100_3g.20gb:1\"` under "
-        "default-resources in the profile's config.yaml, the nearest that it has, charged as 2 RGU instead of 2.3 RGU "
+        "This cluster does not offer the GPU 'a100_4g.20gb': write `gres: \"gpu:a100_3g.20gb:1\"` in "
+        "the profile's config.yaml, the nearest that it has, charged as 2 RGU instead of 2.3 RGU "
         "(it has a100, a100_1g.5gb, a100_3g.20gb)."
     )
 

@@ -3,6 +3,7 @@
 import os
 import time
 from pathlib import Path
+from types import SimpleNamespace
 
 import msgspec
 import pytest
@@ -110,7 +111,7 @@ def test_a_run_waits_until_the_jobs_have_ended_and_says_so_once(work, squeue, mo
         if len(pauses) == 3:
             squeue.write_text("")
 
-    monkeypatch.setattr(live_jobs.time, "sleep", sleep)
+    monkeypatch.setattr(live_jobs, "time", SimpleNamespace(sleep=sleep))
     wait_for_jobs(work, said.append, pause=40)
     assert pauses == [40, 40, 40]
     [text] = said

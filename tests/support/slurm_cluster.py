@@ -4,7 +4,7 @@
         ...  # sinfo, sbatch, sacct and snakemake's slurm executor work
 
 munged, mariadbd, slurmdbd, slurmctld and two slurmd run as children of this process and die with it.
-Each node pretends to have 16 CPUs, 250 GiB and a few A100 slices of every MIG size Narval knows.
+Each node pretends to have 16 CPUs, 250 GiB, a few A100 slices of every MIG size Narval knows, and H100 slices.
 On leaving, everything is taken back: daemons, jobs, state, cgroups and /etc/slurm/slurm.conf.
 """
 
@@ -30,7 +30,8 @@ CONF = Path("/etc/slurm/slurm.conf")
 MUNGE_SOCKET = Path("/run/munge/munge.socket.2")
 
 NODES = ("ng1", "ng2")
-SLICES = {"a100": 1, "a100_1g.5gb": 2, "a100_2g.10gb": 2, "a100_3g.20gb": 2, "a100_4g.20gb": 4}  # on each node
+H100, H100_LONG = "h100_2g.20gb", "nvidia_h100_80gb_hbm3_2g.20gb"  # as Rorqual and Nibi call it, and Fir
+SLICES = {"a100": 1, "a100_1g.5gb": 2, "a100_2g.10gb": 2, "a100_3g.20gb": 2, "a100_4g.20gb": 4, H100: 1, H100_LONG: 1}
 ACCOUNTS = ("def-test_cpu", "def-test_gpu")  # Narval lists a group's account in these two halves
 PARTITIONS = {"cpubase_bycore_b1": "3:00:00", "gpubase_bygpu_b1": "3:00:00", "gpubase_bygpu_b5": "7-00:00:00"}
 MAX_SUBMIT = 1000
