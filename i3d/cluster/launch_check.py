@@ -94,7 +94,7 @@ def check_gpu(request: Request, offered: list[str], lent: Mapping[str, Offer]) -
         price = f", charged as {' RGU instead of '.join(f'{each:.3g}' for each in rgu)} RGU" if rgu else ""
         note = f", the nearest that it has{price}"
     raise UserError(
-        f'This cluster does not offer the GPU {gpu.model!r}: write `gres: "gpu:{nearest or "TYPE"}:1"` under '
+        f'This cluster does not offer the GPU {gpu.model!r}: write `gres: "gpu:{nearest or "TYPE"}:1"` in '
         f"{SETTINGS}{note} (it has {', '.join(offered)})."
     )
 

@@ -231,7 +231,7 @@ def _is_left_over(conf: Path) -> bool:
         return False
     try:
         process = int((conf.readlink().parent / "slurmctld.pid").read_text())
-        return Path(f"/proc/{process}/comm").read_text().strip() != "slurmctld"
+        return "(slurmctld) Z" in (stat := Path(f"/proc/{process}/stat").read_text()) or "(slurmctld)" not in stat
     except (OSError, ValueError):
         return True
 
