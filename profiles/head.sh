@@ -17,6 +17,6 @@ set -eu
 command -v snakemake >/dev/null || source ~/envs/i3d/load
 : "${I3D_ACCOUNT:?is not set: export I3D_ACCOUNT=def-yourgroup_gpu before sbatch}"
 
-# A head that met its time limit leaves its folder locked. Two at work on one tree are kept apart by the tree's own lock.
+# A head that met its time limit leaves its folder locked; the tree has a lock of its own, which ends with its run.
 snakemake --unlock "$@"
 exec snakemake "$@"

@@ -9,10 +9,9 @@ from snakemake.profiles import ProfileConfigFileParser
 
 from i3d.cluster.profiles import PROFILES
 from i3d.cost import calibration
-from i3d.cost.devices import device, offers
+from i3d.cost.devices import offers
 from i3d.cost.gpu_request import parse_gres
 from tests.support.calibrations import MEASURED
-from tests.support.paths import ROOT
 from tests.support.workflow import Workflow
 
 CLUSTERS = ("fir", "narval", "nibi", "rorqual")
@@ -43,7 +42,10 @@ def test_a_job_holds_no_more_than_its_slice_is_charged_for(cluster):
     assert offer.charged(cpus, memory_gb) == offer.rgu
     assert cpus == min(6, math.floor(offer.rgu * offer.cpus_per_rgu)), "as many as the slice's share, up to six"
     assert pairs(found["set-threads"]) == {"decode": str(cpus - 1), "extract": "1", "measure_machine": str(cpus)}
-    assert (own["measure_machine:cpus_per_task"], own["measure_machine:mem_mb"]) == (str(cpus), f"{memory_gb * 1024:.0f}")
+    assert (own["measure_machine:cpus_per_task"], own["measure_machine:mem_mb"]) == (
+        str(cpus),
+        f"{memory_gb * 1024:.0f}",
+    )
     assert found["cores"] == str(cpus), "for a dry run"
 
 

@@ -99,7 +99,9 @@ def test_interrupted_jobs_lose_nothing_that_was_finished(workflow: SlurmWorkflow
     assert {row["status"] for row in workflow.metadata().values()} == {"ok"}
 
 
-def test_after_a_killed_snakemake_only_what_its_jobs_left_is_done_from_another_folder(workflow: SlurmWorkflow, tmp_path):
+def test_after_a_killed_snakemake_only_what_its_jobs_left_is_done_from_another_folder(
+    workflow: SlurmWorkflow, tmp_path
+):
     pairs(workflow, "ab")
     snakemake = workflow.start(**PAIRS)
     struck = freeze(workflow, "b")
@@ -162,7 +164,9 @@ def test_a_refusal_that_passes_costs_no_attempt(workflow: SlurmWorkflow):
     with limited("account", "def-test_gpu", "GrpSubmitJobs=1"):
         snakemake = workflow.start("--default-resources", *asked, "--retries", "0", "--jobs", "1", **PAIRS)
         log = workflow.folder / ".snakemake/log"
-        wait_for(lambda: any(b"SLURM takes no more jobs now" in each.read_bytes() for each in log.glob("*")), "a refusal")
+        wait_for(
+            lambda: any(b"SLURM takes no more jobs now" in each.read_bytes() for each in log.glob("*")), "a refusal"
+        )
         run("scancel", sleeper)
         code, output = snakemake.end()
     assert code == 0 and "SLURM takes no more jobs now (" in output and "AssocGrpSubmitJobsLimit" in output, output

@@ -12,6 +12,7 @@ import contextlib
 import os
 import shlex
 import shutil
+import signal
 import socket
 import subprocess
 import tempfile
@@ -66,7 +67,7 @@ GresTypes=gpu
 AccountingStorageType=accounting_storage/slurmdbd
 AccountingStorageHost=127.0.0.1
 AccountingStoragePort={dbd_port}
-AccountingStorageEnforce=associations,limits
+AccountingStorageEnforce=associations,limits,qos
 AccountingStorageTRES=gres/gpu,{tres}
 DefMemPerCPU=256
 """
@@ -223,6 +224,7 @@ def _check_machine() -> None:
         CONF.unlink()
     if CONF.exists():
         raise ClusterError(f"{CONF} exists: this machine has a SLURM already")
+    _remove_cgroups()
 
 
 def _is_left_over(conf: Path) -> bool:
@@ -309,9 +311,23 @@ def _end_jobs() -> None:
 
 
 def _remove_cgroups() -> None:
-    """Remove the nodes' control groups, and those of jobs that a killed run left in them."""
+    """Remove the nodes' control groups, with what a killed run left in them."""
     for folder in _cgroups():
+        _kill_all(folder)
         folder.rmdir()
+
+
+def _kill_all(folder: Path) -> None:
+    """Kill the processes of a control group, which are jobs of a cluster that is no more."""
+
+    def none_left() -> bool:
+        processes = (folder / "cgroup.procs").read_text().split()
+        for process in processes:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(int(process), signal.SIGKILL)
+        return not processes
+
+    wait_for(none_left, f"the processes in {folder} to end", 20)
 
 
 def _cgroups() -> list[Path]:
