@@ -1,6 +1,7 @@
 """The profiles of clusters, as Snakemake reads them."""
 
 import math
+from pathlib import Path
 
 import msgspec
 import pytest
@@ -52,7 +53,7 @@ def test_a_job_holds_no_more_than_its_slice_is_charged_for(cluster):
 @pytest.mark.parametrize("cluster", CLUSTERS)
 def test_a_profile_brings_its_settings_to_any_folder(cluster, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    shared, own = (yaml.safe_load(open(path)) for path in read(cluster)["configfile"])
+    shared, own = (yaml.safe_load(Path(path).read_text()) for path in read(cluster)["configfile"])
     assert shared["frames"] == "pipe" and shared["device"] == "cuda"
     assert own["cluster"] == cluster and not set(own) & set(shared)
 
