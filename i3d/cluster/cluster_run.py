@@ -59,7 +59,7 @@ class ClusterRun:
         if self._watch is not None:
             self._watch.stop()
             try:
-                live_jobs.living(self._work)  # which removes this run's mark, unless a cancelled job still ends
+                live_jobs.living(self._work, tidy=True)  # which removes this run's mark, unless a cancelled job still ends
             except UserError:
                 return
 

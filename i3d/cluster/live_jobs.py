@@ -17,7 +17,7 @@ import msgspec
 
 from i3d.cluster.slurm import ask
 from i3d.errors import warn_once
-from i3d.files import write_atomically
+from i3d.files import read_file, write_atomically
 from i3d.quantities import named
 from i3d.records.work_folder import WorkFolder
 
@@ -53,8 +53,8 @@ def put_mark(work: WorkFolder, name: str) -> None:
     write_atomically(work.jobs / f"{name}.json", msgspec.json.encode(mark))
 
 
-def living(work: WorkFolder) -> list[Living]:
-    """The runs whose jobs still write to the tree; the marks of others are removed.
+def living(work: WorkFolder, *, tidy: bool = False) -> list[Living]:
+    """The runs whose jobs still write to the tree; `tidy` removes the marks of others, and is for the tree's holder.
 
     Raises UserError if SLURM does not answer now.
     """
@@ -74,7 +74,7 @@ def living(work: WorkFolder) -> list[Living]:
     for mark in marks:
         if mark.name in numbers or (mark.user != getpass.getuser() and _is_fresh(work)):
             found.append(Living(mark, tuple(numbers.get(mark.name, ()))))
-        else:
+        elif tidy:
             _remove(work.jobs / f"{mark.name}.json")
     return found
 
@@ -82,7 +82,7 @@ def living(work: WorkFolder) -> list[Living]:
 def wait_for_jobs(work: WorkFolder, say: Callable[[str], None], pause: float) -> None:
     """Wait until no job of an earlier run writes to the tree any more; `pause` seconds between two looks."""
     said = False
-    while found := living(work):
+    while found := living(work, tidy=True):
         if not said:
             numbers = " ".join(number for each in found for number in each.jobs)
             say(
@@ -105,7 +105,7 @@ def _is_fresh(work: WorkFolder) -> bool:
 
 def _read(path: Path) -> Mark | None:
     try:
-        mark = msgspec.json.decode(path.read_bytes(), type=Mark)
+        mark = msgspec.json.decode(read_file(path), type=Mark)
     except (OSError, msgspec.MsgspecError):
         return None
     return mark if mark.name == path.stem and "," not in mark.name else None
