@@ -3,6 +3,7 @@
 import os
 import shutil
 from collections.abc import Callable
+from contextlib import suppress
 from logging import Logger
 from pathlib import Path
 from typing import Any
@@ -58,10 +59,8 @@ class ClusterRun:
         """After the last job."""
         if self._watch is not None:
             self._watch.stop()
-            try:
-                live_jobs.living(self._work, tidy=True)  # which removes this run's mark, unless a cancelled job still ends
-            except UserError:
-                return
+            with suppress(UserError):
+                live_jobs.living(self._work, tidy=True)  # removes this run's mark, unless a cancelled job still ends
 
     def _note_death(self, job: Any, death: Death) -> None:
         """Tell people, leave word for the table, and keep the logs that a second attempt would write over."""

@@ -109,10 +109,10 @@ def explain(state: str, log: str, known: Accounts, said: Mapping[str, str]) -> t
         if not _CONSEQUENCE.search(error):
             return rule, f"failed{on}: {error}"
     if errors:
-        others = " and ".join(rule for rule in said if rule not in errors) or "one stage"
-        return next(
-            iter(said.keys() - errors.keys()), ""
-        ), f"failed{on}: {others} was killed, or crashed without a word"
+        silent = [rule for rule in said if rule not in errors]
+        return "".join(
+            silent[:1]
+        ), f"failed{on}: {' and '.join(silent) or 'one stage'} was killed, or crashed without a word"
     if not said and (never := _NEVER_BEGAN.findall(log)):
         return "", f"never began its work{on}: {never[-1]}"
     code, _, signal = known.exit_code.partition(":")

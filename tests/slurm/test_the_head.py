@@ -15,7 +15,7 @@ pytestmark = pytest.mark.slurm
 
 def submit_head(workflow: SlurmWorkflow) -> str:
     """Submit the head's job; returns its number."""
-    options = ["--account=def-test_cpu", "--mem=2G", f"--chdir={workflow.folder}", "--parsable"]
+    options = ["--account=def-test_cpu", "--time=60", "--mem=2G", f"--chdir={workflow.folder}", "--parsable"]
     environment = (
         f"--export=ALL,I3D_ACCOUNT=def-test_gpu,PYTHONPATH={ROOT},PATH={workflow.venv}/bin:{os.environ['PATH']}"
     )
