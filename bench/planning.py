@@ -6,10 +6,11 @@ import tempfile
 from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 from bench.measuring import ROOT, Row, in_turn, row, seconds_of
-from i3d.cost.work import SLICES, assumed
+from i3d.cost.devices import devices
+from i3d.cost.work import assumed
+from i3d.settings import NumericSettings
 from scripts.make_demo_videos import write_clip
 
 WORKFLOW = ("Snakefile", "rules", "scripts", "i3d", "config")  # what a folder needs for a dry run
@@ -26,11 +27,6 @@ rule empty:
         "touch {{output}}"
 """
 PLANNED_FPS = 30
-TEN_CROPS: dict[str, Any] = {
-    "model": "i3d_r50",
-    "sample_mode": "oversample",
-    "clip_length": 16,
-}  # a snippet every 16 frames
 
 
 def planning(videos: int, repeats: int) -> Iterator[Row]:
@@ -65,10 +61,8 @@ def dry_run(folder: Path, *arguments: str) -> None:
 
 def hours_per_hour() -> Iterator[Row]:
     """Rows of the planning table: what i3d/cost/work.py expects of each slice, ten crops."""
-    for name in SLICES:
-        rates = [
-            assumed(name, TEN_CROPS | {"precision": precision}).snippets_per_second
-            for precision in ("fp32", "tf32", "bf16")
-        ]
-        fp32, tf32, half = (f"{rate * TEN_CROPS['clip_length'] / PLANNED_FPS:,.0f}" for rate in rates)
+    for name, device in devices().items():
+        settings = [NumericSettings(precision=precision) for precision in ("fp32", "tf32", "bf16")]
+        rates = [assumed(device, each).snippets_per_second * each.frequency for each in settings]
+        fp32, tf32, half = (f"{rate / PLANNED_FPS:,.0f}" for rate in rates)
         yield name, fp32, tf32, half

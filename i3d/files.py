@@ -117,3 +117,15 @@ def writing(path: Path) -> Iterator[None]:
         raise UserError(
             f"cannot write {path}: {error.strerror}; correct that and run snakemake again, it resumes from there"
         ) from None
+
+
+def remove_empty(folder: Path) -> None:
+    """Remove the empty files in a folder, at any depth, and the folders that are empty then; what cannot be stays."""
+    for place, _, names in os.walk(folder, topdown=False):
+        for name in names:
+            path = Path(place, name)
+            with suppress(OSError):
+                if not path.stat().st_size:
+                    path.unlink()
+        with suppress(OSError):
+            Path(place).rmdir()

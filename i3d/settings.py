@@ -288,6 +288,13 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
             extra_json_schema=IS_PATH,
         ),
     ] = "resources/calibration.json"
+    cluster: Annotated[
+        str | None,
+        Meta(
+            description="cluster whose charges the plan reckons with, as in i3d/cost/clusters.csv; null means the one "
+            "that it runs on, by $CC_CLUSTER"
+        ),
+    ] = None
     test_split: Annotated[
         Text,
         Meta(

@@ -16,13 +16,15 @@ from pathlib import Path
 from snakemake.logging import logger
 
 from i3d import commands, process
-from i3d.cluster import launch_check, snakemake_internals
+from i3d.cluster import cluster_run, snakemake_internals
+from i3d.cluster.slurm import gpus_of, partitions
 from i3d.command_line import remember
 from i3d.config import as_dict, beyond_defaults, complete
 from i3d.errors import UserError, errors_in_logs, exit_on_user_error
 from i3d.exports.places import check_places
-from i3d.files import share_with_group
+from i3d.files import remove_empty, share_with_group
 from i3d.cost import time_limits
+from i3d.cost.gpu_request import read_request
 from i3d.records.bundles import read_bundle
 from i3d.planning.due import only_failures_are_due, refuse_replacing
 from i3d.planning.overview import status_text
@@ -46,6 +48,7 @@ with exit_on_user_error():
     config.update(as_dict(SETTINGS))
     check_places(SETTINGS)
     snakemake_internals.check_options()
+    cluster_run.keep_account()
 
 gc.disable()  # the graph of ten thousand videos is millions of objects and no garbage: a quarter of the time
 
@@ -82,6 +85,10 @@ def plan() -> Plan:
     with exit_on_user_error():
         if SETTINGS.frames == "pipe" and cores() < 2:
             raise UserError("frames: through a pipe both stages run at once; use --cores 2 or more, or `frames: temp`")
+        if workflow.is_main_process and snakemake_internals.executes(workflow) and may_write(WORK):
+            if not workflow.dryrun:
+                hold_tree()
+            cluster_run.wait_for_jobs(workflow, WORK, logger.warning)
         made = make_plan(SETTINGS, again=wanted_again(), only=wanted_alone(), machine=machine())
         if made.is_due and snakemake_internals.runs(workflow):
             check_writable(WORK, made.replaced.values())
@@ -95,12 +102,26 @@ def plan() -> Plan:
     return made
 
 
+@cache
+def hold_tree():
+    """Claim the features tree for this run, until its process ends."""
+    return take_lock(WORK.lock)
+
+
 def machine() -> Machine:
     """Where the jobs will run: what the profile asks a cluster for, or this machine."""
     job = snakemake_internals.cluster_job(workflow)
     if job is None:
         return Machine(cpus=cores())
-    return Machine(job.gres, job.cpus, job.memory_gb, job.decode_threads)
+    return Machine(job.gpu.gres, job.cpus, job.memory_gb, job.decode_threads, offered_gpus())
+
+
+def offered_gpus() -> tuple[str, ...] | None:
+    """The GPUs that this machine's cluster lists; None on a machine of no cluster."""
+    try:
+        return tuple(gpus_of(partitions())) or None
+    except UserError:
+        return None
 
 
 def wanted_again() -> set[str] | None:
@@ -251,8 +272,9 @@ def settings(*keys):
 
 
 def gres_of_job(wildcards, resources) -> str:
-    """What the job asks for beside CPUs and memory, such as `gpu:a100_4g.20gb:1`; empty without a cluster."""
-    return str(resources.get("gres", ""))
+    """The GPU that the job asks for, such as `gpu:a100_4g.20gb:1`; empty without a cluster."""
+    request = read_request(resources)
+    return request.gres if request else ""
 
 
 def plan_file(wildcards) -> str:
@@ -271,18 +293,18 @@ def begin_run() -> None:
 
     The plan is written again: another run may have ended, and tidied, after it was made.
     """
-    global lock, tables_before, makes_features
+    global slurm_jobs, tables_before, makes_features
     gc.freeze()
     gc.enable()
     process.take_stop_signals()
     # Unlike a run of exports or of the report alone, which may be of somebody else's features.
     makes_features = snakemake_internals.runs_any_of(workflow, (*EXTRACTION_RULES, "aggregate"))
     with exit_on_user_error():
-        if slurm_run := snakemake_internals.slurm_run(workflow):
-            launch_check.check(slurm_run, longest=SETTINGS.longest_job)
         if makes_features or snakemake_internals.runs_any_of(workflow, ("orphaned",)):
             check_writable(WORK)
-            lock = take_lock(WORK.lock)
+            hold_tree()
+        slurm_jobs = cluster_run.ClusterRun(workflow, SETTINGS, WORK, logger)
+        slurm_jobs.check()
         tables_before = last_writing(FEATURES)
         if makes_features and plan().is_due:
             plan().write()
@@ -294,10 +316,12 @@ def begin_run() -> None:
             logger.info(
                 f"`python {watch}` shows this run in another terminal", extra={"i3d_progress": str(WORK.progress)}
             )
+        slurm_jobs.attend(writes=makes_features)
 
 
 def end_run() -> None:
     """After a run that succeeded: write the tables if it was asked for features alone, and say how it ended."""
+    clear_up()
     if makes_features:
         if plan().due and last_writing(FEATURES) == tables_before:
             write_tables()
@@ -306,6 +330,7 @@ def end_run() -> None:
 
 def end_failed_run() -> None:
     """After a run with failures: no rule runs any more, so write the tables here, and have the last word."""
+    clear_up()
     lines = errors_in_logs(Path(PREFIX, "logs"), STARTED)
     if makes_features:
         write_tables()
@@ -313,6 +338,13 @@ def end_failed_run() -> None:
         logger.info(ending.text, extra={"i3d_ending": True})
         lines += ending.errors
     atexit.register(print, *lines, sep="\n", file=sys.stderr)
+
+
+def clear_up() -> None:
+    """After the last job: leave no empty logs behind, nor a mark of jobs that have ended."""
+    slurm_jobs.end()
+    for stage in EXTRACTION_RULES:
+        remove_empty(Path(PREFIX, "logs", stage))
 
 
 def write_tables() -> None:

@@ -13,7 +13,7 @@ rule feature:
     output:
         update("<features>/{feature}"),
     log:
-        "<logs>/feature/{feature}",
+        "<logs>/feature/{feature}.txt",  # no name that a search for features finds
     retries: 0  # the reason will be the same
     localrule: True
     conda:

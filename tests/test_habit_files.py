@@ -79,7 +79,7 @@ def test_the_readme_of_the_configuration_names_settings_that_exist():
 
 def test_the_default_profile_holds_only_what_is_right_everywhere():
     default = yaml.safe_load((ROOT / "profiles/default/config.yaml").read_text())
-    narval = yaml.safe_load((ROOT / "profiles/narval/config.yaml").read_text())
+    shared = yaml.safe_load((ROOT / "profiles/shared/options.yaml").read_text())
     # Lists of resources would replace those of --profile.
     assert set(default) == {"logger", "keep-going", "show-failed-logs", "scheduler"}
-    assert all(narval[key] == default[key] for key in ("logger", "scheduler"))
+    assert all(shared[key] == default[key] for key in ("logger", "scheduler"))

@@ -61,7 +61,7 @@ class Narval:
         )
 
     def install(self, *arguments: str | Path, **variables: str) -> subprocess.CompletedProcess[str]:
-        return self.bash(f"bash profiles/narval/install.sh {' '.join(map(str, arguments))}", **variables)
+        return self.bash(f"bash profiles/install.sh {' '.join(map(str, arguments))}", **variables)
 
 
 @pytest.fixture
@@ -126,4 +126,4 @@ def test_a_missing_module_is_named(narval: Narval):
 
 
 def test_elsewhere_the_installer_says_where_to_run_it(narval: Narval):
-    assert "run this on a login node of Narval" in narval.install(BASH_ENV="").stderr
+    assert "run this on a login node of the cluster" in narval.install(BASH_ENV="").stderr

@@ -1,43 +1,46 @@
 """The launch check: does this cluster take the jobs about to be submitted?
 
-It asks SLURM in the main process, before the first job: the account, the GPU slice, the partition's time limit, the
-number of jobs, and, last, `sbatch --test-only`, the controller's own word. What it finds would otherwise show up as
-jobs that fail one after another, or that wait for ever.
+It asks SLURM in the main process, before the first job: the account, the GPU, the partition's time limit, the number of
+jobs, and, last, `sbatch --test-only`, the controller's own word on the very call that the executor will make. What it
+finds would otherwise show up as jobs that fail one after another, or that wait for ever.
 """
 
 import getpass
-import re
 import subprocess
-from collections.abc import Iterable
-from dataclasses import dataclass, replace
-from pathlib import Path
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
 
+from i3d.cluster.slurm import NO_ANSWER, SUBMIT_LIMIT, Partition, ask, gpus_of, partitions
+from i3d.cluster.slurm_executor import Submission, submission
 from i3d.cluster.snakemake_internals import Request, SlurmRun
+from i3d.cost.devices import Offer, device, device_name
+from i3d.cost.work import assumed
 from i3d.errors import UserError
+from i3d.settings import NumericSettings
 
-NO_CLUSTER = "DNS SRV lookup failed"  # what SLURM's clients say without a configuration
-SETTINGS = "default-resources in the profile's config.yaml"
+SETTINGS = "the profile's config.yaml"
+ACCOUNT_VARIABLE = "I3D_ACCOUNT"  # Snakemake deletes those that begin with SLURM_ where it runs in a job itself
+ANCESTORS = 5  # of an account, whose limits count as well
 
 
-def check(run: SlurmRun, longest: int) -> None:
+def check(run: SlurmRun, longest: int, lent: Mapping[str, Offer]) -> None:
     """Ask SLURM whether it would take the jobs of this run.
 
-    `longest` is the time limit in minutes that no job exceeds, at any attempt. Raises UserError, saying what to change.
+    `longest` is the time limit in minutes that no job exceeds, at any attempt; `lent` is what the cluster charges for
+    its GPUs, where that is known. Raises UserError, saying what to change.
     """
-    wanted = {replace(request, minutes=longest) for request in run.requests}
-    if not wanted:
+    if not run.requests:
         return
-    partitions = parse_partitions(_ask("sinfo", "--noheader", "--format=%P|%l|%G"))
-    limits = submit_limits()
-    queue = _ask("squeue", "--me", "--noheader", "--array", "--format=%i|%j|%Z").splitlines()
-    check_orphans(queue, run.job_prefix, Path.cwd())
-    for request in wanted:
+    listed = partitions()
+    accounts = own_accounts()
+    for request in run.requests:
         check_threads(request)
-        check_account(request.account, limits)
-        check_slice(request.gres, partitions)
-        check_time(request, partitions)
-        check_jobs(run.jobs, len(queue), limits.get(request.account.lower()))
-        check_with_controller(request)
+        check_account(request.account, accounts)
+        check_gpu(request, gpus_of(listed), lent)
+        call = submission(run.executor, request.job)
+        check_time(call, longest, listed)
+        check_jobs(run.jobs, limits_of(call))
+        check_with_controller(call, longest)
 
 
 def check_threads(request: Request) -> None:
@@ -45,160 +48,156 @@ def check_threads(request: Request) -> None:
     if request.cpus < request.threads:
         raise UserError(
             f"A job asks for {request.cpus} CPUs and its rules use {request.threads} threads: lower set-threads, or "
-            f"raise cpus_per_task under {SETTINGS}."
+            f"raise cpus_per_task in {SETTINGS}."
         )
 
 
-@dataclass(frozen=True)
-class Partition:
-    """One line of `sinfo`: a partition's nodes of one kind. `minutes` is None where there is no limit."""
-
-    name: str
-    default: bool
-    minutes: int | None
-    slices: frozenset[str]  # of generic resources, such as `gpu:a100_4g.20gb`
+def own_accounts() -> list[str]:
+    """The accounts that SLURM lists for this user, in lower case as SLURM keeps them; none if it tells none."""
+    user = getpass.getuser()
+    names = ask("sacctmgr", "-n", "-P", "show", "associations", "where", f"user={user}", "format=account")
+    names = names or ask("sshare", "-U", "-hPo", "account")
+    return sorted({line.strip().lower() for line in names.splitlines()})
 
 
-def parse_partitions(text: str) -> list[Partition]:
-    """Read `sinfo --noheader --format=%P|%l|%G`: lines like `gpu_b1*|3:00:00|gpu:a100:4(S:0-1),gpu:a100_1g.5gb:2`."""
-    partitions = []
-    for line in text.splitlines():
-        name, limit, gres = line.strip().split("|")
-        kinds = re.sub(r"\([^)]*\)", "", gres).split(",")
-        slices = frozenset(kind.rpartition(":")[0] for kind in kinds if ":" in kind)
-        partitions.append(Partition(name.rstrip("*"), name.endswith("*"), parse_minutes(limit), slices))
-    return partitions
-
-
-def parse_minutes(limit: str) -> int | None:
-    """Whole minutes of a limit as SLURM prints it, `7-00:00:00`, `3:00:00` or `30:00`; None for `infinite`."""
-    if not re.fullmatch(r"(\d+-)?\d+(:\d+){1,2}", limit):
-        return None
-    days, _, clock = limit.rpartition("-")
-    hours, minutes, _ = [0, *map(int, clock.split(":"))][-3:]
-    return int(days or 0) * 24 * 60 + hours * 60 + minutes
-
-
-def submit_limits() -> dict[str, int | None]:
-    """The accounts that SLURM lists for this user, in lower case as SLURM keeps them, and how many jobs each may have
-    submitted; None: as many as the user likes. Empty if SLURM tells none."""
-    query = ["sacctmgr", "--noheader", "--parsable2", "show"]
-    associations = _ask(
-        *query, "associations", "where", f"user={getpass.getuser()}", "format=account,maxsubmit,defaultqos"
-    )
-    if not associations:
-        associations = "\n".join(f"{line}||" for line in _ask("sshare", "-U", "-hPo", "account").splitlines())
-    return parse_limits(associations, _ask(*query, "qos", "format=name,maxsubmitpu"))
-
-
-def parse_limits(associations: str, qos: str) -> dict[str, int | None]:
-    """Join `sacctmgr` listings `account,maxsubmit,defaultqos` and `name,maxsubmitpu`: the smaller limit of the two."""
-    of_qos = dict(line.split("|") for line in qos.splitlines())
-    limits = {}
-    for line in associations.splitlines():
-        account, limit, name = line.strip().split("|")
-        known = [int(each) for each in (limit, of_qos.get(name or "normal", "")) if each]
-        limits[account.lower()] = min(known, default=None)
-    return limits
-
-
-def check_account(account: str, accounts: Iterable[str]) -> None:
-    """Raise UserError unless `account` is one of the user's; no `accounts` at all means that SLURM told none."""
-    names = sorted(accounts)
+def check_account(account: str, names: list[str]) -> None:
+    """Raise UserError unless `account` is one of the user's `names`; none at all means that SLURM told none."""
     yours = f"yours are {', '.join(names)}" if names else "ask your group for its name"
     if "$" in account:
         raise UserError(
-            f"No SLURM account is set: `export SLURM_ACCOUNT=NAME` in this shell and in ~/.bashrc, or write NAME as "
-            f"slurm_account under {SETTINGS} ({yours})."
+            f"No SLURM account is set: `export {ACCOUNT_VARIABLE}=NAME` in this shell and in ~/.bashrc, or write NAME "
+            f"as slurm_account in {SETTINGS} ({yours})."
         )
     if account and names and account.lower() not in names:
         raise UserError(
-            f"The SLURM account {account!r} is not one of yours: set SLURM_ACCOUNT, or slurm_account under {SETTINGS}, "
-            f"to one that is ({yours}; for GPU work take the one that ends in _gpu, where there is one)."
+            f"The SLURM account {account!r} is not one of yours: set {ACCOUNT_VARIABLE}, or slurm_account in "
+            f"{SETTINGS}, to one that is ({yours}; for GPU work take the one that ends in _gpu, where there is one)."
         )
 
 
-def check_slice(gres: str, partitions: list[Partition]) -> None:
-    """Raise UserError unless some partition offers the generic resource `gres`, such as `gpu:a100_4g.20gb:1`."""
-    kind = re.sub(r":\d+$", "", gres)
-    offered = sorted(set().union(*(partition.slices for partition in partitions)))
-    if gres and partitions and kind not in offered and not any(each.startswith(f"{kind}:") for each in offered):
-        raise UserError(
-            f"This cluster does not offer the GPU slice {gres!r}: set gres under {SETTINGS} to one it has "
-            f"({', '.join(f'{each}:1' for each in offered) or 'it has none'})."
-        )
+def check_gpu(request: Request, offered: list[str], lent: Mapping[str, Offer]) -> None:
+    """Raise UserError unless the cluster offers the GPU; it names the one line to change.
 
-
-def check_time(request: Request, partitions: list[Partition]) -> None:
-    """Raise UserError if the job's partition ends before the job may: SLURM would let it wait for ever.
-
-    Where none is named, Snakemake's executor asks for the default partition by name.
+    `offered` are the GPUs that `sinfo` lists, by their names there.
     """
-    taken = [each for each in partitions if (each.name == request.partition if request.partition else each.default)]
-    limits = [each.minutes for each in taken if each.minutes is not None]
-    if not limits or request.minutes <= max(limits):
+    gpu = request.gpu
+    if gpu is None or not offered or not gpu.model or gpu.device in map(device_name, offered):
         return
-    kind = re.sub(r":\d+$", "", request.gres)
-    fitting = {
-        each.name
-        for each in partitions
-        if (each.minutes is None or each.minutes >= request.minutes) and (not kind or kind in each.slices)
-    }
+    nearest = nearest_gpu(gpu.model, offered)
+    note = ""
+    if nearest:
+        rgu = [
+            lent[name].charged(request.cpus, request.memory_mb / 1024)
+            for name in (device_name(nearest), gpu.device)
+            if name in lent
+        ]
+        price = f", charged as {' RGU instead of '.join(f'{each:.3g}' for each in rgu)} RGU" if rgu else ""
+        note = f", the nearest that it has{price}"
     raise UserError(
-        f"Jobs may ask for {request.minutes} minutes, but the partition {taken[0].name} ends at {max(limits)}: lower "
-        f"longest_job, or set slurm_partition under {SETTINGS} ({', '.join(sorted(fitting)) or 'none fits'})."
+        f'This cluster does not offer the GPU {gpu.model!r}: write `gres: "gpu:{nearest or "TYPE"}:1"` in '
+        f"{SETTINGS}{note} (it has {', '.join(offered)})."
     )
 
 
-def check_orphans(queue: list[str], prefix: str, folder: Path) -> None:
-    """Raise UserError if jobs that an earlier run in `folder` submitted live on: their work would be done twice.
+def nearest_gpu(model: str, offered: Iterable[str]) -> str | None:
+    """The offered GPU whose computed speed is nearest; None if one of the two is in no table."""
+    wanted = device(model)
+    if wanted is None:
+        return None
 
-    `queue` is `squeue --format=%i|%j|%Z`; the run's jobs have names that start with `prefix`, where one is set.
-    """
-    jobs = [line.strip().split("|", 2) for line in queue]
-    living = [number for number, name, where in jobs if prefix and name.startswith(prefix) and where == str(folder)]
-    if living:
-        raise UserError(
-            f"Jobs of an earlier run here are still in the queue: let them end, what they finish is kept, or "
-            f"`scancel {' '.join(living)}`; then start again."
-        )
+    def rate(name: str) -> float:
+        found = device(name)
+        assert found is not None
+        return assumed(found, NumericSettings(precision="bf16")).snippets_per_second
 
+    def distance(name: str) -> float:
+        return max(rate(name) / rate(model), rate(model) / rate(name))
 
-def check_jobs(jobs: int | None, queued: int, limit: int | None) -> None:
-    """Raise UserError if `jobs` at once, beside the user's `queued` ones, are more than the `limit` of the account."""
-    if limit is not None and (jobs is None or jobs + queued > limit):
-        raise UserError(
-            f"{jobs} jobs at once, beside the {queued} that you have in the queue, are more than the {limit} that this "
-            f"cluster lets you submit: set jobs in the profile's config.yaml to {max(limit - queued, 1)} or less."
-        )
+    return min((name for name in offered if device(name)), key=distance, default=None)
 
 
-def check_with_controller(request: Request) -> None:
-    """Raise UserError, with the controller's words, if it would refuse such a job."""
-    command = ["sbatch", "--test-only", f"--time={request.minutes}", f"--cpus-per-task={request.cpus}"]
-    command += [f"--account={request.account}"] if request.account else []
-    command += [f"--partition={request.partition}"] if request.partition else []
-    command += [f"--gres={request.gres}"] if request.gres else []
-    command += [f"--mem={request.memory_mb}"] if request.memory_mb else []
-    done = subprocess.run([*command, "--wrap=true"], capture_output=True, text=True)
-    if done.returncode:
-        raise UserError(
-            f"SLURM would refuse these jobs ({done.stderr.strip()}); tried `{' '.join(command)} --wrap=true`. "
-            f"Change {SETTINGS}."
-        )
+def check_time(call: Submission, longest: int, listed: list[Partition]) -> None:
+    """Raise UserError if the job's partition ends before the job may: SLURM would let it wait for ever."""
+    name = call.value("-p", "--partition")
+    taken = [each for each in listed if (each.name == name if name else each.default)]
+    limits = [each.minutes for each in taken if each.minutes is not None]
+    if not limits or longest <= max(limits):
+        return
+    fitting = {each.name for each in listed if each.minutes is None or each.minutes >= longest}
+    raise UserError(
+        f"Jobs may ask for {longest} minutes, but the partition {taken[0].name} ends at {max(limits)}: lower "
+        f"longest_job, or set slurm_partition in {SETTINGS} ({', '.join(sorted(fitting)) or 'none fits'})."
+    )
 
 
-def _ask(*command: str) -> str:
-    """What a SLURM client prints; empty when it fails, because a silent service must not stop a run.
+@dataclass(frozen=True)
+class Limit:
+    """How many jobs may be in the queue, by one of SLURM's rules, and how many are."""
 
-    Raises UserError on a machine that belongs to no cluster.
-    """
-    try:
-        done = subprocess.run(command, capture_output=True, text=True, timeout=60)
-    except FileNotFoundError:
-        raise UserError(f"{command[0]} is not here: start this profile on a login node of the cluster.") from None
-    except subprocess.TimeoutExpired:
-        return ""
-    if NO_CLUSTER in done.stderr:
-        raise UserError("SLURM is not set up on this machine: start this profile on a login node of the cluster.")
-    return done.stdout
+    jobs: int
+    queued: int
+    whose: str  # such as "account def-ours_gpu"
+
+
+def limits_of(call: Submission) -> Iterator[Limit]:
+    """The limits on submitted jobs that the account, its ancestors, the user and the QOS of a call set."""
+    user, account = getpass.getuser(), call.value("-A", "--account")
+    query = ["sacctmgr", "--noheader", "--parsable2", "show"]
+    fields = "format=account,user,parentname,maxsubmit,grpsubmit,defaultqos"
+    associations = ask(*query, "associations", "where", f"user={user}", fields).splitlines()
+    rows = [line.split("|") for line in associations if line.count("|") == 5]
+    own = next((row for row in rows if row[0] == account.lower() or not account), None)
+    if own is None:
+        return
+    yield from _limits(own[3:5], f"you under the account {own[0]}", "--me", f"--account={own[0]}")
+    name, known = own[0], 0
+    while name and known < ANCESTORS:
+        found = ask(*query, "associations", "where", f"account={name}", "user=", fields).splitlines()
+        row = next((line.split("|") for line in found if line.count("|") == 5 and line.split("|")[1] == ""), None)
+        if row is None:
+            break
+        yield from _limits(["", row[4]], f"the account {name}", f"--account={name}")
+        name, known = row[2], known + 1
+    qos = call.value("--qos", "-q") or own[5] or "normal"
+    for line in ask(*query, "qos", "format=name,maxsubmitpu,maxsubmitpa,grpsubmit").splitlines():
+        kind, per_user, per_account, of_all = line.split("|")
+        if kind == qos:
+            yield from _limits([per_user], f"each user of the QOS {qos}", "--me", f"--qos={qos}")
+            yield from _limits([per_account], f"each account of the QOS {qos}", f"--account={own[0]}", f"--qos={qos}")
+            yield from _limits([of_all], f"the QOS {qos}", f"--qos={qos}")
+
+
+def _limits(numbers: Iterable[str], whose: str, *filters: str) -> Iterator[Limit]:
+    """The smallest of these numbers, as far as there are any, with the jobs that `squeue` finds by these filters."""
+    known = [int(number) for number in numbers if number.isdigit()]
+    if known:
+        queued = len(ask("squeue", "--noheader", "--array", "--format=%i", *filters).splitlines())
+        yield Limit(min(known), queued, whose)
+
+
+def check_jobs(jobs: int | None, limits: Iterable[Limit]) -> None:
+    """Raise UserError if `jobs` at once, beside those in the queue, are more than one of the limits."""
+    for limit in limits:
+        if not limit.jobs:
+            raise UserError(f"SLURM lets {limit.whose} have no jobs at all: ask your cluster's support.")
+        room = max(limit.jobs - limit.queued, 1)  # the first job waits for room, if need be
+        if jobs is None or jobs > room:
+            raise UserError(
+                f"{jobs or 'Unlimited'} jobs at once, beside {limit.queued} in the queue, are more than the "
+                f"{limit.jobs} that {limit.whose} may have there: set `jobs` in the profile to {room} or "
+                "less."
+            )
+
+
+def check_with_controller(call: Submission, minutes: int) -> None:
+    """Raise UserError, with the controller's words, if it would refuse such a job with this time limit."""
+    command = ["sbatch", "--test-only", *call.words, f"--time={minutes}", "--wrap=true"]
+    done = subprocess.run(command, capture_output=True, text=True)
+    if not done.returncode:
+        return
+    words = done.stderr.strip()
+    if SUBMIT_LIMIT.search(words):  # `check_jobs` found it to be one that passes
+        return
+    if NO_ANSWER.search(words):
+        raise UserError(f"SLURM does not answer now ({words}): try again later.")
+    raise UserError(f"SLURM would refuse these jobs ({words}); tried `{' '.join(command)}`. Change {SETTINGS}.")

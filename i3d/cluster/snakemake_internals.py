@@ -5,10 +5,11 @@
 
 import re
 import sys
-from collections.abc import Callable, Collection, Iterable
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Iterable, Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
+from i3d.cost.gpu_request import GpuRequest, request_of_members
 from i3d.errors import UserError
 
 REFUSED = {
@@ -99,51 +100,62 @@ def forced(workflow: Any, rules: Collection[str]) -> set[str] | None:
 
 @dataclass(frozen=True)
 class Request:
-    """What one SLURM job asks for; `minutes` is its time limit, `memory_mb` and `cpus` are 0 where SLURM decides.
+    """What one SLURM job asks for, by its resources; `threads` is how many its rules will use together.
 
-    `threads` is how many the job's rules will use together.
+    `memory_mb` is 0 where SLURM decides. `job` is one of the jobs of Snakemake's that ask so.
     """
 
     account: str = ""
-    partition: str = ""
-    gres: str = ""
+    gpu: GpuRequest | None = None
     cpus: int = 0
     memory_mb: int = 0
-    minutes: int = 0
     threads: int = 0
+    others: tuple[tuple[str, Any], ...] = ()  # all other resources but the time limit
+    job: Any = field(default=None, compare=False)
 
 
 @dataclass(frozen=True)
 class SlurmRun:
     """What a run will ask of SLURM; `jobs` at once at most, None without a limit."""
 
+    executor: Any
     requests: frozenset[Request]
     jobs: int | None
-    job_prefix: str
 
 
 @dataclass(frozen=True)
 class ClusterJob:
-    """What the profile asks for by default for a bundle's two rules together."""
+    """What the profile asks for one bundle's two rules together."""
 
-    gres: str
+    gpu: GpuRequest
     cpus: int
     memory_gb: float
     decode_threads: int
 
 
 def cluster_job(workflow: Any) -> ClusterJob | None:
-    """What one job gets by the profile's default resources; None where these name no GPU."""
+    """What a bundle's job gets by the profile's resources; None where these name no GPU."""
     settings = workflow.resource_settings
-    given = settings.default_resources.args if settings.default_resources else ()
-    defaults = dict(text.split("=", 1) for text in given)
-    if "gres" not in defaults:
+    defaults = _written(settings._parsed_default_resources)
+    own = [defaults | _written(settings._parsed_overwrite_resources.get(rule, {})) for rule in ("decode", "extract")]
+    request = request_of_members(own)
+    if request is None:
         return None
     threads = {rule: getattr(count, "value", count) for rule, count in settings.overwrite_threads.items()}
-    each = {name: re.match(r"\d+", defaults.get(name, "")) for name in ("cpus_per_task", "mem_mb")}
-    cpus, memory_mb = (2 * int(found[0]) if found else 0 for found in each.values())
     decode_threads = int(threads.get("decode", 1))
-    return ClusterJob(defaults["gres"], cpus or decode_threads + 1, memory_mb / 1024, decode_threads)
+    cpus, memory_mb = (sum(_number(each.get(name)) for each in own) for name in ("cpus_per_task", "mem_mb"))
+    return ClusterJob(request, cpus or decode_threads + 1, memory_mb / 1024, decode_threads)
+
+
+def _written(resources: Mapping[str, Any]) -> dict[str, Any]:
+    """Resources as they were written, before Snakemake evaluates them for a job."""
+    return {name: resource.raw for name, resource in resources.items()}
+
+
+def _number(text: Any) -> int:
+    """The number that an expression like `20480 * attempt` begins with."""
+    found = re.match(r"\d+", str(text or ""))
+    return int(found[0]) if found else 0
 
 
 def slurm_run(workflow: Any) -> SlurmRun | None:
@@ -151,30 +163,47 @@ def slurm_run(workflow: Any) -> SlurmRun | None:
     plugin = workflow.executor_plugin
     if plugin is None or plugin.name != "slurm":
         return None
-    prefix = workflow.executor_settings.jobname_prefix
-    return SlurmRun(requests(workflow.dag.needrun_jobs()), workflow.resource_settings.nodes, prefix)
+    groups = (workflow.dag.get_job_group(job) or job for job in workflow.dag.needrun_jobs() if not job.is_local)
+    return SlurmRun(workflow.scheduler._executor, requests(groups), workflow.resource_settings.nodes)
+
+
+def status_seconds(workflow: Any) -> float:
+    """Seconds between two looks at the states of SLURM jobs, as the profile has it."""
+    return float(getattr(workflow.executor_settings, "init_seconds_before_status_checks", None) or 40)
 
 
 def requests(jobs: Iterable[Any]) -> frozenset[Request]:
-    """What the SLURM jobs among Snakemake's `jobs` ask for; the members of a pipe are one job, as for the executor."""
-    together: dict[Any, list[Any]] = {}
-    for job in jobs:
-        if not job.is_local:
-            together.setdefault(job.pipe_group or id(job), []).append(job)
-    return frozenset(_request(members) for members in together.values())
+    """What these jobs and groups of jobs ask for, each kind once."""
+    return frozenset(_request(job) for job in dict.fromkeys(jobs))
 
 
-def _request(members: list[Any]) -> Request:
-    def values(name: str) -> list[Any]:
-        return [job.resources[name] for job in members if job.resources.get(name)]
-
-    threads = sum(job.threads for job in members)
+def _request(job: Any) -> Request:
+    resources = job.resources
+    others = {name: value for name, value in resources.items() if name not in _EVERY_JOBS_OWN}
     return Request(
-        account=next(iter(values("slurm_account")), ""),
-        partition=next(iter(values("slurm_partition")), ""),
-        gres=next(iter(values("gres")), ""),
-        cpus=sum(values("cpus_per_task")) or threads,
-        memory_mb=sum(values("mem_mb")),
-        minutes=max(values("runtime"), default=0),
-        threads=threads,
+        account=resources.get("slurm_account") or "",
+        gpu=request_of(job),
+        cpus=resources.get("cpus_per_task") or job.threads,
+        memory_mb=resources.get("mem_mb") or 0,
+        threads=sum(member.threads for member in members(job)),
+        others=tuple(sorted((name, value) for name, value in others.items() if value is not None)),
+        job=job,
     )
+
+
+_EVERY_JOBS_OWN = {"runtime", "tmpdir", "slurm_account", "gres", "gpu", "gpu_model", "cpus_per_task", "mem_mb"}
+
+
+def members(job: Any) -> list[Any]:
+    """The jobs of a group, extract before decode, or the job itself."""
+    return sorted(job.jobs, key=lambda each: each.rule.name, reverse=True) if job.is_group() else [job]
+
+
+def bundle_of(job: Any) -> str:
+    """The bundle that a job, or a group of jobs, works on; empty if it works on none."""
+    return next((str(name) for each in members(job) if (name := getattr(each.wildcards, "bundle", None))), "")
+
+
+def request_of(job: Any) -> GpuRequest | None:
+    """The GPU that a job asks for; the members of a group share one."""
+    return request_of_members(member.resources for member in members(job))

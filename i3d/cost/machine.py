@@ -5,21 +5,26 @@ import platform
 import re
 from pathlib import Path
 
+from i3d.cost.gpu_request import parse_gres
+
 PROC = Path("/proc")
 # Instruction sets that oneDNN has kernels for, by their names in /proc/cpuinfo; the last of a kind counts.
 INSTRUCTIONS = ("avx2", "avx512f", "avx512_vnni", "avx512_bf16", "avx512_fp16", "amx_bf16", "amx_fp16", "asimd", "sve")
 
 
 def device_name(gres: str, device: str, proc: Path = PROC) -> str:
-    """What a calibration is filed under: a SLURM job's GPU slice, such as `a100_4g.20gb`, or this machine's processor.
+    """What a calibration is filed under: a SLURM job's GPU, such as `a100_4g.20gb`, or this machine's processor.
 
-    `gres` is the profile's request, such as `gpu:a100_4g.20gb:1`, empty without SLURM; `device` is the setting.
+    `gres` is the job's request, such as `gpu:a100_4g.20gb:1`, empty without SLURM; `device` is the setting.
     """
-    kind, _, rest = gres.partition(":")
-    if kind == "gpu":
-        name = rest.rpartition(":")[0] or "gpu"
-        return f"a CPU of a job for {name}" if device == "cpu" else name
+    if request := parse_gres(gres):
+        return f"a CPU of a job for {request.device}" if device == "cpu" else request.device
     return (gpu_model(proc) if device != "cpu" else None) or cpu_model(proc)
+
+
+def on_gpu(gres: str, device: str, proc: Path = PROC) -> bool:
+    """Whether a GPU will compute, as far as can be told without torch; `gres` and `device` as for `device_name`."""
+    return device != "cpu" and bool(parse_gres(gres) or gpu_model(proc))
 
 
 def cpu_model(proc: Path = PROC) -> str:

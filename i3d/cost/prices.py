@@ -1,14 +1,16 @@
-"""What the work will take, in words: time on this machine, or GPU hours and RGU hours of a cluster's slices."""
+"""What the work will take, in words: time on this machine, or GPU hours and RGU hours of a cluster."""
 
+import math
 from collections.abc import Mapping, Sequence
 
 from i3d.cost.speeds import Known
-from i3d.cost.work import SLICES, Speeds, VideoWork, charged_rgu
+from i3d.cost.work import Speeds, VideoWork
 from i3d.quantities import duration
 
 DECODE_START_SECONDS = 3.0  # Python, the decoders and Snakemake's own part of a job
 DECODE_THREADS = 4  # of one decode job on a machine with as many cores, as in rules/decode.smk
 NEARLY_AS_FAST = 1.03
+WORTH_COMPARING = 0.1  # hours, below which devices are not compared
 
 Bundles = Sequence[Sequence[VideoWork]]
 
@@ -26,6 +28,8 @@ def seconds_here(bundles: Bundles, known: Known, cores: int) -> float:
 
 def time_text(bundles: Bundles, known: Known, cores: int) -> str:
     """The time that a local run will take, and where that is known from."""
+    if known.guessed:
+        return f"how long on this machine is not known: its GPU is in no table; {known.why}"
     return f"about {duration(seconds_here(bundles, known, cores))} on this machine ({source_text(known)})"
 
 
@@ -43,30 +47,39 @@ def price_text(
     bundles: Bundles,
     chosen: str,
     known: Known,
-    slices: Mapping[str, Speeds],
+    others: Mapping[str, Speeds],
     *,
+    charged: Mapping[str, float],
     decode_threads: int,
-    cpus: int,
-    memory_gb: float,
 ) -> str:
-    """GPU hours and RGU hours on each slice, the profile's first named, the cheapest and the fastest marked.
+    """GPU hours, and what they are charged as, on the chosen device and on others, the cheapest and fastest marked.
 
-    `slices` are `speeds.other_slices`; `cpus` and `memory_gb` are what one job asks for.
+    `others` are `speeds.of_others`, and may have the chosen one among them, which says where its row stands; `charged`
+    are the RGUs that a job is charged for by device, of those whose charge is known.
     """
-    hours = {name: gpu_hours(bundles, each, known.start_seconds, decode_threads) for name, each in slices.items()}
-    rgu = {name: hours[name] * charged_rgu(name, cpus, memory_gb) for name in slices}
-    cheapest = min(slices, key=lambda name: (rgu[name], hours[name]))
-    soonest = NEARLY_AS_FAST * min(hours.values())
-    fastest = min((name for name in slices if hours[name] <= soonest), key=lambda name: rgu[name])
-    notes = {name: [] for name in slices}  # type: dict[str, list[str]]
-    if chosen in notes:
-        notes[chosen].append("in the profile")
-    notes[cheapest].append("cheapest")
-    notes[fastest].append("fastest")
-    width = max(map(len, SLICES))
-    lines = [source_text(known) + ("; other slices in proportion" if chosen in SLICES else "")]
-    for name in slices:
-        line = f"  {name:<{width}}  {_hours(hours[name]):>8} GPU hours  {_hours(rgu[name]):>8} RGU hours"
+    if known.guessed:
+        return f"how long is not known: {chosen} is in no table; {known.why}"
+    speeds = {chosen: known.speeds} if chosen not in others else dict(others)
+    speeds[chosen] = known.speeds
+    if len(speeds) == 1:
+        speeds |= others
+    hours = {name: gpu_hours(bundles, each, known.start_seconds, decode_threads) for name, each in speeds.items()}
+    if hours[chosen] < WORTH_COMPARING:
+        return f"about {duration(hours[chosen] * 3600)} on {chosen} ({source_text(known)})"
+    rgu = {name: hours[name] * charged[name] for name in speeds if name in charged}
+    notes: dict[str, list[str]] = {name: [] for name in speeds}
+    notes[chosen].append("in the profile")
+    if len(speeds) > 1:
+        if rgu:
+            notes[min(rgu, key=lambda name: (rgu[name], hours[name]))].append("cheapest")
+        soonest = NEARLY_AS_FAST * min(hours.values())
+        fast = [name for name in speeds if hours[name] <= soonest]
+        notes[min(fast, key=lambda name: rgu.get(name, math.inf))].append("fastest")
+    width = max(map(len, speeds))
+    lines = [source_text(known) + ("; others in proportion" if len(speeds) > 1 else "")]
+    for name in speeds:
+        line = f"  {name:<{width}}  {_hours(hours[name]):>8} GPU hours"
+        line += f"  {_hours(rgu[name]):>8} RGU hours" if name in rgu else ""
         lines.append(line + (f"  {', '.join(notes[name])}" if notes[name] else ""))
     return "\n".join(lines)
 

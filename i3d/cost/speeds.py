@@ -9,12 +9,12 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from statistics import fmean
 
+from i3d.cost import devices
 from i3d.cost.calibration import Calibration, DecodeSpeed, Key, find
-from i3d.cost.work import FRAME_SECONDS, OTHER_CODECS, SLICES, Speeds, assumed
+from i3d.cost.work import FRAME_SECONDS, OTHER_CODECS, UNKNOWN_DEVICE, Speeds, assumed, snippet_tflop
 from i3d.quantities import count
 from i3d.records.record import OK, VideoRecord
 from i3d.settings import NumericSettings
-from i3d.specs import MODELS
 
 START_SECONDS = 15.0  # until an extract job has Python, torch and the weights; 3 to 20 were seen
 CPU_TFLOPS = 0.05  # of one CPU with AVX2 in any precision: 0.05 to 0.2 were seen in fp32
@@ -29,6 +29,7 @@ class Known:
     speeds: Speeds
     start_seconds: float = START_SECONDS
     why: str = ""
+    guessed: bool = False  # a GPU that is in no table and was never measured: the speeds are another one's
 
 
 def known_speeds(
@@ -37,21 +38,31 @@ def known_speeds(
     calibration: Path,
     records: Iterable[VideoRecord] = (),
     *,
+    on_gpu: bool,
     cpus: int,
     decode_threads: int,
 ) -> Known:
     """The speeds of `device`, as `machine.device_name` has it, for the settings of a plan.
 
-    `records` are those of earlier runs on the tree; `cpus` are what a local run may use, `decode_threads` the
-    processes that one bundle is decoded by.
+    `records` are those of earlier runs on the tree; `on_gpu` says what the device is, `cpus` are what a local run may
+    use, `decode_threads` the processes that one bundle is decoded by.
     """
-    key = Key(device=device, torch=torch_version(), **{name: getattr(settings, name) for name in SAME_WORK})
-    found = find(calibration, key)
+    found = find(calibration, key_of(device, settings))
     if found.calibration is not None:
         speeds = of_calibration(found.calibration, settings.precision, decode_threads)
         return Known(speeds, found.calibration.start_seconds)
-    speeds = of_earlier_runs(records, device, settings) or assumed_speeds(device, settings, cpus)
-    return Known(speeds, why=found.reason)
+    if (earlier := of_earlier_runs(records, device, settings, on_gpu=on_gpu)) is not None:
+        return Known(earlier, why=found.reason)
+    if not on_gpu:
+        return Known(Speeds(CPU_TFLOPS * cpus / snippet_tflop(settings), "assumed"), why=found.reason)
+    row = devices.device(device)
+    speeds = assumed(row or devices.devices()[UNKNOWN_DEVICE], settings)
+    return Known(speeds, why=found.reason, guessed=row is None)
+
+
+def key_of(device: str, settings: NumericSettings) -> Key:
+    """What a plan looks a device's calibration up by."""
+    return Key(device=device, torch=torch_version(), **{name: getattr(settings, name) for name in SAME_WORK})
 
 
 def torch_version() -> str | None:
@@ -75,7 +86,9 @@ def of_calibration(calibration: Calibration, precision: str, decode_threads: int
     return replace(speeds, frame_seconds=frame_seconds, pixel_seconds=pixel_seconds)
 
 
-def of_earlier_runs(records: Iterable[VideoRecord], device: str, settings: NumericSettings) -> Speeds | None:
+def of_earlier_runs(
+    records: Iterable[VideoRecord], device: str, settings: NumericSettings, *, on_gpu: bool
+) -> Speeds | None:
     """What finished videos of this tree took on such a device, with settings that cost the same; None for too few.
 
     A record's seconds are its share of its bundle's time, so that waiting for frames is part of the network's speed.
@@ -86,7 +99,7 @@ def of_earlier_runs(records: Iterable[VideoRecord], device: str, settings: Numer
         if record.status == OK
         and record.seconds
         and record.snippets
-        and same_device(device, record.device or "")
+        and same_device(device, record.device or "", on_gpu=on_gpu)
         and all(getattr(record, name) == getattr(settings, name) for name in SAME_WORK)
     ]
     snippets = sum(record.snippets or 0 for record in alike)
@@ -96,37 +109,30 @@ def of_earlier_runs(records: Iterable[VideoRecord], device: str, settings: Numer
     return Speeds(snippets / seconds, f"from earlier runs on this tree, {count(len(alike), 'video')}")
 
 
-def same_device(planned: str, recorded: str) -> bool:
-    """Whether a record's device, torch's name for it or `cpu`, is the one of a plan: a slice or a processor's name."""
-    if planned in SLICES:
-        model, _, slice_name = planned.partition("_")
-        return model.upper() in recorded and (slice_name in recorded if slice_name else "MIG" not in recorded)
-    return recorded == planned or recorded == "cpu"
+def same_device(planned: str, recorded: str, *, on_gpu: bool) -> bool:
+    """Whether a record's device, torch's name for a GPU or `cpu`, is the one of a plan, `on_gpu` or a processor."""
+    if not on_gpu:
+        return recorded == "cpu"
+    return devices.device_name(planned) == devices.device_name(recorded)
 
 
-def assumed_speeds(device: str, settings: NumericSettings, cpus: int) -> Speeds:
-    """The last resort: a slice by arithmetic, anything else as so many CPUs."""
-    if device in SLICES:
-        return assumed(device, settings)
-    tflop = MODELS[settings.model].snippet_tflop(settings.sample_mode, settings.clip_length)
-    return Speeds(CPU_TFLOPS * cpus / tflop, "assumed")
+def of_others(
+    chosen: str, others: Iterable[str], known: Known, settings: NumericSettings, calibration: Path
+) -> dict[str, Speeds]:
+    """Speeds of other devices in the table beside the chosen one's, which are `known`.
 
-
-def other_slices(chosen: str, known: Known, settings: NumericSettings, calibration: Path) -> dict[str, Speeds]:
-    """Speeds of all slices in SLICES: those with a self-check of their own by it, the others in proportion to `chosen`.
-
-    The proportion is that of the assumed speeds.
+    One with a self-check of its own has its speed by that, the others in proportion to the chosen one: the proportion
+    of the computed speeds.
     """
+    ours = devices.device(chosen)
     speeds = {}
-    for name in SLICES:
-        key = Key(device=name, torch=torch_version(), **{field: getattr(settings, field) for field in SAME_WORK})
-        own = find(calibration, key).calibration
-        if name == chosen or chosen not in SLICES:
-            speeds[name] = known.speeds if name == chosen else assumed(name, settings)
-        elif own is not None and (best := own.best(settings.precision)) is not None:
+    for name in others:
+        own = find(calibration, key_of(name, settings)).calibration
+        best = own.best(settings.precision) if own else None
+        if best is not None:
             speeds[name] = replace(known.speeds, snippets_per_second=best.snippets_per_second)
-        else:
-            share = assumed(name, settings).snippets_per_second / assumed(chosen, settings).snippets_per_second
+        elif ours is not None and (row := devices.device(name)):
+            share = assumed(row, settings).snippets_per_second / assumed(ours, settings).snippets_per_second
             speeds[name] = replace(known.speeds, snippets_per_second=known.speeds.snippets_per_second * share)
     return speeds
 

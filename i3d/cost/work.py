@@ -1,14 +1,16 @@
 """What a video costs: CPU time to decode it and GPU time for its snippets.
 
 Pure arithmetic, without torch or a decoder, so that planning can size bundles, time limits and prices by it. Figures
-are either `assumed` here or measured elsewhere and put into the same `Speeds`; `source` says which.
+are either `assumed` here, for the devices of `devices.py`, or measured elsewhere and put into the same `Speeds`;
+`source` says which.
 """
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 
+from i3d.cost.devices import Device
 from i3d.settings import NumericSettings
-from i3d.specs import MODELS, SAMPLE_MODES
+from i3d.specs import MODELS, PRECISIONS
 
 OTHER_CODECS = ""  # the key of `pixel_seconds` for codecs that it does not name
 
@@ -28,47 +30,14 @@ PIXEL_SECONDS = {
 }
 
 
-@dataclass(frozen=True)
-class Slice:
-    """A GPU as a cluster lends it."""
-
-    multiprocessors: int
-    bandwidth: float  # GB/s
-    rgu: float  # reference GPU units, by which the Alliance charges
-
-
-# NVIDIA A100 Tensor Core GPU Architecture (whitepaper) and its MIG profiles: an eighth of the memory per unit. RGU: the
-# Alliance's documentation, "Allocations and compute scheduling".
-A100_BANDWIDTH = 1555.0
-SLICES = {
-    "a100_1g.5gb": Slice(14, A100_BANDWIDTH / 8, 0.57),
-    "a100_2g.10gb": Slice(28, A100_BANDWIDTH / 4, 1.14),
-    "a100_3g.20gb": Slice(42, A100_BANDWIDTH / 2, 2.0),
-    "a100_4g.20gb": Slice(56, A100_BANDWIDTH / 2, 2.3),
-    "a100": Slice(108, A100_BANDWIDTH, 4.0),
-}
-CPUS_PER_RGU, MEMORY_GB_PER_RGU = 3, 31  # Narval's; what a job holds beyond that is charged instead
-
-
-@dataclass(frozen=True)
-class Arithmetic:
-    """What a precision costs on an A100."""
-
-    peak: float  # TFLOP/s of all 108 multiprocessors, dense, NVIDIA's
-    efficiency: float  # part of the peak that convolutions reach
-    traffic: float  # GB that one crop of 16 frames moves through memory
-
-
-# A roofline over every operation of the network: convolutions at `efficiency` of the peak, all operations' inputs and
-# outputs at BANDWIDTH_EFFICIENCY of the bandwidth. Together bf16 reaches 17 % of its peak on half an A100, close to the
-# 19 % that NVIDIA publishes for training ResNet-50 in mixed precision there; fp32 reaches 51 %.
-PRECISIONS = {
-    "fp32": Arithmetic(19.5, 0.65, 0.77),
-    "tf32": Arithmetic(156.0, 0.5, 0.77),
-    "bf16": Arithmetic(312.0, 0.5, 0.40),
-    "fp16": Arithmetic(312.0, 0.5, 0.40),
-}
-BANDWIDTH_EFFICIENCY = 0.8
+# What a roofline over every operation of i3d_r50 in bf16 comes to (0.2666 TFLOP a snippet of ten crops): GB that go
+# through a GPU's memory per TFLOP with batch norm, addition and ReLU fused into the convolutions, and without. Both
+# peaks are taken to be reached to EFFICIENCY: on half an A100 that is 37 % of its matrix peak. Computed, not measured.
+TRAFFIC, UNFUSED_TRAFFIC = 1.48 / 0.2666, 2.87 / 0.2666
+TRAFFIC_BYTES = 2  # of the values that these count
+EFFICIENCY = 0.8
+COMPUTED = "computed, not measured"
+UNKNOWN_DEVICE = "a100_4g.20gb"  # whose speed stands in, for the size of bundles alone, where a GPU is in no table
 
 
 @dataclass(frozen=True)
@@ -86,7 +55,7 @@ class Speeds:
     """How fast a machine decodes and computes, and where that is known from."""
 
     snippets_per_second: float  # of the network, in the plan's precision, sample mode and clip length
-    source: str  # "assumed", "earlier runs", "measured on ... at ..."
+    source: str  # "computed, not measured", "from earlier runs ...", "measured on ... at ..."
     frame_seconds: float = FRAME_SECONDS
     pixel_seconds: Mapping[str, float] = field(default_factory=PIXEL_SECONDS.copy)  # by codec, with OTHER_CODECS
 
@@ -129,21 +98,17 @@ def _seconds_in_a_bundle(video: VideoWork, speeds: Speeds, decode_threads: int) 
     return max(decoding, speeds.network_seconds(video.snippets))
 
 
-def assumed(slice_name: str, settings: NumericSettings) -> Speeds:
-    """The speeds to expect of a slice in SLICES before anything was measured; `settings` are those of the plan.
+def assumed(device: Device, settings: NumericSettings, *, fused: bool = True) -> Speeds:
+    """The speeds to expect of a device before anything was measured; `settings` are those of the plan.
 
-    They are upper estimates of the network's.
+    They are upper estimates. Not `fused`: on a driver that has no kernels for convolutions with what follows them.
     """
-    gpu, arithmetic = SLICES[slice_name], PRECISIONS[settings.precision]
-    mode, clip_length = settings.sample_mode, settings.clip_length
-    tflop = MODELS[settings.model].snippet_tflop(mode, clip_length)
-    traffic = arithmetic.traffic * SAMPLE_MODES[mode].crops * clip_length / 16
-    share = gpu.multiprocessors / SLICES["a100"].multiprocessors
-    computing = tflop / (arithmetic.efficiency * arithmetic.peak * share)
-    moving = traffic / (BANDWIDTH_EFFICIENCY * gpu.bandwidth)
-    return Speeds(1 / (computing + moving), "assumed")
+    precision, tflop = settings.precision, snippet_tflop(settings)
+    traffic = (TRAFFIC if fused else UNFUSED_TRAFFIC) * tflop * PRECISIONS[precision].bytes / TRAFFIC_BYTES
+    seconds = (tflop / device.peak(precision) + traffic / device.bandwidth) / EFFICIENCY
+    return Speeds(1 / seconds, COMPUTED)
 
 
-def charged_rgu(slice_name: str, cpus: int, memory_gb: float) -> float:
-    """Reference GPU units that a job on Narval is charged for while it runs: the largest of its three shares."""
-    return max(SLICES[slice_name].rgu, cpus / CPUS_PER_RGU, memory_gb / MEMORY_GB_PER_RGU)
+def snippet_tflop(settings: NumericSettings) -> float:
+    """TFLOP of one snippet under these settings."""
+    return MODELS[settings.model].snippet_tflop(settings.sample_mode, settings.clip_length)

@@ -163,7 +163,7 @@ def _check_reader() -> None:
     if importlib.util.find_spec("av") is None:
         raise UserError(
             f"{sys.executable} has no package 'av', which planning reads videos with; activate the workflow's "
-            "environment (`make env` or profiles/narval/install.sh makes it)"
+            "environment (`make env` or profiles/install.sh makes it)"
         )
 
 

@@ -44,7 +44,7 @@ class _Video:
         feature: str,
         records: list[VideoRecord],
     ) -> None:
-        self._plan, self._catalog = plan, catalog
+        self._plan, self._catalog, self._work = plan, catalog, work
         self._video, self._feature = video, feature
         self._place, self._staged = work.features / feature, work.staging / feature
         self._records = records
@@ -61,12 +61,21 @@ class _Video:
             if self._video in self._plan.waiting and in_place is not None:
                 account.moved.append(self._video)
         elif self._of_run is None:
-            trouble = account.not_done[self._video] = NOT_DONE_REASON
+            trouble = account.not_done[self._video] = self._why_not_done()
         elif self._of_run.status == OK and in_place is not None and in_place.bundle == self._of_run.bundle:
             account.made.append(self._video)
         elif self._of_run.status != SKIPPED:
             trouble = account.failed[self._video] = self._of_run.reason or obstacle or "its feature is gone"
         account.rows[self._video] = self._row(in_place, trouble or obstacle)
+
+    def _why_not_done(self) -> str:
+        """As the run noted it when the job of the bundle died."""
+        assert self._pending is not None
+        try:
+            died = self._work.died_of(self._pending.bundle).read_text().strip()
+        except OSError:
+            return NOT_DONE_REASON
+        return f"not done: {died}; the next run takes it up"
 
     def _put_in_place(self) -> str | None:
         """Move the feature from the staging tree; returns why that cannot be done."""
@@ -152,6 +161,9 @@ def tidy(work: WorkFolder, plan_path: Path, plan: PlanFile, *, keep_frames: bool
             path.unlink(missing_ok=True)
     for path in work.bundles.glob("*.json"):
         if path.stem not in unfinished and not (work.extracted / path.stem).exists():
+            path.unlink(missing_ok=True)
+    for path in work.died.glob("*.txt"):
+        if path.stem not in unfinished:
             path.unlink(missing_ok=True)
     for folder in (work.root, work.plans, work.bundles, work.features):
         for path in folder.glob(".*.part"):

@@ -10,10 +10,9 @@ from i3d.quantities import SPELT_OUT, count, duration, listed, size
 from i3d.quantities import named as names_of
 from i3d.records.record import FAILED, OK, as_planned, settings_differences
 from i3d.results.names import by_path
-from i3d.specs import HEIGHT, MODELS, SAMPLE_MODES, WIDTH
+from i3d.specs import MODELS, SAMPLE_MODES
 
 FLOAT_BYTES = 4  # of a feature's values
-FRAME_BYTES = HEIGHT * WIDTH * 3  # as in frame_stream.py, which would bring NumPy to the Snakefile
 
 
 def status_text(plan: Plan, full_list: str, named: int = SPELT_OUT) -> str:
@@ -154,13 +153,10 @@ def _to_write(plan: Plan, frames: Sequence[int]) -> str:
     crops = SAMPLE_MODES[plan.settings.sample_mode].crops
     snippet_bytes = crops * MODELS[plan.settings.model].dim * FLOAT_BYTES
     features = sum(_snippets(plan, length) for length in frames) * snippet_bytes
-    on_its_way = max(bundle.frames for bundle in plan.bundles) * FRAME_BYTES
+    on_its_way = plan.pricing.frames_text(plan.bundles)
     unknown = sum(plan.videos[video].probe.frames is None for video in plan.pending)
     guess = f"; {count(unknown, 'video')} of unknown length taken for {ASSUMED_FRAMES} frames" if unknown else ""
-    return (
-        f"{count(len(frames), 'feature file')}, {size(features)}; "
-        f"up to {size(on_its_way)} of frames per running bundle{guess}"
-    )
+    return f"{count(len(frames), 'feature file')}, {size(features)}" + (f"; {on_its_way}" if on_its_way else "") + guess
 
 
 def _snippets(plan: Plan, frames: int) -> int:

@@ -40,8 +40,9 @@ def check_writable(work: WorkFolder, replaced: Iterable[VideoRecord] = ()) -> No
 
 
 def may_write(work: WorkFolder) -> bool:
-    """Whether this user may keep anything in the work folder."""
-    return is_writable(work.root) and all(is_writable(folder) for folder in work.folders if folder.is_dir())
+    """Whether this user may keep anything in the work folder, and claim the tree."""
+    folders = (work.root, *(folder for folder in work.folders if folder.is_dir()))
+    return all(map(is_writable, folders)) and (not work.lock.exists() or os.access(work.lock, os.R_OK | os.W_OK))
 
 
 def _not_yours(path: Path, work: WorkFolder) -> str:

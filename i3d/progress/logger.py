@@ -10,6 +10,7 @@ Snakemake finds it through the package `snakemake_logger_plugin_i3d`, and calls 
 import logging
 import os
 import sys
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +21,9 @@ from snakemake_interface_logger_plugins.common import LogEvent
 from i3d.progress.run import RunProgress
 from i3d.progress.screen import LineScreen, open_screen
 
-PROGRESS, ENDING = "i3d_progress", "i3d_ending"  # attributes of the messages that rules/common.smk logs
+# Attributes of messages that this workflow logs itself.
+PROGRESS, ENDING = "i3d_progress", "i3d_ending"  # of a run, from rules/common.smk
+DIED = "i3d_died"  # the job numbers of a SLURM job that died, from i3d.cluster
 SHOWN_BY_BUNDLES = ("decode", "extract", "feature", "aggregate", "all")  # rules that are not told one by one
 TELLS_ITSELF = "feature"  # the rule that writes a video's reason to the terminal, in a line
 SHOWS_LOG = "tee "  # in the command of a job that writes its log to the terminal too
@@ -54,6 +57,16 @@ SILENT_MESSAGES = (  # how Snakemake's and its executor's remarks begin that tel
     "Elapsed time",
     "Job rate limit reached",
     "SLURM run ID: ",
+    "Falling back to 'sacct'",
+    "'sacct' unavailable",
+    "Status query timing",
+    "MinJobAge ",
+    "Could not remove SLURM log file",
+    "You are running snakemake in a SLURM job context",
+    "Trying to restart job",
+    "Guessed SLURM account",
+    "No SLURM account given, trying to guess",
+    "Unable to guess SLURM account",
     "Cleaning up SLURM log files",
     "Exiting because a job execution failed",
     "Shutting down, this might take some time",
@@ -123,6 +136,8 @@ class LogHandler(LogHandlerBase):
         elif hasattr(record, ENDING):
             self._show(None)
             self._print("\n" + text)
+        elif hasattr(record, DIED):
+            self._tell_death(record)
         elif event == LogEvent.JOB_INFO:
             self._tell_job(record)
         elif event == LogEvent.JOB_ERROR:
@@ -149,6 +164,12 @@ class LogHandler(LogHandlerBase):
         self._failed.add(record.jobid)
         self._print("\n".join(error_lines(record)))
 
+    def _tell_death(self, record: Any) -> None:
+        """A SLURM job that died, at each attempt; Snakemake's own errors of its rules say nothing more."""
+        self._failed.update(getattr(record, DIED))
+        if not self._stopping:
+            self._print(str(record.msg))
+
     def _show(self, folder: Path | None) -> None:
         """Show the run whose progress lies in `folder`, or none."""
         if self._screen is not None:
@@ -174,12 +195,12 @@ def error_lines(record: Any) -> list[str]:
     """What failed, the ends of its logs unless its command showed them by itself, and where they are."""
     lines = [f"error in {record.rule_name} ({', '.join(record.output)}):"]
     if SHOWS_LOG not in (record.shellcmd or ""):
-        lines += [f"    {line}" for line in _ends(record.log)]
+        lines += [f"    {line}" for line in ends_of(record.log)]
     lines += [f"    {name}: {value}" for name, value in record.aux.items()]
     return lines + ([f"    all of it: {', '.join(record.log)}"] if record.log else [])
 
 
-def _ends(logs: list[str]) -> list[str]:
+def ends_of(logs: Iterable[str]) -> list[str]:
     """The last lines of logs, as far as there are any."""
     lines = []
     for log in logs:

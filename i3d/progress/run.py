@@ -70,6 +70,7 @@ class RunState:
     snippets: int
     rate: float  # frames per second of all bundles together; 0: not known yet
     running: list[BundleProgress] = field(default_factory=list)
+    waiting_for: str = ""  # in a batch system, in words
 
     @property
     def waiting(self) -> int:
@@ -80,6 +81,11 @@ class RunState:
     def seconds_left(self) -> float | None:
         """Seconds that the rest takes at this rate, None while that cannot be told."""
         return max(0, self.frames - self.frames_done) / self.rate if self.rate else None
+
+    @property
+    def waiting_text(self) -> str:
+        """How many bundles wait, and for what, if that is known."""
+        return f"{self.waiting:,} waiting" + (f" ({self.waiting_for})" if self.waiting_for else "")
 
     def line(self) -> str:
         """How far the run is, in one line of words."""
@@ -93,7 +99,8 @@ class RunState:
             return text
         decoding = sum(progress.stage == DECODE for progress in self.running)
         stages = [f"{number} {word}" for number, word in ((len(self.running) - decoding, "extracting"),) if number]
-        stages += [f"{number} {word}" for number, word in ((decoding, "decoding"), (self.waiting, "waiting")) if number]
+        stages += [f"{decoding} decoding"] if decoding else []
+        stages += [self.waiting_text] if self.waiting else []
         return f"{text}; bundles: " + ", ".join([f"{self.bundles_done:,} of {self.bundles:,} done", *stages])
 
 
@@ -186,7 +193,15 @@ class RunProgress:
             snippets=sum(progress.snippets for progress in heard),
             rate=self._rate,
             running=running,
+            waiting_for=self._waiting_for(),
         )
+
+    def _waiting_for(self) -> str:
+        """As `i3d.cluster.queue_watch` left word of it."""
+        try:
+            return (self._folder / "queue.txt").read_text().strip()
+        except OSError:
+            return ""
 
 
 def _mean_rate(ended: Iterable[BundleProgress]) -> float:

@@ -166,11 +166,9 @@ def picture(state: RunState, room: int) -> "Group":
     )
     for progress in shown:
         grid.add_row(*_bundle_row(progress))
-    more = [
-        f"{number:,} {what}"
-        for number, what in ((len(state.running) - len(shown), "more at work"), (state.waiting, "waiting"))
-        if number
-    ]
+    hidden = len(state.running) - len(shown)
+    more = [f"{hidden:,} more at work"] if hidden else []
+    more += [state.waiting_text] if state.waiting else []
     done = f"bundles: {state.bundles_done:,} of {state.bundles:,} done"
     return Group(grid, ", ".join([done, *more]))  # a short last line leaves room for the ^C that a terminal adds
 

@@ -15,6 +15,8 @@ class WorkFolder:
     journals/       one per attempt at a bundle, a line per finished video: the lasting account of what was done
     plans/          the last plan
     lock            held by the run that is at work
+    jobs/           a mark for each run whose jobs in a batch system may still write here
+    died/           why the jobs of unfinished bundles died
     trees.json      the places under which the videos tree is known
     set_aside/      files that lay in the place of features and are not this workflow's
     bundles/, frames/, staging/, extracted/, progress/    what a run needs on the way
@@ -76,6 +78,14 @@ class WorkFolder:
         return self.root / "extracted"
 
     @cached_property
+    def jobs(self) -> Path:
+        return self.root / "jobs"
+
+    @cached_property
+    def died(self) -> Path:
+        return self.root / "died"
+
+    @cached_property
     def progress(self) -> Path:
         return self.root / "progress"
 
@@ -86,10 +96,15 @@ class WorkFolder:
     @property
     def folders(self) -> tuple[Path, ...]:
         """The folders in it that runs write to."""
-        return self.plans, self.bundles, self.frames, self.staging, self.extracted, self.progress, self.journals
+        of_run = self.plans, self.bundles, self.frames, self.staging, self.extracted, self.progress
+        return *of_run, self.journals, self.jobs, self.died
 
     def bundle(self, name: str) -> Path:
         return self.bundles / f"{name}.json"
+
+    def died_of(self, bundle: str) -> Path:
+        """Where it stands why the last job of a bundle died."""
+        return self.died / f"{bundle}.txt"
 
     def progress_of(self, stage: str, bundle: str) -> Path:
         """Where a stage of a bundle notes how far it is."""

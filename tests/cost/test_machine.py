@@ -28,6 +28,7 @@ def proc_with_gpu(proc):
 def test_a_job_is_filed_under_its_slice(proc):
     assert machine.device_name("gpu:a100_4g.20gb:1", "cuda", proc) == "a100_4g.20gb"
     assert machine.device_name("gpu:a100_4g.20gb:1", "auto", proc) == "a100_4g.20gb"
+    assert machine.device_name("gpu:nvidia_h100_80gb_hbm3_2g.20gb:1", "cuda", proc) == "h100_2g.20gb"
     assert machine.device_name("gpu:1", "cuda", proc) == "gpu"
 
 
@@ -48,6 +49,12 @@ def test_a_machine_without_a_gpu_is_filed_under_its_cpu(proc):
 def test_the_driver_and_the_instruction_sets(proc_with_gpu):
     assert machine.driver_version(proc_with_gpu) == "570.86.15"
     assert machine.instruction_sets(proc_with_gpu) == ["avx2", "avx512f", "amx_bf16"]
+
+
+def test_a_gpu_computes_where_one_is_asked_for_or_there(proc, proc_with_gpu, tmp_path_factory):
+    without = tmp_path_factory.mktemp("proc")
+    assert machine.on_gpu("gpu:a100:1", "auto", without) and machine.on_gpu("", "auto", proc_with_gpu)
+    assert not machine.on_gpu("gpu:a100:1", "cpu", without) and not machine.on_gpu("", "cuda", without)
 
 
 def test_without_proc_the_system_is_asked(tmp_path):

@@ -2,9 +2,10 @@
 
 import pytest
 
+from i3d.cost.devices import offers
 from i3d.cost.prices import price_text, seconds_here, time_text
 from i3d.cost.speeds import Known
-from i3d.cost.work import OTHER_CODECS, SLICES, Speeds, VideoWork
+from i3d.cost.work import OTHER_CODECS, Speeds, VideoWork
 
 SPEEDS = Speeds(2.0, "measured on AMD EPYC at 2026-11-24 14:32", 0.0, {OTHER_CODECS: 1e-6})
 VIDEO = VideoWork(frames=1600, pixels=10_000, snippets=100)  # 16 s to decode on one core, 50 s to extract
@@ -35,48 +36,72 @@ def test_the_time_says_where_it_is_known_from():
     )
 
 
-@pytest.fixture
-def slices():
-    """Speeds that make an hour on the profile's slice, a quarter of that on a whole A100, and so on."""
-    rates = {"a100_1g.5gb": 25.0, "a100_2g.10gb": 50.0, "a100_3g.20gb": 99.0, "a100_4g.20gb": 100.0, "a100": 400.0}
-    return {name: Speeds(rates[name], "measured", 0.0, {OTHER_CODECS: 1e-9}) for name in SLICES}
-
-
+RATES = {"a100_1g.5gb": 25.0, "a100_2g.10gb": 50.0, "a100_3g.20gb": 99.0, "a100_4g.20gb": 100.0, "a100": 400.0}
 HOUR = [[VideoWork(frames=16 * 360_000, pixels=1, snippets=360_000)]]
+CHOSEN = Known(Speeds(100.0, "measured on a100_4g.20gb at 2026-11-24 14:32", 0.0, {OTHER_CODECS: 1e-9}), 0.0)
 
 
-def lines(slices, **job):
-    known = Known(Speeds(100.0, "measured on a100_4g.20gb at 2026-11-24 14:32"), 0.0)
-    text = price_text(HOUR, "a100_4g.20gb", known, slices, decode_threads=3, **{"cpus": 4, "memory_gb": 40} | job)
+def table(known=CHOSEN, chosen="a100_4g.20gb", rates=RATES, cluster="narval", cpus=4, bundles=HOUR, frame_seconds=0.0):
+    """The text's first line, and its rows by their device."""
+    others = {name: Speeds(rate, "measured", frame_seconds, {OTHER_CODECS: 1e-9}) for name, rate in rates.items()}
+    charged = {name: offer.charged(cpus, 40.0) for name, offer in (offers(cluster) if cluster else {}).items()}
+    text = price_text(bundles, chosen, known, others, charged=charged, decode_threads=3)
     head, *rows = text.splitlines()
     return head, {row.split()[0]: row for row in rows}
 
 
-def test_each_slice_has_its_hours_and_its_price(slices):
-    head, rows = lines(slices)
-    assert head == "measured on a100_4g.20gb at 2026-11-24 14:32; other slices in proportion"
+def marked(rows, mark):
+    return [name for name, row in rows.items() if mark in row]
+
+
+def test_each_device_has_its_hours_and_its_price():
+    head, rows = table()
+    assert head == "measured on a100_4g.20gb at 2026-11-24 14:32; others in proportion"
+    assert list(rows) == list(RATES), "from small to large"
     assert rows["a100_4g.20gb"].split() == [
         "a100_4g.20gb",
         *["1.0", "GPU", "hours", "2.3", "RGU", "hours", "in", "the", "profile"],
     ]
-    # 40 GB beside the smallest slice are charged as 40/31 units, which its own 0.57 does not cover.
+    # Four CPUs beside the smallest slice are charged as 4/3 units, which its own 0.57 does not cover.
     assert "4.0 GPU hours       5.3 RGU hours" in rows["a100_1g.5gb"]
 
 
-def test_the_cheapest_and_the_fastest_are_named(slices):
-    _, rows = lines(slices)
-    assert [name for name, row in rows.items() if "cheapest" in row] == ["a100"]
-    assert [name for name, row in rows.items() if "fastest" in row] == ["a100"]
-    _, rows = lines(slices, cpus=1, memory_gb=10)
-    slices["a100"] = Speeds(120.0, "measured", 0.0, {OTHER_CODECS: 1e-9})
-    _, rows = lines(slices)
-    assert [name for name, row in rows.items() if "cheapest" in row] == ["a100_3g.20gb"]
-    assert [name for name, row in rows.items() if "fastest" in row] == ["a100"]
+def test_the_cheapest_and_the_fastest_are_named():
+    _, rows = table()
+    assert marked(rows, "cheapest") == marked(rows, "fastest") == ["a100"]
+    _, rows = table(rates=RATES | {"a100": 120.0}, cpus=1)
+    assert marked(rows, "cheapest") == ["a100_3g.20gb"] and marked(rows, "fastest") == ["a100"]
 
 
-def test_where_decoding_sets_the_pace_the_cheaper_of_equal_slices_is_the_fastest(slices):
-    slow_decoding = {
-        name: Speeds(each.snippets_per_second, "", 1.0, {OTHER_CODECS: 0.0}) for name, each in slices.items()
-    }
-    _, rows = lines(slow_decoding)
+def test_where_decoding_sets_the_pace_the_cheaper_of_equals_is_the_fastest():
+    slow = Known(Speeds(100.0, "measured", 1.0, {OTHER_CODECS: 1e-9}), 0.0)
+    _, rows = table(slow, frame_seconds=1.0)
     assert "cheapest, fastest" in rows["a100_1g.5gb"]
+
+
+def test_without_a_clusters_charges_there_are_no_rgus_and_no_cheapest():
+    _, rows = table(cluster=None)
+    assert not marked(rows, "RGU") and not marked(rows, "cheapest")
+    assert marked(rows, "fastest") == ["a100"]
+
+
+def test_a_measured_device_of_no_table_has_one_row_its_own():
+    head, rows = table(chosen="gtx_1080", rates={}, known=Known(Speeds(50.0, "measured on gtx_1080", 0.0, {"": 0.0})))
+    assert head == "measured on gtx_1080"
+    assert [row.split() for row in rows.values()] == [["gtx_1080", "2.0", "GPU", "hours", "in", "the", "profile"]]
+
+
+def test_a_device_of_no_table_that_was_never_measured_has_no_hours():
+    unknown = Known(CHOSEN.speeds, why="no self-check has been run: `snakemake selfcheck` measures it", guessed=True)
+    head, rows = table(unknown, chosen="gtx_1080", rates={})
+    assert head == (
+        "how long is not known: gtx_1080 is in no table; no self-check has been run: `snakemake selfcheck` measures it"
+    )
+    assert not rows
+    assert time_text(HOUR, unknown, 4).startswith("how long on this machine is not known")
+
+
+def test_little_work_is_not_compared():
+    head, rows = table(bundles=[[VideoWork(frames=1600, pixels=1, snippets=1000)]])
+    assert head == "about 10 s on a100_4g.20gb (measured on a100_4g.20gb at 2026-11-24 14:32)"
+    assert not rows

@@ -6,7 +6,8 @@ import pytest
 
 from i3d.cost import speeds
 from i3d.cost.calibration import DecodeSpeed, save
-from i3d.cost.work import OTHER_CODECS, SLICES, assumed
+from i3d.cost.devices import devices
+from i3d.cost.work import OTHER_CODECS, assumed
 from i3d.records.record import VideoRecord
 from i3d.settings import NumericSettings
 
@@ -26,7 +27,8 @@ def path(tmp_path):
 
 
 def known(path, device=CPU, records=(), settings=SETTINGS, cpus=2):
-    return speeds.known_speeds(device, settings, path, records, cpus=cpus, decode_threads=3)
+    on_gpu = device != CPU
+    return speeds.known_speeds(device, settings, path, records, on_gpu=on_gpu, cpus=cpus, decode_threads=3)
 
 
 def test_a_self_check_that_fits_comes_first(path, changed):
@@ -46,7 +48,7 @@ def test_where_planning_has_no_torch_any_version_of_it_fits(path, changed, monke
     monkeypatch.setattr(speeds, "version", no_version)
     save(path, changed(torch="1.13.0"))
     assert known(path, "a100_4g.20gb").speeds.source == "measured on a100_4g.20gb at 2026-11-24 14:32"
-    assert known(path, "a100_3g.20gb").speeds.source == "assumed"
+    assert known(path, "a100_3g.20gb").speeds.source == "computed, not measured"
 
 
 def test_without_one_that_fits_earlier_runs_come_next_and_the_reason_is_kept(path, changed):
@@ -66,9 +68,9 @@ def test_earlier_runs_count_if_they_did_the_same_work_and_enough_of_it(path):
         record(snippets=0),
         record(device="NVIDIA H100"),
     ]
-    assert speeds.of_earlier_runs(others, CPU, SETTINGS) is None
-    assert speeds.of_earlier_runs([record(snippets=19)], CPU, SETTINGS) is None
-    found = speeds.of_earlier_runs([record(), record(snippets=10, seconds=30.0), *others], CPU, SETTINGS)
+    assert speeds.of_earlier_runs(others, CPU, SETTINGS, on_gpu=False) is None
+    assert speeds.of_earlier_runs([record(snippets=19)], CPU, SETTINGS, on_gpu=False) is None
+    found = speeds.of_earlier_runs([record(), record(snippets=10, seconds=30.0), *others], CPU, SETTINGS, on_gpu=False)
     assert found.snippets_per_second == pytest.approx(1.0)
     assert found.source == "from earlier runs on this tree, 2 videos"
 
@@ -80,19 +82,33 @@ def test_earlier_runs_count_if_they_did_the_same_work_and_enough_of_it(path):
         ("a100_4g.20gb", "NVIDIA A100-SXM4-40GB MIG 3g.20gb", False),
         ("a100", "NVIDIA A100-SXM4-40GB", True),
         ("a100", "NVIDIA A100-SXM4-40GB MIG 3g.20gb", False),
+        ("h100_2g.20gb", "NVIDIA H100 80GB HBM3 MIG 2g.20gb", True),
         (CPU, "cpu", True),
         ("NVIDIA GeForce RTX 4070", "NVIDIA GeForce RTX 4070", True),
+        ("NVIDIA GeForce RTX 4070", "cpu", False),
         ("a100_4g.20gb", "cpu", False),
     ],
 )
 def test_a_records_device_and_a_plans(planned, recorded, same):
-    assert speeds.same_device(planned, recorded) is same
+    assert speeds.same_device(planned, recorded, on_gpu=planned != CPU) is same
 
 
 def test_assumptions_are_the_last_resort_and_say_so(path):
     found = known(path, "a100_4g.20gb")
-    assert found.speeds == assumed("a100_4g.20gb", SETTINGS)
-    assert found.speeds.source == "assumed" and "no self-check has been run" in found.why
+    assert found.speeds == assumed(devices()["a100_4g.20gb"], SETTINGS) and not found.guessed
+    assert found.speeds.source == "computed, not measured" and "no self-check has been run" in found.why
+
+
+def test_a_gpu_of_this_machine_is_known_by_its_drivers_name(path):
+    assert known(path, "NVIDIA A100-SXM4-40GB").speeds == assumed(devices()["a100"], SETTINGS)
+
+
+def test_a_gpu_of_no_table_is_guessed_as_a_gpu_and_not_as_its_cpus(path, changed):
+    found = known(path, "gtx_1080")
+    assert found.guessed and found.speeds.snippets_per_second > 100
+    assert not known(path, "gtx_1080", [record(device="gtx_1080")]).guessed
+    save(path, changed(device="gtx_1080", torch=version("torch")))
+    assert known(path, "gtx_1080").speeds.snippets_per_second == 100 and not known(path, "gtx_1080").guessed
 
 
 def test_a_cpu_is_assumed_by_its_cores(path):
@@ -136,7 +152,7 @@ def test_one_kind_of_video_is_met_exactly():
     assert frame + 320 * 240 * pixel["mpeg4"] == pytest.approx(1 / 500)
 
 
-def test_other_slices_are_in_proportion_but_for_those_with_a_self_check(path, changed):
+def test_other_devices_are_in_proportion_but_for_those_with_a_self_check(path, changed):
     torch = version("torch")
     save(path, changed(torch=torch))
     smaller = [s for s in changed().network if s.precision == "bf16"]
@@ -146,9 +162,10 @@ def test_other_slices_are_in_proportion_but_for_those_with_a_self_check(path, ch
             torch=torch, device="a100_3g.20gb", hardware="NVIDIA A100-SXM4-40GB MIG 3g.20gb", network=tuple(smaller[:1])
         ),
     )
-    found = speeds.other_slices("a100_4g.20gb", known(path, "a100_4g.20gb"), SETTINGS, path)
-    assert list(found) == list(SLICES)
-    assert found["a100_4g.20gb"].snippets_per_second == 100.0
+    names = ("a100_3g.20gb", "a100")
+    found = speeds.of_others("a100_4g.20gb", names, known(path, "a100_4g.20gb"), SETTINGS, path)
+    assert tuple(found) == names
     assert found["a100_3g.20gb"].snippets_per_second == 90.0
-    share = assumed("a100", SETTINGS).snippets_per_second / assumed("a100_4g.20gb", SETTINGS).snippets_per_second
-    assert found["a100"].snippets_per_second == pytest.approx(100.0 * share)
+    four, whole = (assumed(devices()[name], SETTINGS).snippets_per_second for name in ("a100_4g.20gb", "a100"))
+    assert found["a100"].snippets_per_second == pytest.approx(100.0 * whole / four)
+    assert set(speeds.of_others("gtx_1080", names, known(path, "gtx_1080"), SETTINGS, path)) == {"a100_3g.20gb"}

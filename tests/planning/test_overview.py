@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from i3d.cost import work as cost
+from i3d.cost import prices, pricing
+from i3d.cost.devices import offers
 from i3d.cost.pricing import Machine
 from i3d.decoding.probe import Probe
 from i3d.frame_stream import FRAME_BYTES
@@ -47,18 +48,35 @@ def test_a_fresh_tree(config):
     assert "failed" not in found
 
 
-def test_the_price_is_in_time_here_and_in_gpu_hours_on_a_cluster(config):
+def test_the_price_is_in_time_here_and_in_gpu_hours_on_a_cluster(config, monkeypatch):
     config["device"] = "cpu"
     assert re.fullmatch(
         r"about \d+ \w+ on this machine \(assumed; no self-check has been run: .*", lines(config)["takes"]
     )
-    config["device"] = "cuda"
+    config |= {"device": "cuda", "cluster": "narval"}
     plan = make_plan(config, machine=Machine("gpu:a100_4g.20gb:1", 6, 40.0, 5))
+    takes = "about 57 s on a100_4g.20gb (computed, not measured; no self-check has been run: `snakemake selfcheck`"
+    assert takes in status.status_text(plan, "")
+    monkeypatch.setattr(prices, "WORTH_COMPARING", 0.0)
     said = status.status_text(plan, "").partition("takes     ")[2].splitlines()
-    assert said[0].startswith("assumed; no self-check has been run")
-    assert [line.split()[0] for line in said[1:6]] == list(cost.SLICES)
+    assert said[0].startswith("computed, not measured; no self-check has been run")
+    assert [line.split()[0] for line in said[1:6]] == list(offers("narval"))
     assert "in the profile" in said[4]
     assert sum("cheapest" in line for line in said) == sum("fastest" in line for line in said) == 1
+
+
+def test_only_what_the_cluster_lists_is_priced(config, monkeypatch):
+    monkeypatch.setattr(prices, "WORTH_COMPARING", 0.0)
+    config |= {"device": "cuda", "cluster": "rorqual"}
+    listed = ("nvidia_h100_80gb_hbm3_1g.10gb", "nvidia_h100_80gb_hbm3_2g.20gb", "gtx_1080")
+    plan = make_plan(config, machine=Machine("gpu:h100_2g.20gb:1", 4, 31.0, 3, offered=listed))
+    rows = [line.split() for line in status.status_text(plan, "").splitlines() if "GPU hours" in line]
+    assert [row[0] for row in rows] == ["h100_1g.10gb", "h100_2g.20gb"]
+    assert all("RGU" in row for row in rows)
+
+
+def test_frames_through_a_pipe_are_never_written(config):
+    assert lines(config | {"frames": "pipe"})["to write"] == "4 feature files, 26.3 MB"
 
 
 def test_a_tree_in_progress_and_a_finished_one(config):
@@ -132,7 +150,7 @@ def test_videos_of_unknown_length_are_told(config, monkeypatch):
 
 
 def test_a_frame_is_as_large_as_in_the_stream():
-    assert status.FRAME_BYTES == FRAME_BYTES
+    assert pricing.FRAME_BYTES == FRAME_BYTES
 
 
 def run(*arguments):

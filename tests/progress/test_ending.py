@@ -34,13 +34,14 @@ def lines(features, **more) -> dict[str, str]:
 
 
 def test_a_run_without_failures(features):
+    lists, report = commands.snakemake("lists"), commands.snakemake("report")
     summary(features, 0, failed={"0.mp4": "x"})
     summary(features, 2, 1, made=["0.mp4", "1.mp4"])
     assert Ending(features, 900).text.splitlines() == [
         "done      2 features in 2 min",
         "videos    3: 2 with features, 1 skipped, 0 failed",
         f"table     {features}/metadata.csv has a row for each video, with a reason where it has no feature",
-        f"next      {commands.snakemake('lists')} writes lists for trainers, {commands.snakemake('report')} draws the report",
+        f"next      {lists} writes lists for trainers, {report} draws the report",
     ]
 
 

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from tests.support.paths import ROOT
-from tests.support.slurm_cluster import run, wait_for
-from tests.support.slurm_project import LONG, NEWEST, PINNED, SHORT, SlurmWorkflow
+from tests.support.slurm_cluster import H100, H100_LONG, run, wait_for
+from tests.support.slurm_project import LONG, NEWEST, PINNED, SHORT, SlurmWorkflow, limited
 from tests.support.workflow import PARTS, write_clip
 
 pytestmark = pytest.mark.slurm
@@ -80,7 +80,15 @@ def test_interrupted_jobs_lose_nothing_that_was_finished(workflow: SlurmWorkflow
     assert {name: row["status"] for name, row in rows.items()} == {
         f"test/anomaly/{name}.mp4": "ok" if name in finished else "failed" for name in finished | {"b2", "c2"}
     }
-    assert "did not finish" in rows["test/anomaly/b2.mp4"]["reason"]
+    assert f"its job {struck['b']} reached its time limit" in rows["test/anomaly/b2.mp4"]["reason"]
+    assert f"its job {struck['c']} was cancelled by root (CANCELLED)" in rows["test/anomaly/c2.mp4"]["reason"]
+    log = re.search(r"; see (\S+)", rows["test/anomaly/b2.mp4"]["reason"])
+    assert log and (workflow.folder / log[1]).is_file(), "the reason names a log that is there"
+    for bundle, why in (("b", "reached its time limit"), ("c", "was cancelled by root")):
+        told = f"(test/anomaly/{bundle}1.mp4 and 1 more video): its job {struck[bundle]} {why}"
+        assert output.count(told) == 1, output
+    assert not list((workflow.folder / "logs").rglob("*.npy"))
+    assert not [log for log in (workflow.folder / "logs").rglob("*") if log.is_file() and not log.stat().st_size]
     first = files_of_first(workflow)
     assert len(first) == 4
 
@@ -91,7 +99,9 @@ def test_interrupted_jobs_lose_nothing_that_was_finished(workflow: SlurmWorkflow
     assert {row["status"] for row in workflow.metadata().values()} == {"ok"}
 
 
-def test_after_a_killed_snakemake_only_what_its_jobs_left_is_done(workflow: SlurmWorkflow):
+def test_after_a_killed_snakemake_only_what_its_jobs_left_is_done_from_another_folder(
+    workflow: SlurmWorkflow, tmp_path
+):
     pairs(workflow, "ab")
     snakemake = workflow.start(**PAIRS)
     struck = freeze(workflow, "b")
@@ -99,25 +109,26 @@ def test_after_a_killed_snakemake_only_what_its_jobs_left_is_done(workflow: Slur
     snakemake.end()
 
     assert "--unlock" in workflow.run(ok=False, **PAIRS)
-    workflow.run("--unlock", **PAIRS)
-    assert "Jobs of an earlier run here are still in the queue" in workflow.run(ok=False, **PAIRS)
+    trees = {name: workflow.folder / str(workflow.config[name]) for name in ("videos", "features")}
+    elsewhere = SlurmWorkflow(tmp_path / "elsewhere")
+    assert f"jobs {struck['b']} of your run in {workflow.folder}" in elsewhere.run("-n", **PAIRS, **trees)
+    second = elsewhere.start(**PAIRS, **trees)
     wait_for(lambda: running() == [struck["b"]], "the orphan to end")
+    assert not elsewhere.jobs(), "the second run waits"
     run("scancel", struck["b"])
-    wait_for(lambda: not running(), "the other orphan to end")
-    assert not workflow.features()
-    finished = files_of_first(workflow)
-    assert len(finished) == 2
+    code, output = second.end()
+    assert code == 0 and f"`scancel {struck['b']}` ends them" in output, output
 
-    workflow.run(**PAIRS)
-    assert workflow.states() == ["CANCELLED", "COMPLETED", "COMPLETED"]
+    assert workflow.states() == ["CANCELLED", "COMPLETED"]
+    assert elsewhere.states() == ["COMPLETED"], "for what the orphan had not finished"
     assert len(workflow.features()) == 4
-    assert files_of_first(workflow) == finished
+    assert not list((workflow.work / "jobs").glob("*"))
 
 
 def test_a_job_out_of_memory_is_tried_again_with_more(workflow: SlurmWorkflow):
     write_clip(workflow.video("test/anomaly/a.mp4"), SHORT)
     asked = ["slurm_account=def-test_gpu", "gres=gpu:a100_4g.20gb:1", "cpus_per_task=2", "mem_mb=400 * attempt"]
-    workflow.run("--default-resources", *asked)
+    output = workflow.run("--default-resources", *asked)
     jobs = workflow.jobs()
     assert [(job["State"] == "COMPLETED", job["Timelimit"]) for job in jobs] == [
         (False, "01:00:00"),
@@ -125,6 +136,8 @@ def test_a_job_out_of_memory_is_tried_again_with_more(workflow: SlurmWorkflow):
     ]
     assert "mem=800M" in jobs[0]["AllocTRES"]
     assert "mem=1600M" in jobs[1]["AllocTRES"]
+    assert "ran out of its 800 MB of memory" in output and "attempt 1 of 3, tried again" in output
+    assert list((workflow.folder / "logs/extract").glob("*.attempt1.log")), "a second attempt keeps the first one's log"
     assert "OUT_OF_MEMORY" in run("sacct", "-n", "-P", "-o", "State", "-j", jobs[0]["JobID"])
     assert set(workflow.features()) == {"test/anomaly/a.npy"}
 
@@ -133,14 +146,33 @@ def test_the_workflow_of_a_clone_runs_in_a_data_folder(workflow: SlurmWorkflow):
     for name in PARTS:
         (workflow.folder / name).unlink()
     write_clip(workflow.video("test/anomaly/a.mp4"), SHORT)
-    profile = ROOT / "profiles/narval"
-    workflow.profile = ["-s", f"{ROOT}/Snakefile", "--profile", f"{profile}", "--configfile", f"{profile}/narval.yaml"]
+    workflow.profile = ["-s", f"{ROOT}/Snakefile", "--profile", f"{ROOT}/profiles/fir"]
     workflow.run()
     (job,) = workflow.jobs()
-    assert job["State"] == "COMPLETED" and "gres/gpu:a100_4g.20gb=1" in job["AllocTRES"].split(",")
+    assert job["State"] == "COMPLETED"
+    assert {f"gres/gpu:{H100_LONG}=1", "gres/gpu=1", "cpu=3", "mem=40G"} <= set(job["AllocTRES"].split(","))
     assert set(workflow.features()) == {"test/anomaly/a.npy"}
     assert {row["status"] for row in workflow.metadata().values()} == {"ok"}
     assert not {path.name for path in workflow.folder.iterdir()} & set(PARTS)
+
+
+def test_a_refusal_that_passes_costs_no_attempt(workflow: SlurmWorkflow):
+    """With another job in the only place, and GPUs asked for by `gpu` and `gpu_model`."""
+    pairs(workflow, "ab")
+    asked = ["slurm_account=def-test_gpu", "gpu=1", f"gpu_model={H100}", "cpus_per_task=2", "mem_mb=4096"]
+    sleeper = run("sbatch", "--parsable", "-A", "def-test_gpu", "-o", "/dev/null", "--mem=10", "--wrap", "sleep 600")
+    with limited("account", "def-test_gpu", "GrpSubmitJobs=1"):
+        snakemake = workflow.start("--default-resources", *asked, "--retries", "0", "--jobs", "1", **PAIRS)
+        log = workflow.folder / ".snakemake/log"
+        wait_for(
+            lambda: any(b"SLURM takes no more jobs now" in each.read_bytes() for each in log.glob("*")), "a refusal"
+        )
+        run("scancel", sleeper)
+        code, output = snakemake.end()
+    assert code == 0 and "SLURM takes no more jobs now (" in output and "AssocGrpSubmitJobsLimit" in output, output
+    assert workflow.states() == ["COMPLETED", "COMPLETED"]
+    assert all(f"gres/gpu:{H100}=1" in job["AllocTRES"].split(",") for job in workflow.jobs())
+    assert len(workflow.features()) == 4
 
 
 PAIRS = {"bundle_frames": SHORT + LONG}

@@ -4,7 +4,7 @@
         ...  # sinfo, sbatch, sacct and snakemake's slurm executor work
 
 munged, mariadbd, slurmdbd, slurmctld and two slurmd run as children of this process and die with it.
-Each node pretends to have 16 CPUs, 250 GiB and a few A100 slices of every MIG size Narval knows.
+Each node pretends to have 16 CPUs, 250 GiB, a few A100 slices of every MIG size Narval knows, and H100 slices.
 On leaving, everything is taken back: daemons, jobs, state, cgroups and /etc/slurm/slurm.conf.
 """
 
@@ -12,6 +12,7 @@ import contextlib
 import os
 import shlex
 import shutil
+import signal
 import socket
 import subprocess
 import tempfile
@@ -21,6 +22,7 @@ from pathlib import Path
 from typing import Any
 
 PACKAGES = "slurmctld slurmd slurmdbd slurm-client munge mariadb-server"
+STATE_PREFIX = "slurm-"  # of the folder that everything lies in
 PROGRAMS = ("munged", "mariadbd", "mariadb-install-db", "slurmdbd", "slurmctld", "slurmd", "sinfo", "setpriv")
 
 # Slurm's clients inside a job see no SLURM_CONF (Snakemake's jobstep plugin removes every SLURM_* variable)
@@ -29,7 +31,8 @@ CONF = Path("/etc/slurm/slurm.conf")
 MUNGE_SOCKET = Path("/run/munge/munge.socket.2")
 
 NODES = ("ng1", "ng2")
-SLICES = {"a100": 1, "a100_1g.5gb": 2, "a100_2g.10gb": 2, "a100_3g.20gb": 2, "a100_4g.20gb": 4}  # on each node
+H100, H100_LONG = "h100_2g.20gb", "nvidia_h100_80gb_hbm3_2g.20gb"  # as Rorqual and Nibi call it, and Fir
+SLICES = {"a100": 1, "a100_1g.5gb": 2, "a100_2g.10gb": 2, "a100_3g.20gb": 2, "a100_4g.20gb": 4, H100: 1, H100_LONG: 1}
 ACCOUNTS = ("def-test_cpu", "def-test_gpu")  # Narval lists a group's account in these two halves
 PARTITIONS = {"cpubase_bycore_b1": "3:00:00", "gpubase_bygpu_b1": "3:00:00", "gpubase_bygpu_b5": "7-00:00:00"}
 MAX_SUBMIT = 1000
@@ -64,7 +67,7 @@ GresTypes=gpu
 AccountingStorageType=accounting_storage/slurmdbd
 AccountingStorageHost=127.0.0.1
 AccountingStoragePort={dbd_port}
-AccountingStorageEnforce=associations,limits
+AccountingStorageEnforce=associations,limits,qos
 AccountingStorageTRES=gres/gpu,{tres}
 DefMemPerCPU=256
 """
@@ -116,11 +119,12 @@ def cluster() -> Iterator[Path]:
     """
     _check_machine()
     with contextlib.ExitStack() as undo:
-        state = Path(undo.enter_context(tempfile.TemporaryDirectory(prefix="slurm-")))
+        state = Path(undo.enter_context(tempfile.TemporaryDirectory(prefix=STATE_PREFIX, ignore_cleanup_errors=True)))
         start = Starter(state, undo)
         sql_port, dbd_port = _configure(state)
         CONF.symlink_to(state / "slurm.conf")
-        undo.callback(CONF.unlink)
+        undo.callback(CONF.unlink, missing_ok=True)
+        _watch_over(state, undo)
 
         _start_munge(start)
         run("mariadb-install-db", "--no-defaults", "--user=root", f"--datadir={state}/sql", "--skip-test-db")
@@ -215,10 +219,30 @@ def _check_machine() -> None:
         raise ClusterError(f"{', '.join(missing)} not found; as root: apt-get install {PACKAGES}")
     if os.geteuid() != 0:
         raise ClusterError("slurmd needs root")
-    if CONF.is_symlink() and not CONF.exists():
-        CONF.unlink()  # left by a run that was killed
+    if _is_left_over(CONF):
+        shutil.rmtree(CONF.readlink().parent, ignore_errors=True)
+        CONF.unlink()
     if CONF.exists():
         raise ClusterError(f"{CONF} exists: this machine has a SLURM already")
+    _remove_cgroups()
+
+
+def _is_left_over(conf: Path) -> bool:
+    """Whether `slurm.conf` is a link that a killed run of ours left: into a state folder whose slurmctld is dead."""
+    if not conf.is_symlink() or not conf.readlink().parent.name.startswith(STATE_PREFIX):
+        return False
+    try:
+        process = int((conf.readlink().parent / "slurmctld.pid").read_text())
+        return "(slurmctld) Z" in (stat := Path(f"/proc/{process}/stat").read_text()) or "(slurmctld)" not in stat
+    except (OSError, ValueError):
+        return True
+
+
+def _watch_over(state: Path, undo: contextlib.ExitStack) -> None:
+    """Take back the link and the state even if this process is killed: a shell reads from it until it is gone."""
+    command = f'cat >/dev/null; [ "$(readlink {CONF})" = {state}/slurm.conf ] && rm -f {CONF}; rm -rf {state}'
+    watcher = subprocess.Popen(["sh", "-c", command], stdin=subprocess.PIPE, start_new_session=True)
+    undo.callback(watcher.communicate)
 
 
 def _configure(state: Path) -> tuple[int, int]:
@@ -287,9 +311,23 @@ def _end_jobs() -> None:
 
 
 def _remove_cgroups() -> None:
-    """Remove the nodes' control groups, and those of jobs that a killed run left in them."""
+    """Remove the nodes' control groups, with what a killed run left in them."""
     for folder in _cgroups():
+        _kill_all(folder)
         folder.rmdir()
+
+
+def _kill_all(folder: Path) -> None:
+    """Kill the processes of a control group, which are jobs of a cluster that is no more."""
+
+    def none_left() -> bool:
+        processes = (folder / "cgroup.procs").read_text().split()
+        for process in processes:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(int(process), signal.SIGKILL)
+        return not processes
+
+    wait_for(none_left, f"the processes in {folder} to end", 20)
 
 
 def _cgroups() -> list[Path]:

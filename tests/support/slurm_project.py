@@ -1,6 +1,7 @@
 """Fixtures: the cluster, and a folder in which the workflow runs on it with the Narval profile as it is."""
 
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -38,7 +39,7 @@ class SlurmWorkflow(Workflow):
         """Start Snakemake, which ends with the test run, whatever ends that."""
         command = ["setpriv", "--pdeathsig", "KILL", str(self.venv / "bin/snakemake"), *self.profile]
         command += [*ON_THIS_MACHINE, *arguments, *self.settings(**config)]
-        return Run(self.folder, command, SLURM_ACCOUNT="def-test_gpu")
+        return Run(self.folder, command, I3D_ACCOUNT="def-test_gpu")
 
     def jobs(self) -> list[dict[str, str]]:
         """What the accounting knows of this folder's jobs, oldest first, by `JOB_FIELDS`."""
@@ -49,6 +50,16 @@ class SlurmWorkflow(Workflow):
     def states(self) -> list[str]:
         """The first word of every job's state, sorted."""
         return sorted(job["State"].split()[0] for job in self.jobs())
+
+
+@contextmanager
+def limited(kind: str, name: str, limit: str) -> Iterator[None]:
+    """Set a limit such as `GrpSubmitJobs=1` on an account or a QOS, and take it back."""
+    run("sacctmgr", "-i", "modify", kind, name, "set", limit)
+    try:
+        yield
+    finally:
+        run("sacctmgr", "-i", "modify", kind, name, "set", f"{limit.partition('=')[0]}=-1")
 
 
 @pytest.fixture

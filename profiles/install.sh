@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
-# Make the environment on Narval, or bring it up to date:
+# Make the environment on a cluster of the Digital Research Alliance of Canada, or bring it up to date:
 #
-#     bash profiles/narval/install.sh [FOLDER]        FOLDER: ~/envs/i3d unless given
+#     bash profiles/install.sh [FOLDER]        FOLDER: ~/envs/i3d unless given
 #
 # and from then on, in every session:
 #
@@ -10,8 +10,8 @@
 # Run it on a login node, as often as you like. All packages come from the Alliance's wheelhouse, none from the network.
 set -euo pipefail
 
-MODULES="StdEnv/2023 python/3.12 ffmpeg/7.1.1"
-clone=$(realpath --no-symlinks "$(dirname "$0")/../..")
+MODULES="StdEnv/2023 python/3.12 ffmpeg/7.1.1" # of the software stack that all these clusters share
+clone=$(realpath --no-symlinks "$(dirname "$0")/..")
 requirements=$clone/envs/requirements.txt
 folder=$(realpath -m "${1:-$HOME/envs/i3d}")
 
@@ -29,7 +29,7 @@ done
 if [ -e "$folder" ] && [ ! -e "$folder/pyvenv.cfg" ] && [ -n "$(ls -A "$folder")" ]; then
     fail "$folder exists and is no environment: choose another folder"
 fi
-type module >/dev/null 2>&1 || fail "there is no 'module' command here: run this on a login node of Narval"
+type module >/dev/null 2>&1 || fail "there is no 'module' command here: run this on a login node of the cluster"
 
 module load $MODULES || fail "cannot load the modules $MODULES: see 'module spider python' for what there is now"
 

@@ -1,0 +1,118 @@
+"""SLURM jobs that still write to a features tree, whoever started them and from wherever.
+
+A run leaves a mark in the tree before it submits anything: the name that all its jobs have in SLURM. A later run asks
+for jobs of that name, and waits for them, since what they finish is kept and would be done twice.
+"""
+
+import getpass
+import shutil
+import socket
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+
+import msgspec
+
+from i3d.cluster.slurm import ask
+from i3d.errors import warn_once
+from i3d.files import read_file, write_atomically
+from i3d.quantities import named
+from i3d.records.work_folder import WorkFolder
+
+FRESH_SECONDS = 300.0  # within which a running job notes how far it is, several times
+
+
+class Mark(msgspec.Struct, frozen=True):
+    """A run that has jobs in SLURM, or had."""
+
+    name: str  # of its jobs
+    user: str
+    host: str
+    folder: str  # where it was started
+    since: str
+
+
+@dataclass(frozen=True)
+class Living:
+    """A run whose jobs are alive; `jobs` are their numbers, none where SLURM hides them from this user."""
+
+    mark: Mark
+    jobs: tuple[str, ...]
+
+    def __str__(self) -> str:
+        whose = "your" if self.mark.user == getpass.getuser() else f"{self.mark.user}'s"
+        what = f"jobs {named(self.jobs)}" if self.jobs else "jobs"
+        return f"{what} of {whose} run in {self.mark.folder} since {self.mark.since}"
+
+
+def put_mark(work: WorkFolder, name: str) -> None:
+    """Leave word in the tree that jobs of this name will write to it."""
+    mark = Mark(name, getpass.getuser(), socket.gethostname(), str(Path.cwd()), f"{datetime.now():%F %T}")
+    write_atomically(work.jobs / f"{name}.json", msgspec.json.encode(mark))
+
+
+def living(work: WorkFolder, *, tidy: bool = False) -> list[Living]:
+    """The runs whose jobs still write to the tree; `tidy` removes the marks of others, and is for the tree's holder.
+
+    Raises UserError if SLURM does not answer now.
+    """
+    marks = [mark for path in sorted(work.jobs.glob("*.json")) if (mark := _read(path)) is not None]
+    if not marks:
+        return []
+    if shutil.which("squeue") is None:
+        warn_once(f"jobs of {marks[0].host} may still write to {work.features}, and no squeue is here to ask")
+        return []
+    names = ",".join(mark.name for mark in marks)
+    queue = ask("squeue", "--noheader", "--array", "--format=%i|%j", f"--name={names}", seconds=30, needed=True)
+    numbers: dict[str, list[str]] = {}
+    for line in queue.splitlines():
+        number, _, name = line.strip().partition("|")
+        numbers.setdefault(name, []).append(number)
+    found = []
+    for mark in marks:
+        if mark.name in numbers or (mark.user != getpass.getuser() and _is_fresh(work)):
+            found.append(Living(mark, tuple(numbers.get(mark.name, ()))))
+        elif tidy:
+            _remove(work.jobs / f"{mark.name}.json")
+    return found
+
+
+def wait_for_jobs(work: WorkFolder, say: Callable[[str], None], pause: float) -> None:
+    """Wait until no job of an earlier run writes to the tree any more; `pause` seconds between two looks."""
+    said = False
+    while found := living(work, tidy=True):
+        if not said:
+            numbers = " ".join(number for each in found for number in each.jobs)
+            say(
+                f"{'; '.join(map(str, found))} still write to {work.features}: waiting until they have ended, "
+                "what they finish is kept"
+                + (f" (`scancel {numbers}` ends them; Ctrl-C ends the waiting)" if numbers else "")
+            )
+            said = True
+        time.sleep(pause)
+
+
+def _is_fresh(work: WorkFolder) -> bool:
+    """Whether a job noted not long ago how far it is: the only sign of jobs that SLURM hides from other users."""
+    try:
+        times = [path.stat().st_mtime for path in work.progress.glob("*/*.json")]
+    except OSError:
+        return False
+    return max(times, default=0.0) > time.time() - FRESH_SECONDS
+
+
+def _read(path: Path) -> Mark | None:
+    try:
+        mark = msgspec.json.decode(read_file(path), type=Mark)
+    except (OSError, msgspec.MsgspecError):
+        return None
+    return mark if mark.name == path.stem and "," not in mark.name else None
+
+
+def _remove(path: Path) -> None:
+    try:
+        path.unlink()
+    except OSError:
+        return

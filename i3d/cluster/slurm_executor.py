@@ -1,0 +1,181 @@
+"""What this workflow adds to Snakemake's executor for SLURM while a run is at work.
+
+The executor's own code composes each call of `sbatch`; what is here looks over its shoulder: the launch check learns
+the call that will be made, GPU requests are taken in any spelling, jobs name their bundle, a refusal that will pass is
+tried again later, and the reason of a job's death is kept. `tests/slurm` runs it with the pinned executor and the
+newest one.
+"""
+
+import re
+import shlex
+import sys
+import threading
+from collections import deque
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from itertools import pairwise
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+from i3d.cluster.deaths import Death, refusal, why_it_died
+from i3d.cluster.slurm import is_passing
+from i3d.cluster.snakemake_internals import bundle_of, members, request_of
+from i3d.errors import UserError
+
+
+class _Composed(BaseException):
+    """Ends the executor's work when it has composed its call; no `except Exception` on the way keeps it."""
+
+    def __init__(self, call: str) -> None:
+        self.call = call
+
+
+@dataclass(frozen=True)
+class Submission:
+    """How the executor will call `sbatch` for a job: the words of its options, without what differs between jobs."""
+
+    words: tuple[str, ...]
+
+    def value(self, *names: str) -> str:
+        """The value of an option, by any of its names such as `-A` and `--account`; empty if it is not given."""
+        for word, following in pairwise((*self.words, "")):
+            name, equals, value = word.partition("=")
+            if name in names:
+                return value if equals else following
+        return ""
+
+
+def submission(executor: Any, job: Any) -> Submission:
+    """The call of `sbatch` that the executor would make for a job, by its own code, which stops before it is made.
+
+    Raises UserError, in the executor's words, if it would not make one.
+    """
+    module = _module(executor)
+
+    def stop(call: str, **_: Any) -> None:
+        raise _Composed(call)
+
+    def say(_: Any, msg: str = "", **__: Any) -> None:
+        raise UserError(f"Snakemake cannot submit these jobs: {msg}")
+
+    process = SimpleNamespace(**{**vars(module.subprocess), "Popen": stop})
+    with (
+        _replaced(module, subprocess=process, set_gres_string=_gpu_options),
+        _replaced(executor, report_job_error=say),
+    ):
+        try:
+            type(executor).run_job(executor, job)
+        except _Composed as composed:
+            return _parse(composed.call)
+        except UserError:
+            raise
+        except Exception as error:
+            raise UserError(f"Snakemake cannot submit these jobs: {error.__context__ or error}") from None
+    raise UserError(
+        "Snakemake's executor for SLURM does not call sbatch as this workflow knows it: use the versions of "
+        "envs/requirements.txt"
+    )
+
+
+def _module(executor: Any) -> Any:
+    """The module that the executor's code is in, whose names it looks up as it runs."""
+    return sys.modules[type(executor).__module__]
+
+
+@contextmanager
+def _replaced(owner: Any, **values: Any) -> Iterator[None]:
+    """Give attributes other values for a while."""
+    before = {name: vars(owner)[name] for name in values if name in vars(owner)}
+    for name, value in values.items():
+        setattr(owner, name, value)
+    try:
+        yield
+    finally:
+        for name in values:
+            delattr(owner, name)
+        for name, value in before.items():
+            setattr(owner, name, value)
+
+
+def _parse(call: str) -> Submission:
+    options = re.split(r" --wrap=| /dev/stdin$", call)[0]
+    words = iter(shlex.split(options)[1:])
+    kept: list[str] = []
+    for word in words:
+        if word in ("--output", "--comment"):
+            next(words, None)
+        else:
+            kept.append(word)
+    return Submission(tuple(kept))
+
+
+def attend(executor: Any, *, died: Callable[[Any, Death], None], say: Callable[[str], None], pause: float) -> None:
+    """Look after the executor's jobs from now on.
+
+    `died` is called with a job of Snakemake's and why its SLURM job died, before Snakemake deals with that; `say` tells
+    people something; after `pause` seconds a job that SLURM has no room for is offered again.
+    """
+    _module(executor).set_gres_string = _gpu_options
+    waiting = _WaitingRoom(executor, say, pause)
+    run_job, report_job_error = executor.run_job, executor.report_job_error
+
+    def run(job: Any) -> None:
+        if job.is_group() and (bundle := bundle_of(job)):
+            job.wildcards = [bundle]  # so that the executor names the job's log and comment after it
+        run_job(job)
+
+    def report(job_info: Any, msg: str = "", **more: Any) -> None:
+        refused = refusal(msg or "")
+        if refused is not None and is_passing(refused):
+            waiting.enter(job_info.job, refused)
+            return
+        logs = {member.rule.name: Path(log) for member in members(job_info.job) for log in member.log}
+        slurm_log = (job_info.aux or {}).get("slurm_logfile")
+        died(job_info.job, why_it_died(msg or "", job_info.external_jobid or "", slurm_log, logs))
+        report_job_error(job_info, msg=msg, **more)
+
+    executor.run_job, executor.report_job_error = run, report
+
+
+def _gpu_options(job: Any) -> str:
+    """In place of the executor's `set_gres_string`: GPU requests in any spelling, one for a job of several rules."""
+    request = request_of(job)
+    if request is not None:
+        return f" {request.options}"
+    return f" --gres={gres}" if (gres := job.resources.get("gres")) else ""
+
+
+class _WaitingRoom:
+    """Jobs that SLURM has no room for now. One of them is offered again now and then; once taken, the next at once."""
+
+    def __init__(self, executor: Any, say: Callable[[str], None], pause: float) -> None:
+        self._executor, self._say, self._pause = executor, say, pause
+        self._jobs: deque[Any] = deque()
+        self._lock = threading.Lock()
+        self._reasons: set[str] = set()
+        self._timer: threading.Timer | None = None
+
+    def enter(self, job: Any, reason: str) -> None:
+        """Keep a job that was refused for this reason, to offer it again."""
+        with self._lock:
+            self._jobs.append(job)
+            if reason not in self._reasons:
+                self._reasons.add(reason)
+                self._say(f"SLURM takes no more jobs now ({reason}); they are offered again now and then")
+            if self._timer is None:
+                self._timer = threading.Timer(self._pause, self._offer)
+                self._timer.daemon = True
+                self._timer.start()
+
+    def _offer(self) -> None:
+        """Offer the jobs, until one is refused again, which enters once more."""
+        with self._lock:
+            self._timer = None
+        while self._executor.wait:
+            with self._lock:
+                if self._timer is not None or not self._jobs:
+                    return
+                job = self._jobs.popleft()
+            self._executor.run_job(job)

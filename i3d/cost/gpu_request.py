@@ -1,0 +1,98 @@
+"""The GPU that a job asks a cluster for, however it is spelled. Plans, prices, self-checks and checks read it here."""
+
+import re
+import shlex
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import Any, Literal
+
+from i3d.cost.devices import device_name
+
+_OPTION = re.compile(r"--(?:gres|gpus|gpus-per-(?:node|task|socket)|tres-per-(?:node|task|job))")
+
+
+@dataclass(frozen=True)
+class GpuRequest:
+    """GPUs of one kind, and what else is asked for beside them."""
+
+    model: str = ""  # as it was asked for, such as `a100_4g.20gb`; empty: any GPU
+    count: int = 1
+    by: Literal["gres", "gpus", "slurm_extra"] = "gres"  # the resources, and so the option, that ask for it
+    others: tuple[str, ...] = ()  # other generic resources, such as `shard:1`
+
+    @property
+    def device(self) -> str:
+        """The GPU's one name in plans and calibrations, whichever of its names was used; `gpu` for any."""
+        return device_name(self.model) if self.model else "gpu"
+
+    @property
+    def gres(self) -> str:
+        """As one generic resource, such as `gpu:a100_4g.20gb:1`."""
+        return ":".join(filter(None, ("gpu", self.model, str(self.count))))
+
+    @property
+    def options(self) -> str:
+        """As sbatch's options, other generic resources included, but for what `slurm_extra` says itself."""
+        gres = ",".join((self.gres, *self.others) if self.by == "gres" else self.others)
+        gpus = f"--gpus={self.gres.removeprefix('gpu:')}" if self.by == "gpus" else ""
+        return " ".join(filter(None, (gpus, f"--gres={gres}" if gres else "")))
+
+
+def read_request(resources: Mapping[str, Any]) -> GpuRequest | None:
+    """The GPU that Snakemake's resources ask for; None if they ask for none.
+
+    They do so by `gres`, one or several with commas between; by `gpu`, a number, and `gpu_model`; or by an option in
+    `slurm_extra`.
+    """
+    gres = [*_entries(resources.get("gres"))]
+    others = tuple(text for text, gpu in gres if gpu is None)
+    if found := next((gpu for _, gpu in gres if gpu is not None), None):
+        return GpuRequest(*found, by="gres", others=others)
+    count, model = re.match(r"\d+", str(resources.get("gpu", ""))), str(resources.get("gpu_model") or "")
+    number = int(count[0]) if count else bool(model)
+    if number:
+        return GpuRequest(model, int(number), by="gpus", others=others)
+    for option in _options(str(resources.get("slurm_extra") or "")):
+        if found := next((gpu for _, gpu in _entries(option) if gpu is not None), None):
+            return GpuRequest(*found, by="slurm_extra", others=others)
+    return None
+
+
+def request_of_members(members: Iterable[Mapping[str, Any]]) -> GpuRequest | None:
+    """The GPU of one job that several rules' jobs share: all of these name the same, and mean one."""
+    return next((found for each in members if (found := read_request(each)) is not None), None)
+
+
+def parse_gres(text: str) -> GpuRequest | None:
+    """The GPU in generic resources as SLURM writes them, such as `gpu:a100:4(S:0-3)`."""
+    return read_request({"gres": text})
+
+
+def _entries(text: Any) -> Iterator[tuple[str, tuple[str, int] | None]]:
+    """Each generic resource in a list with commas, and, if it is a GPU, its model and count."""
+    for entry in re.sub(r"\([^)]*\)", "", str(text or "")).split(","):
+        plain = re.sub(r"^gres[:/]", "", entry.strip())
+        kind, *rest = re.split("[:=]", plain)
+        if not kind or kind == "(null)":
+            continue
+        if kind != "gpu":
+            yield plain, None
+            continue
+        count = int(rest.pop()) if rest and rest[-1].isdigit() else 1
+        yield plain, (rest[0] if rest else "", count)
+
+
+def _options(extra: str) -> Iterator[str]:
+    """The values of sbatch's options that ask for GPUs, each as a generic resource."""
+    try:
+        words = shlex.split(extra)
+    except ValueError:
+        return
+    for word, following in pairwise([*words, ""]):
+        name, equals, value = word.partition("=")
+        value = value if equals else following
+        if word.startswith("-G"):
+            yield f"gpu:{word.removeprefix('-G') or following}"
+        elif _OPTION.fullmatch(name):
+            yield value if name.startswith(("--gres", "--tres")) else f"gpu:{value}"

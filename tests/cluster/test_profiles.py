@@ -1,0 +1,83 @@
+"""The profiles of clusters, as Snakemake reads them."""
+
+import math
+from pathlib import Path
+
+import msgspec
+import pytest
+import yaml
+from snakemake.profiles import ProfileConfigFileParser
+
+from i3d.cluster.profiles import PROFILES
+from i3d.cost import calibration
+from i3d.cost.devices import offers
+from i3d.cost.gpu_request import parse_gres
+from tests.support.calibrations import MEASURED
+from tests.support.workflow import Workflow
+
+CLUSTERS = ("fir", "narval", "nibi", "rorqual")
+
+
+def read(cluster: str) -> dict:
+    with (PROFILES / cluster / "config.yaml").open() as file:
+        return dict(ProfileConfigFileParser().parse(file))
+
+
+def pairs(values: list[str]) -> dict[str, str]:
+    return dict(each.split("=", 1) for each in values)
+
+
+def test_the_clusters_that_have_a_profile():
+    assert {path.parent.name for path in PROFILES.glob("*/config.yaml")} - {"default"} == set(CLUSTERS)
+
+
+@pytest.mark.parametrize("cluster", CLUSTERS)
+def test_a_job_holds_no_more_than_its_slice_is_charged_for(cluster):
+    found = read(cluster)
+    asked, own = pairs(found["default-resources"]), pairs(found["set-resources"])
+    gpu = parse_gres(asked["gres"])
+    offer = offers(cluster)[gpu.device]
+    assert gpu.count == 1 and gpu.model == offer.asked_for
+    cpus = int(own["decode:cpus_per_task"]) + int(asked["cpus_per_task"])
+    memory_gb = 2 * int(asked["mem_mb"].split()[0]) / 1024
+    assert offer.charged(cpus, memory_gb) == offer.rgu
+    assert cpus == min(6, math.floor(offer.rgu * offer.cpus_per_rgu)), "as many as the slice's share, up to six"
+    assert pairs(found["set-threads"]) == {"decode": str(cpus - 1), "extract": "1", "measure_machine": str(cpus)}
+    assert (own["measure_machine:cpus_per_task"], own["measure_machine:mem_mb"]) == (
+        str(cpus),
+        f"{memory_gb * 1024:.0f}",
+    )
+    assert found["cores"] == str(cpus), "for a dry run"
+
+
+@pytest.mark.parametrize("cluster", CLUSTERS)
+def test_a_profile_brings_its_settings_to_any_folder(cluster, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    shared, own = (yaml.safe_load(Path(path).read_text()) for path in read(cluster)["configfile"])
+    assert shared["frames"] == "pipe" and shared["device"] == "cuda"
+    assert own["cluster"] == cluster and not set(own) & set(shared)
+
+
+def test_narval_keeps_its_slice():
+    assert pairs(read("narval")["default-resources"])["gres"] == "gpu:a100_4g.20gb:1"
+
+
+def test_no_line_stands_in_two_profiles_but_those_that_make_it_one():
+    own = [set((PROFILES / each / "config.yaml").read_text().splitlines()) for each in CLUSTERS]
+    options = set((PROFILES / "shared/options.yaml").read_text().splitlines())
+    assert not {line for lines in own for line in lines & options if not line.lstrip().startswith("#")} - {""}
+
+
+@pytest.mark.workflow
+def test_a_plan_on_a_laptop_shows_the_slices_of_the_profiles_cluster(tmp_path, monkeypatch):
+    """And no other; a made-up self-check makes the work long enough to compare them."""
+    monkeypatch.delenv("CC_CLUSTER", raising=False)
+    workflow = Workflow(tmp_path, {"test/a.mp4": 400}, clip_length=16, frequency=16)
+    slow = calibration.NetworkSpeed("fp32", 20, 0.01, 3.0, 7200.0)
+    measured = msgspec.structs.replace(MEASURED, device="h100_2g.20gb", network=(slow,))
+    calibration.save(tmp_path / "calibration.json", measured)
+    profile = ["-n", "--profile", "profiles/rorqual"]
+    output = workflow.run(*profile, cores=4, calibration="calibration.json", sample_mode="oversample")
+    rows = [line.split()[0] for line in output.splitlines() if line.endswith(" RGU hours") or " RGU hours  " in line]
+    assert rows == ["h100_1g.10gb", "h100_2g.20gb", "h100_3g.40gb", "h100"]
+    assert "a100" not in output
