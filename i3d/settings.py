@@ -223,12 +223,12 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
         ),
     ] = False
     decoder: Annotated[
-        Literal["decord", "pyav"],
+        Literal["auto", "decord", "pyav"],
         Meta(
-            description="primary decoder of small pictures; PyAV gives the same frames, and reads what decord cannot "
-            "be trusted with"
+            description="both give the same frames; auto takes the faster one, which is PyAV wherever the two were "
+            "measured; decord is used on small pictures that it can be trusted with"
         ),
-    ] = "decord"
+    ] = "auto"
     stall_seconds: Annotated[
         Annotated[float, Meta(gt=0)],
         Meta(description="a video that yields no frame for this many seconds is given up"),
@@ -363,7 +363,7 @@ class JobSettings(Struct, frozen=True, kw_only=True):
     weights: str = RANDOM
     batch_size: int = 20
     device: str = "auto"
-    decoder: str = "decord"
+    decoder: str = "auto"
     stall_seconds: float = 60.0
     decode_memory_mb: int = 1024
     calibration: str = ""

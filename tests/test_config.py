@@ -35,7 +35,7 @@ CONTRACT = {
     "device": "auto",
     "precision": "fp32",
     "fps": None,
-    "decoder": "decord",
+    "decoder": "auto",
     "frames": "temp",
 }
 

@@ -23,8 +23,9 @@ import numpy as np
 from av.format import Flags
 from av.video.stream import VideoStream
 
+from i3d.decoding.held_file import UnreadableError
 from i3d.decoding.resampling import MAX_GAP_SECONDS
-from i3d.decoding.video_file import UnreadableError, Video, nearest
+from i3d.decoding.video_file import Video, nearest
 
 T = TypeVar("T")
 

@@ -19,7 +19,7 @@ from av.filter import Graph
 from av.sidedata.sidedata import SideData, SideDataContainer
 from av.sidedata.sidedata import Type as SideDataType
 
-from i3d.decoding.video_file import UnreadableError
+from i3d.decoding.held_file import UnreadableError
 
 # Of libavutil/pixfmt.h. Those that libavfilter's scale admits; it refuses to be put together for others.
 UNSPECIFIED, BT2020_NCL, BT2020_CL = 2, 9, 10

@@ -53,7 +53,11 @@ def probe(path: Path, *, clip_length: int, fps: float | None = None, via_jpeg: b
     A file that cannot be opened just now (permission, I/O) gives an empty Probe: decoding will tell. Not safe against
     crashes and endless loops in the decoder: `probe_many` is.
     """
-    from i3d.decoding import constant_rate, video_file  # where planning imports this module, av is not wanted
+    from i3d.decoding import (
+        constant_rate,
+        held_file,
+        video_file,
+    )  # where planning imports this module, av is not wanted
 
     limit = NEAR * clip_length
     rate = Fraction(str(fps)) if fps else None
@@ -65,11 +69,11 @@ def probe(path: Path, *, clip_length: int, fps: float | None = None, via_jpeg: b
         codec = video.stream.codec_context.name
         seen = Probe(fps=fps_seen, width=video.stream.width, height=video.stream.height, codec=codec)
         estimate = _estimate(video, constant_rate.picture_rate(video.stream) if via_jpeg else rate)
-        cut = video.format == video_file.MP4_FORMAT and video_file.mp4_boxes(path)[1]
+        cut = video.format == video_file.MP4_FORMAT and video_file.mp4_boxes(video.file)[1]
         if estimate is not None and estimate > limit and not cut:
             return replace(seen, frames=estimate)
-        decoded = _count(video_file.Video(path), rate, via_jpeg, limit + 1)
-    except video_file.UnreadableError as error:
+        decoded = _count(video_file.Video(video.file), rate, via_jpeg, limit + 1)
+    except held_file.UnreadableError as error:
         return Probe(0, exact=True, reason=str(error))
     except (OSError, MemoryError):
         return Probe()
@@ -104,7 +108,7 @@ def _estimate(video: "Video", fps: Fraction | None) -> int | None:
     """The number of frames as far as reading little can tell, None if it cannot. Once per Video."""
     by_time = round(video.seconds * video.rate) if video.seconds and video.rate else None
     frames: int | None
-    if video.declared is None and video.size <= SMALL_BYTES:
+    if video.declared is None and video.file.size <= SMALL_BYTES:
         frames = sum(1 for _ in video.packets())
     elif video.declared is None:
         frames = by_time

@@ -5,7 +5,8 @@ from fractions import Fraction
 from math import floor
 from typing import TypeVar
 
-from i3d.decoding.video_file import UnreadableError, nearest
+from i3d.decoding.held_file import UnreadableError
+from i3d.decoding.video_file import nearest
 
 T = TypeVar("T")
 

@@ -5,8 +5,6 @@ and flushes the decoder after the file breaks off.
 """
 
 import contextlib
-import os
-import stat
 import struct
 from collections.abc import Callable, Iterable, Iterator
 from fractions import Fraction
@@ -21,6 +19,7 @@ from av.stream import Disposition
 from av.video.stream import VideoStream
 
 from i3d.decoding.damage import Faults
+from i3d.decoding.held_file import HeldFile, UnreadableError
 
 # Texts, playlists and picture lists that FFmpeg plays as videos; some of them would open other files.
 NOT_VIDEO_FORMATS = {
@@ -43,25 +42,21 @@ MP4_FORMAT = "mov,mp4,m4a,3gp,3g2,mj2"  # the only container with edit lists
 NOTHING_DECODED = "no frame could be decoded"
 
 
-class UnreadableError(Exception):
-    """Nothing can be decoded, now or later; the message says why in plain words."""
-
-
 class Video:
     """An open video: its container and the stream that ffmpeg would decode.
 
+    `hidden` is how many of the frames that were read so far its edit list hides.
     Raises UnreadableError for what is no video, OSError for what cannot be read just now.
     """
 
-    def __init__(self, path: Path) -> None:
-        self.path = path
-        self.size = _regular_file_size(path)
+    def __init__(self, file: HeldFile | Path) -> None:
+        self.file = file if isinstance(file, HeldFile) else HeldFile(file)
+        self.hidden = 0
         try:
-            self.container: InputContainer = av.open(
-                os.fspath(path), metadata_errors="replace", container_options=OPTIONS
-            )
+            with self.file.name() as name:
+                self.container: InputContainer = av.open(name, metadata_errors="replace", container_options=OPTIONS)
         except (av.FFmpegError, ValueError) as error:  # ValueError: PyAV on nonsensical parameters
-            raise UnreadableError(_why_not_open(path, error)) from None
+            raise UnreadableError(_why_not_open(self.file, error)) from None
         self.container.flags &= ~cast(
             int, ContainerFlags.gen_pts.value
         )  # PyAV would invent timestamps, wrong ones in AVI
@@ -73,8 +68,8 @@ class Video:
 
     @property
     def declared(self) -> int | None:
-        """How many frames the header declares, None if it does not say."""
-        return self.stream.frames or None
+        """How many frames the header declares, without those found hidden so far; None if it does not say."""
+        return self.stream.frames - self.hidden if self.stream.frames else None
 
     @property
     def rate(self) -> Fraction | None:
@@ -92,14 +87,6 @@ class Video:
         """The stream's packets, without the empty one at the end; ends where the file breaks off. Once per Video."""
         with contextlib.suppress(av.FFmpegError, IndexError):
             yield from (packet for packet in self.container.demux(self.stream) if packet.size)
-
-    def hidden_frames(self, progress: Callable[[], None]) -> int:
-        """How many frames the edit list hides. Reads all packets and calls `progress` for each. Once per Video."""
-        hidden = 0
-        for packet in self.packets() if self.format == MP4_FORMAT else ():
-            hidden += packet.is_discard
-            progress()
-        return hidden
 
     def decode(self, faults: Faults, mend: Callable[[av.Packet], None] | None = None) -> Iterator[av.VideoFrame]:
         """Decode whatever can be decoded and note in `faults` what cannot. Once per Video.
@@ -121,6 +108,8 @@ class Video:
                 mend(packet)
             if packet is not None and not packet.size:
                 continue  # an empty one would flush the decoder; PyAV ends with one
+            if packet is not None:
+                self.hidden += self.format == MP4_FORMAT and packet.is_discard
             try:
                 frames = context.decode(packet)
             except MemoryError:
@@ -152,24 +141,22 @@ class Video:
             yield start, end, frame
 
 
-def mp4_boxes(path: Path) -> tuple[list[bytes], bool]:
+def mp4_boxes(file: HeldFile) -> tuple[list[bytes], bool]:
     """The top-level boxes of an MP4 or QuickTime file, and whether the file ends before they do.
 
     ISO/IEC 14496-12, 4.2. Reads a few bytes of each box; of another kind of file the result means nothing.
     """
-    kinds, end, size = [], 0, path.stat().st_size
-    with path.open("rb") as file:
-        while end < size and len(head := file.read(16)) >= 8:
-            length, kind = struct.unpack(">I4s", head[:8])
-            if length == 1 and len(head) == 16:
-                (length,) = struct.unpack(">Q", head[8:])
-            if length < 8:  # 0: up to the end of the file
-                end = size
-                break
-            kinds.append(kind)
-            end += length
-            file.seek(min(end, size))
-    return kinds, end > size
+    kinds, end = [], 0
+    while end < file.size and len(head := file.read(end, 16)) >= 8:
+        length, kind = struct.unpack(">I4s", head[:8])
+        if length == 1 and len(head) == 16:
+            (length,) = struct.unpack(">Q", head[8:])
+        if length < 8:  # 0: up to the end of the file
+            end = file.size
+            break
+        kinds.append(kind)
+        end += length
+    return kinds, end > file.size
 
 
 def pictures_in_motion(container: InputContainer) -> list[VideoStream]:
@@ -182,28 +169,16 @@ def nearest(value: Fraction) -> int:
     return floor(value + Fraction(1, 2)) if value >= 0 else -floor(Fraction(1, 2) - value)
 
 
-def _regular_file_size(path: Path) -> int:
-    """Size in bytes; opens the file so that a missing permission is an OSError, whatever FFmpeg would call it."""
-    mode = path.stat().st_mode
-    if not stat.S_ISREG(mode):
-        raise UnreadableError("a directory, not a file" if stat.S_ISDIR(mode) else "not a regular file")
-    with path.open("rb") as file:
-        size = os.fstat(file.fileno()).st_size
-    if not size:
-        raise UnreadableError("empty file")
-    return size
-
-
-def _why_not_open(path: Path, error: Exception) -> str:
+def _why_not_open(file: HeldFile, error: Exception) -> str:
     if isinstance(error, MemoryError):
         return "its header is nonsense: it asks for more memory than there is"
-    if _lacks_moov(path):
+    if _lacks_moov(file):
         return "moov atom missing: the file is cut off"
     return "not a video that FFmpeg knows"
 
 
-def _lacks_moov(path: Path) -> bool:
-    kinds, _ = mp4_boxes(path)
+def _lacks_moov(file: HeldFile) -> bool:
+    kinds, _ = mp4_boxes(file)
     return bool(kinds) and kinds[0] in (b"ftyp", b"mdat", b"wide", b"free", b"skip") and b"moov" not in kinds
 
 

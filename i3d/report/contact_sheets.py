@@ -12,9 +12,10 @@ from matplotlib.patheffects import withStroke
 
 from i3d import quantities
 from i3d.decoding.damage import Faults
+from i3d.decoding.held_file import UnreadableError
 from i3d.decoding.pictures import Picture
 from i3d.decoding.resize import resize
-from i3d.decoding.video_file import UnreadableError, Video
+from i3d.decoding.video_file import Video
 from i3d.records.record import OK, Row
 from i3d.report import figures
 from i3d.specs import CROP, FIVE_CROPS, HEIGHT, WIDTH

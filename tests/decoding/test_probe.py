@@ -10,7 +10,7 @@ import pytest
 from i3d.decoding.probe import Probe, probe, probe_many
 from tests.support.clips import KINDS, X264, ffmpeg, h264_clip, pattern, true_frames
 from tests.support.jpegs import program_pictures, timed
-from tests.support.paths import ROOT, SUPPORT
+from tests.support.paths import ROOT, WORKERS
 
 
 @pytest.mark.parametrize("name", KINDS)
@@ -88,7 +88,7 @@ def test_a_file_that_cannot_be_read_now_is_left_to_decode(tmp_path):
 
 
 def test_many_are_probed_and_the_hostile_ones_left_open(clips, tmp_path, monkeypatch):
-    monkeypatch.setenv("PYTHONPATH", str(SUPPORT))
+    monkeypatch.setenv("PYTHONPATH", WORKERS)
     names = ["both_hang", "both_die", "both_hog", *(f"good_{number}" for number in range(20))]
     for name in names:
         (tmp_path / f"{name}.mp4").symlink_to(clips["plain.mp4"])
