@@ -26,13 +26,14 @@ from typing import Any, TypeVar
 import numpy as np
 
 from i3d.decoding import decord_reader
-from i3d.decoding.constant_rate import PacketTimes, picture_rate
+from i3d.decoding.constant_rate import picture_rate
 from i3d.decoding.damage import Faults, damage, shortfall
 from i3d.decoding.held_file import HeldFile, UnreadableError
 from i3d.decoding.jpeg import jpeg_files, read_jpeg
-from i3d.decoding.pictures import Picture
+from i3d.decoding.pictures import Picture, kind
 from i3d.decoding.resampling import resample
 from i3d.decoding.resize import resize, why_pillow
+from i3d.decoding.timestamps import PacketTimes, timed
 from i3d.decoding.video_file import NOTHING_DECODED, Video
 from i3d.decoding.workers import SHARED_HEADER_BYTES, Channel, Crew, Worker
 from i3d.frame_stream import CHANGED, FRAME_BYTES, FRAME_SHAPE, StreamWriter
@@ -329,15 +330,16 @@ class VideoDecoder:
         """Returns what is damaged, None if nothing is."""
         self._channel.send({"decoder": "pyav"})
         faults = Faults()
+        mend = PacketTimes(video).mend if self._fps or self._via_jpeg else None
+        frames = self._ticking(video.decode(faults, mend))
         if self._via_jpeg:
-            frames = self._ticking(video.decode(faults, PacketTimes(video).mend))
             files = jpeg_files(video, frames, old=self._via_jpeg == OLD_FFMPEG)
             self._send("pyav", files, read_jpeg, picture_rate(video.stream), video.declared)
         else:
             picture = Picture()
-            frames = self._ticking(picture.following(video.decode(faults)))
+            frames = picture.following(frames)
             if self._fps:
-                frames = resample(video.timed(frames), self._fps)
+                frames = resample(timed(video, frames), self._fps, kind)
             self._send("pyav", frames, picture, video.rate, video.declared)
         if not self._frames:
             raise UnreadableError(NOTHING_DECODED)

@@ -62,7 +62,7 @@ class Filters:
     def __call__(self, frame: av.VideoFrame) -> av.VideoFrame:
         """The frame as shown. Raises UnreadableError if FFmpeg cannot convert it."""
         self.notice(frame)
-        traits = (frame.format.name, frame.width, frame.height, frame.colorspace, frame.color_range, self._matrix)
+        traits = (*kind(frame), self._matrix)
         try:
             if self._graph is None or traits != self._built_for:
                 self._graph, self._built_for = _filters(frame, self._formats, self._matrix, self._size), traits
@@ -79,6 +79,11 @@ class Filters:
     def notice(self, frame: av.VideoFrame) -> None:
         """Take note of how a frame asks to be turned, which holds for those after it."""
         self._matrix = display_matrix(frame) or self._matrix  # the last one told holds on
+
+
+def kind(frame: av.VideoFrame) -> tuple[object, ...]:
+    """What the filters depend on: ffmpeg makes new ones when it changes."""
+    return frame.format.name, frame.width, frame.height, frame.colorspace, frame.color_range
 
 
 def _filters(frame: av.VideoFrame, formats: str, matrix: Matrix | None, size: tuple[int, int] | None) -> Graph:

@@ -125,18 +125,19 @@ def _estimate(video: "Video", fps: Fraction | None) -> int | None:
 
 def _count(video: "Video", fps: Fraction | None, via_jpeg: bool | str, limit: int) -> int:
     """How many frames decoding gives, counted up to a limit."""
-    from i3d.decoding import constant_rate
+    from i3d.decoding.constant_rate import at_constant_rate
     from i3d.decoding.damage import Faults
+    from i3d.decoding.pictures import kind
     from i3d.decoding.resampling import resample
+    from i3d.decoding.timestamps import PacketTimes, timed
 
-    counted: Iterator[object]
+    frames = video.decode(Faults(), PacketTimes(video).mend if fps or via_jpeg else None)
+    if fps:
+        frames = resample(timed(video, frames), fps, kind)
+    pictures: Iterator[object] = frames
     if via_jpeg:
-        frames = video.decode(Faults(), constant_rate.PacketTimes(video).mend)
-        counted = constant_rate.at_constant_rate(video, frames, old=via_jpeg == OLD_FFMPEG)
-    else:
-        frames = video.decode(Faults())
-        counted = resample(video.timed(frames), fps) if fps else frames
-    return sum(1 for _ in islice(counted, limit))
+        pictures = at_constant_rate(video, frames, old=via_jpeg == OLD_FFMPEG)
+    return sum(1 for _ in islice(pictures, limit))
 
 
 def main() -> None:

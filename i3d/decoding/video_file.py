@@ -6,7 +6,7 @@ and flushes the decoder after the file breaks off.
 
 import contextlib
 import struct
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from fractions import Fraction
 from math import floor
 from pathlib import Path
@@ -121,24 +121,6 @@ class Video:
                 faults.frames += 1
                 faults.bad_frames += frame.is_corrupt
                 yield frame
-
-    def timed(self, frames: Iterable[av.VideoFrame]) -> Iterator[tuple[Fraction, Fraction, av.VideoFrame]]:
-        """Add to each frame its start and end in seconds from the start of the file."""
-        base = self.stream.time_base or Fraction(1, av.time_base)
-        # ffmpeg rounds the file's start to the stream's time base before it subtracts it
-        origin = base * nearest(Fraction(self.container.start_time or 0, av.time_base) / base)
-        start, end = None, Fraction(0)
-        for frame in frames:
-            stamp = frame.pts if frame.pts is not None else frame.dts
-            previous, start = start, end if stamp is None else stamp * base - origin
-            rate = self.stream.codec_context.framerate or self.rate  # ffmpeg asks the coded stream first
-            if frame.duration:
-                end = start + frame.duration * base
-            elif previous is not None and start > previous:
-                end = start + (start - previous)  # it lasts as long as the one before; so FFmpeg 7, not 5
-            else:
-                end = start + (1 / rate if rate else 0)
-            yield start, end, frame
 
 
 def mp4_boxes(file: HeldFile) -> tuple[list[bytes], bool]:

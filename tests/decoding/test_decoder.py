@@ -39,7 +39,6 @@ def test_gives_the_frames_that_ffmpeg_gives(clips, name, decoder):
     assert bool(result["damaged"]) == name.startswith("cut")
 
 
-@pytest.mark.parametrize("decoder", ["decord", "pyav"])
 @pytest.mark.parametrize(
     ("decoder", "name", "used", "reason", "opened"),
     [
@@ -60,6 +59,7 @@ def test_a_file_is_opened_once_but_where_its_pictures_are_judged(
     assert (result["status"], len(names)) == ("ok", opened)
 
 
+@DECODERS
 def test_shared_videos_agree_with_their_table(decoder):
     table = SHARED / "videos" / "decode_truth.tsv"
     rows = list(csv.DictReader(table.open(), delimiter="\t")) if table.exists() else []
