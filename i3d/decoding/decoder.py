@@ -34,7 +34,7 @@ from i3d.decoding.pictures import Picture, kind
 from i3d.decoding.resampling import resample
 from i3d.decoding.resize import resize, why_pillow
 from i3d.decoding.timestamps import PacketTimes, timed
-from i3d.decoding.video_file import NOTHING_DECODED, Video
+from i3d.decoding.video_file import Video
 from i3d.decoding.workers import SHARED_HEADER_BYTES, Channel, Crew, Worker
 from i3d.frame_stream import CHANGED, FRAME_BYTES, FRAME_SHAPE, StreamWriter
 from i3d.settings import OLD_FFMPEG, JobSettings, NumericSettings
@@ -294,7 +294,7 @@ class VideoDecoder:
         if self._reason is None:
             self._reason = self._decode_with_decord(video)
             if self._reason is None:
-                return {"frames_declared": video.declared}
+                return {"frames_declared": video.declared, "damaged": video.left_out}
             video = Video(file)  # from its start
         damaged = self._decode_with_pyav(video)
         return {"frames_declared": video.declared, "damaged": damaged}
@@ -342,8 +342,8 @@ class VideoDecoder:
                 frames = resample(timed(video, frames), self._fps, kind)
             self._send("pyav", frames, picture, video.rate, video.declared)
         if not self._frames:
-            raise UnreadableError(NOTHING_DECODED)
-        return faults.words(video.declared)
+            raise UnreadableError(video.why_nothing)
+        return damage(faults.words(video.declared), video.left_out)
 
     def _ticking(self, frames: Iterable[T]) -> Iterator[T]:
         for frame in frames:

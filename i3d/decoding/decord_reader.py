@@ -13,9 +13,10 @@ from collections.abc import Callable, Iterator
 import numpy as np
 
 from i3d.decoding.damage import Faults
+from i3d.decoding.file_kinds import MP4_FORMAT
 from i3d.decoding.held_file import HeldFile
 from i3d.decoding.pictures import display_matrix, turning_filters
-from i3d.decoding.video_file import MP4_FORMAT, Video, pictures_in_motion
+from i3d.decoding.video_file import Video, pictures_in_motion
 
 # The containers in which decord, read in order, gives what ffmpeg gives or raises.
 DECORD_FORMATS = {MP4_FORMAT, "matroska,webm", "avi", "flv", "asf"}

@@ -5,7 +5,6 @@ and flushes the decoder after the file breaks off.
 """
 
 import contextlib
-import struct
 from collections.abc import Callable, Iterator
 from fractions import Fraction
 from math import floor
@@ -19,6 +18,7 @@ from av.stream import Disposition
 from av.video.stream import VideoStream
 
 from i3d.decoding.damage import Faults
+from i3d.decoding.file_kinds import MP4_FORMAT, left_out, why_no_video, why_not_open, why_nothing
 from i3d.decoding.held_file import HeldFile, UnreadableError
 
 # Texts, playlists and picture lists that FFmpeg plays as videos; some of them would open other files.
@@ -38,8 +38,6 @@ NOT_VIDEO_FORMATS = {
     "xbin",
 }
 OPTIONS = {"protocol_whitelist": "file", "scan_all_pmts": "1"}  # the latter as in ffmpeg, for transport streams
-MP4_FORMAT = "mov,mp4,m4a,3gp,3g2,mj2"  # the only container with edit lists
-NOTHING_DECODED = "no frame could be decoded"
 
 
 class Video:
@@ -52,17 +50,22 @@ class Video:
     def __init__(self, file: HeldFile | Path) -> None:
         self.file = file if isinstance(file, HeldFile) else HeldFile(file)
         self.hidden = 0
+        self._end = 0  # of what was read so far, in bytes
         try:
             with self.file.name() as name:
                 self.container: InputContainer = av.open(name, metadata_errors="replace", container_options=OPTIONS)
         except (av.FFmpegError, ValueError) as error:  # ValueError: PyAV on nonsensical parameters
-            raise UnreadableError(_why_not_open(self.file, error)) from None
+            if isinstance(error, MemoryError):
+                raise UnreadableError("its header is nonsense: it asks for more memory than there is") from None
+            raise UnreadableError(why_not_open(self.file)) from None
         self.container.flags &= ~cast(
             int, ContainerFlags.gen_pts.value
         )  # PyAV would invent timestamps, wrong ones in AVI
         self.format = self.container.format.name
         if self.format in NOT_VIDEO_FORMATS:
             raise UnreadableError(f"not a video but {self.format}")
+        if reason := why_no_video(self.file, self.format):
+            raise UnreadableError(reason)
         self.stream = _ffmpeg_choice(self.container)
         self.stream.codec_context.thread_count = 1  # several videos at once instead; and the same frames every time
 
@@ -88,6 +91,16 @@ class Video:
         with contextlib.suppress(av.FFmpegError, IndexError):
             yield from (packet for packet in self.container.demux(self.stream) if packet.size)
 
+    @property
+    def why_nothing(self) -> str:
+        """Why nothing was decoded, once all was read."""
+        return why_nothing(self.file, self.format)
+
+    @property
+    def left_out(self) -> str | None:
+        """What of the file is not decoded although it is a video, in words, once all was read; None: nothing."""
+        return left_out(self.file, self.format, self._end)
+
     def decode(self, faults: Faults, mend: Callable[[av.Packet], None] | None = None) -> Iterator[av.VideoFrame]:
         """Decode whatever can be decoded and note in `faults` what cannot. Once per Video.
 
@@ -109,6 +122,7 @@ class Video:
             if packet is not None and not packet.size:
                 continue  # an empty one would flush the decoder; PyAV ends with one
             if packet is not None:
+                self._end = max(self._end, (packet.pos or 0) + packet.size)
                 self.hidden += self.format == MP4_FORMAT and packet.is_discard
             try:
                 frames = context.decode(packet)
@@ -123,24 +137,6 @@ class Video:
                 yield frame
 
 
-def mp4_boxes(file: HeldFile) -> tuple[list[bytes], bool]:
-    """The top-level boxes of an MP4 or QuickTime file, and whether the file ends before they do.
-
-    ISO/IEC 14496-12, 4.2. Reads a few bytes of each box; of another kind of file the result means nothing.
-    """
-    kinds, end = [], 0
-    while end < file.size and len(head := file.read(end, 16)) >= 8:
-        length, kind = struct.unpack(">I4s", head[:8])
-        if length == 1 and len(head) == 16:
-            (length,) = struct.unpack(">Q", head[8:])
-        if length < 8:  # 0: up to the end of the file
-            end = file.size
-            break
-        kinds.append(kind)
-        end += length
-    return kinds, end > file.size
-
-
 def pictures_in_motion(container: InputContainer) -> list[VideoStream]:
     """The video streams that are not cover art."""
     return [stream for stream in container.streams.video if not stream.disposition & Disposition.attached_pic]
@@ -149,19 +145,6 @@ def pictures_in_motion(container: InputContainer) -> list[VideoStream]:
 def nearest(value: Fraction) -> int:
     """Round half away from zero, as FFmpeg does."""
     return floor(value + Fraction(1, 2)) if value >= 0 else -floor(Fraction(1, 2) - value)
-
-
-def _why_not_open(file: HeldFile, error: Exception) -> str:
-    if isinstance(error, MemoryError):
-        return "its header is nonsense: it asks for more memory than there is"
-    if _lacks_moov(file):
-        return "moov atom missing: the file is cut off"
-    return "not a video that FFmpeg knows"
-
-
-def _lacks_moov(file: HeldFile) -> bool:
-    kinds, _ = mp4_boxes(file)
-    return bool(kinds) and kinds[0] in (b"ftyp", b"mdat", b"wide", b"free", b"skip") and b"moov" not in kinds
 
 
 def _ffmpeg_choice(container: InputContainer) -> VideoStream:

@@ -3,8 +3,9 @@
 import av
 
 from i3d.decoding.damage import Faults
+from i3d.decoding.file_kinds import mp4_boxes
 from i3d.decoding.held_file import HeldFile
-from i3d.decoding.video_file import Video, mp4_boxes
+from i3d.decoding.video_file import Video
 from tests.support.recorder import decode
 
 
