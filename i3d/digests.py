@@ -1,4 +1,4 @@
-"""Short names for content: of files, of videos, of JSON values."""
+"""Short names for content: of files, of videos, of folders of pictures, of JSON values."""
 
 import errno
 import hashlib
@@ -8,23 +8,30 @@ import stat
 from pathlib import Path
 from typing import Any
 
+from i3d.frame_folders import NotFramesError, looked_at, pictures_in
+
 SAMPLE_BYTES = 1 << 16  # read at the start, the middle and the end of a video
+
+
+class IrregularError(OSError):
+    """Something other than a file or folder, like a pipe or a device, is in the place of a file."""
 
 
 def file_sha256(path: Path) -> str:
     """SHA-256 of a whole file, as hexadecimal digits. Raises OSError, also for a pipe or a device."""
-    number = _open(path)
-    with open(number, "rb") as file:  # noqa: PTH123
+    with open(open_file(path), "rb") as file:  # noqa: PTH123
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def video_digest(path: Path) -> str:
-    """A video's identity: its size and three samples of its content.
+    """A video's identity: its size and three samples of its content; of a folder of pictures see `PicturesDigest`.
 
     A copied or touched video keeps it; a re-encoded, cut or replaced one does not. Reading whole videos would take a
     terabyte's time on a login node. Raises OSError, also for a pipe or a device.
     """
-    number = _open(path)
+    if path.is_dir():
+        return _folder_digest(path)
+    number = open_file(path)
     try:
         return held_file_digest(number)
     finally:
@@ -42,15 +49,75 @@ def held_file_digest(number: int) -> str:
     return digest.hexdigest()[:32]
 
 
+class PicturesDigest:
+    """The identity of a folder of numbered pictures: their names and sizes, and the beginnings of some 30 of them.
+
+    Copied, touched and moved as a whole, it stays the same. A picture that is added, removed, renamed, or written anew
+    with another size makes it another; one written anew with the same size only if it is among those looked at.
+    """
+
+    def __init__(self, count: int) -> None:
+        self._digest = hashlib.sha256(b"pictures")
+        self._sampled = set(looked_at(count))
+        self._place = 0
+
+    @property
+    def wants_content(self) -> bool:
+        """Whether it will look into the next picture."""
+        return self._place in self._sampled
+
+    def add(self, name: str, size: int | None, content: bytes = b"") -> None:
+        """The next picture in their order: its size in bytes, None if it cannot be read, and its content if wanted."""
+        self._digest.update(f"{name}/{size}/".encode(errors="surrogateescape"))
+        if self.wants_content:
+            self._digest.update(content[:SAMPLE_BYTES])
+        self._place += 1
+
+    @property
+    def hexdigest(self) -> str:
+        return self._digest.hexdigest()[:32]
+
+
+def _folder_digest(path: Path) -> str:
+    folder = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        try:
+            pictures = pictures_in(folder)
+        except NotFramesError:
+            pictures = None
+        if pictures is None:
+            raise OSError(errno.EISDIR, "a folder, but not of numbered pictures", os.fspath(path))
+        digest = PicturesDigest(len(pictures))
+        for _, name in pictures:
+            digest.add(name, *_size_and_beginning(name, folder, digest.wants_content))
+        return digest.hexdigest
+    finally:
+        os.close(folder)
+
+
+def _size_and_beginning(name: str, folder: int, wants_content: bool) -> tuple[int | None, bytes]:
+    try:
+        if not wants_content:
+            status = os.stat(name, dir_fd=folder)  # noqa: PTH116
+            return (status.st_size if stat.S_ISREG(status.st_mode) else None), b""
+        with open(open_file(name, folder), "rb") as file:  # noqa: PTH123
+            return os.fstat(file.fileno()).st_size, file.read(SAMPLE_BYTES)
+    except OSError:
+        return None, b""
+
+
 def json_digest(value: Any) -> str:
     """A short name for a JSON value: equal values give equal names in every process."""
     return hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()[:16]
 
 
-def _open(path: Path) -> int:
-    """The descriptor of a regular file, open for reading; of a pipe, nobody might ever write into it."""
-    number = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
+def open_file(path: str | os.PathLike, folder: int | None = None) -> int:
+    """The descriptor of a regular file, open for reading; `folder` is the descriptor of that which holds it.
+
+    Raises OSError; IrregularError for a pipe, into which nobody might ever write, and a device.
+    """
+    number = os.open(path, os.O_RDONLY | os.O_NONBLOCK, dir_fd=folder)
     if not stat.S_ISREG(os.fstat(number).st_mode):
         os.close(number)
-        raise OSError(errno.EINVAL, "not a regular file", os.fspath(path))
+        raise IrregularError(errno.EINVAL, "not a regular file", os.fspath(path))
     return number

@@ -168,6 +168,10 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
             description="suffixes that make a file a video, in upper or lower case, with or without a leading dot",
         ),
     ] = VIDEO_SUFFIXES
+    frame_folders: Annotated[
+        bool,
+        Meta(description="a folder that holds only numbered pictures, like 000.jpg, is a video, too"),
+    ] = True
     weights: Annotated[
         Text,
         Meta(

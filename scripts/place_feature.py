@@ -10,7 +10,7 @@ from pathlib import Path
 
 from i3d.errors import UserError, run_main
 from i3d.files import move, writing
-from i3d.paths import feature_of
+from i3d.paths import features_of
 from i3d.records.journal import read
 from i3d.records.record import SKIPPED
 
@@ -28,7 +28,7 @@ def main() -> None:
             move(args.staged, args.output)
         return
     records = read(args.journals / f"{args.extracted.name}.jsonl")
-    of_video = [record for record in records if feature_of(record.video) == args.feature]
+    of_video = [record for record in records if args.feature in features_of(record.video)]
     if not of_video:
         raise UserError(f"{args.feature}: its bundle left nothing for it; run snakemake again")
     last = of_video[-1]

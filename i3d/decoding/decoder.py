@@ -28,6 +28,7 @@ import numpy as np
 from i3d.decoding import decord_reader
 from i3d.decoding.constant_rate import picture_rate
 from i3d.decoding.damage import Faults, damage, shortfall
+from i3d.decoding.frame_folder import FrameFolder
 from i3d.decoding.held_file import HeldFile, UnreadableError
 from i3d.decoding.jpeg import jpeg_files, read_jpeg
 from i3d.decoding.pictures import Picture, kind
@@ -260,11 +261,15 @@ class VideoDecoder:
         """Decode the video; returns the END message's result, whatever happens to the video."""
         began = time.monotonic() + self._outlet.blocked_seconds
         status, reason = "ok", None
-        file: HeldFile | None = None
+        source: HeldFile | FrameFolder | None = None
         found: dict[str, Any] = {}
         try:
-            file = HeldFile(self._path, self._links)
-            found = self._decode(file)
+            if self._path.is_dir():
+                source = FrameFolder(self._path)
+                found = self._decode_pictures(source)
+            else:
+                source = HeldFile(self._path, self._links)
+                found = self._decode(source)
         except UnreadableError as error:
             status, reason = "unreadable", str(error)
         except MemoryError:
@@ -272,9 +277,9 @@ class VideoDecoder:
         except OSError as error:
             status, reason = "failed", error.strerror or type(error).__name__
         with contextlib.suppress(OSError):
-            if file is not None:
-                found["digest"] = file.digest
-                if file.was_changed:
+            if source is not None and status != "failed":
+                found["digest"] = source.digest
+                if source.was_changed:
                     status, reason = "failed", CHANGED
         self._outlet.flush()
         return {
@@ -344,6 +349,17 @@ class VideoDecoder:
         if not self._frames:
             raise UnreadableError(video.why_nothing)
         return damage(faults.words(video.declared), video.left_out)
+
+    def _decode_pictures(self, folder: FrameFolder) -> dict[str, Any]:
+        """Read a folder of pictures; returns what END says of them."""
+        self._reason = "a folder of pictures"
+        if self._fps or self._via_jpeg:
+            self._reason += ", taken as they are: " + ("they have no times" if self._fps else "not through JPEG again")
+        self._channel.send({"decoder": "pillow"})
+        self._send("pillow", self._ticking(folder.frames()), np.asarray, None, len(folder))
+        if not self._frames:
+            raise UnreadableError(f"none of its {len(folder)} pictures can be read")
+        return {"damaged": folder.damaged}
 
     def _ticking(self, frames: Iterable[T]) -> Iterator[T]:
         for frame in frames:

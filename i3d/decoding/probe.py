@@ -63,6 +63,8 @@ def probe(path: Path, *, clip_length: int, fps: float | None = None, via_jpeg: b
     from i3d.decoding.video_file import Video
 
     limit = NEAR * clip_length
+    if path.is_dir():
+        return _probe_pictures(path, limit)
     rate = Fraction(str(fps)) if fps else None
     try:
         video = Video(path)
@@ -90,6 +92,27 @@ def probe(path: Path, *, clip_length: int, fps: float | None = None, via_jpeg: b
     if not decoded:
         return replace(seen, reason=video.why_nothing)
     return replace(seen, damaged=damage(faults.words(video.declared), video.left_out))
+
+
+def _probe_pictures(path: Path, limit: int) -> Probe:
+    """Learn of a folder of pictures: its count, exact where all are decoded."""
+    from i3d.decoding.frame_folder import FrameFolder
+
+    try:
+        folder = FrameFolder(path)
+        frames = folder.frames()
+        first = next(frames, None)
+        if first is None:
+            raise UnreadableError(f"none of its {len(folder)} pictures can be read")
+        height, width, _ = first.shape
+        seen = Probe(len(folder), width=width, height=height, codec=folder.codec, declared=len(folder))
+        if len(folder) > limit:
+            return seen
+        return replace(seen, frames=1 + sum(1 for _ in frames), exact=True, damaged=folder.damaged)
+    except UnreadableError as error:
+        return Probe(0, exact=True, reason=str(error))
+    except (OSError, MemoryError):
+        return Probe()
 
 
 def probe_many(

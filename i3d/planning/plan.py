@@ -18,7 +18,7 @@ from i3d.decoding.probe import Probe
 from i3d.digests import json_digest
 from i3d.errors import UserError
 from i3d.files import keep_aside, move, read_file, write_atomically, writing
-from i3d.paths import feature_of, is_clean
+from i3d.paths import features_of, is_clean
 from i3d.planning.catalog import Catalog, Known, processes
 from i3d.planning.decide import Decision, Evidence, Waiting, decide, skipped_record
 from i3d.planning.earlier_runs import EarlierRuns
@@ -64,7 +64,7 @@ def read_plan(path: Path) -> PlanFile:
     try:
         plan = msgspec.json.decode(read_file(path), type=PlanFile)
         records = [*plan.skipped.values(), *plan.elsewhere.values(), *plan.stale.values()]
-        if not all(feature_of(video) == feature for video, feature in plan.features.items()):
+        if not all(feature in features_of(video) for video, feature in plan.features.items()):
             raise ValueError("a feature is not its video's")
         if not all(map(is_clean, plan.features)) or not all(record.is_sound for record in records):
             raise ValueError("it holds a path that leads elsewhere")
@@ -226,7 +226,7 @@ def make_plan(
     """
     work, root = WorkFolder.beside(settings.features), Path(settings.videos)
     here = videos_name(root)
-    tree = find_videos(root, settings.extensions, settings.subsets, work.features)
+    tree = find_videos(root, settings.extensions, settings.subsets, work.features, frame_folders=settings.frame_folders)
     numeric = settings.numeric(weights_digest(settings.weights))
     check_readable(work)
     files = [video for video in tree.videos if not only or video.feature in only]
