@@ -17,6 +17,8 @@ RANDOM = "random"  # the value of `weights` that stands for seeded weights
 OLD_FFMPEG = "old_ffmpeg"  # the value of `via_jpeg` that stands for FFmpeg before 6.1
 VIDEO_SUFFIXES = (
     *("mp4", "avi", "mkv", "mov", "webm", "wmv", "flv", "m4v", "mpg", "mpeg", "ts", "m2ts", "mts", "3gp", "ogv"),
+    *("h264", "264", "avc", "h265", "265", "hevc", "dav", "asf", "vob", "mjpeg", "mjpg", "m2v", "3g2", "f4v", "divx"),
+    "mxf",
 )
 COPY_ENDINGS = ("flip_h", "flip_v", "bright_low", "bright_medium", "bright_high", "cropped", "augmented")
 

@@ -40,6 +40,11 @@ CONTRACT = {
 }
 
 
+def test_suffixes_that_yaml_takes_for_numbers_are_suffixes():
+    for given in ([264, "mp4"], "[264, mp4]", "['264', mp4]"):
+        assert complete({"extensions": given}).extensions == ("264", "mp4")
+
+
 def test_defaults_are_the_contracts():
     config = complete({})
     assert {key: config[key] for key in CONTRACT} == CONTRACT

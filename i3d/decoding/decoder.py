@@ -346,8 +346,8 @@ class VideoDecoder:
             if self._fps:
                 frames = resample(timed(video, frames), self._fps, kind)
             self._send("pyav", frames, picture, video.rate, video.declared)
-        if not self._frames:
-            raise UnreadableError(video.why_nothing)
+        if reason := video.why_no_video(self._frames):
+            raise UnreadableError(reason)
         return damage(faults.words(video.declared), video.left_out)
 
     def _decode_pictures(self, folder: FrameFolder) -> dict[str, Any]:

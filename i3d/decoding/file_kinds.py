@@ -26,8 +26,15 @@ def why_not_open(file: HeldFile) -> str:
     return "not a video that FFmpeg knows"
 
 
-def why_nothing(file: HeldFile, container: str) -> str:
-    """Why FFmpeg decodes nothing of a file that it has opened; `container` is FFmpeg's name for its format."""
+def why_no_video(file: HeldFile, container: str, frames: int) -> str | None:
+    """Why a file of which FFmpeg decodes `frames` frames is no video that it can decode, None if it is one.
+
+    `container` is FFmpeg's name for its format.
+    """
+    if frames == 1 and container == "jpeg_pipe" and _has_video_behind(file):
+        return "a photograph with a video behind it; save the video as a file of its own"
+    if frames:
+        return None
     head = file.read(0, 32)
     if container == "webp_pipe" and head[12:16] == b"VP8X" and head[20] & 2:
         return "an animated WebP picture, which FFmpeg cannot decode; save it as a GIF or a video"
@@ -36,13 +43,6 @@ def why_nothing(file: HeldFile, container: str) -> str:
         if not cut and b"moov" in kinds and not {b"mdat", b"moof"} & set(kinds):
             return "the init segment of a video without its fragments; join them, in order"
     return NOTHING_DECODED
-
-
-def why_no_video(file: HeldFile, container: str) -> str | None:
-    """What a file is that FFmpeg takes for a video of one picture, None where that is all it is."""
-    if container == "jpeg_pipe" and _has_video_behind(file):
-        return "a photograph with a video behind it; save the video as a file of its own"
-    return None
 
 
 def left_out(file: HeldFile, container: str, end: int) -> str | None:

@@ -89,8 +89,8 @@ def probe(path: Path, *, clip_length: int, fps: float | None = None, via_jpeg: b
     if decoded > limit:
         return replace(seen, frames=max(decoded, estimate or 0))
     seen = replace(seen, frames=decoded, exact=True, declared=video.declared)
-    if not decoded:
-        return replace(seen, reason=video.why_nothing)
+    if reason := video.why_no_video(decoded):
+        return replace(seen, reason=reason)
     return replace(seen, damaged=damage(faults.words(video.declared), video.left_out))
 
 

@@ -18,7 +18,7 @@ from av.stream import Disposition
 from av.video.stream import VideoStream
 
 from i3d.decoding.damage import Faults
-from i3d.decoding.file_kinds import MP4_FORMAT, left_out, why_no_video, why_not_open, why_nothing
+from i3d.decoding.file_kinds import MP4_FORMAT, left_out, why_no_video, why_not_open
 from i3d.decoding.held_file import HeldFile, UnreadableError
 
 # Texts, playlists and picture lists that FFmpeg plays as videos; some of them would open other files.
@@ -64,8 +64,6 @@ class Video:
         self.format = self.container.format.name
         if self.format in NOT_VIDEO_FORMATS:
             raise UnreadableError(f"not a video but {self.format}")
-        if reason := why_no_video(self.file, self.format):
-            raise UnreadableError(reason)
         self.stream = _ffmpeg_choice(self.container)
         self.stream.codec_context.thread_count = 1  # several videos at once instead; and the same frames every time
 
@@ -91,10 +89,9 @@ class Video:
         with contextlib.suppress(av.FFmpegError, IndexError):
             yield from (packet for packet in self.container.demux(self.stream) if packet.size)
 
-    @property
-    def why_nothing(self) -> str:
-        """Why nothing was decoded, once all was read."""
-        return why_nothing(self.file, self.format)
+    def why_no_video(self, frames: int) -> str | None:
+        """Why this is no video that can be decoded, after all that could be was: `frames` frames; None if it is one."""
+        return why_no_video(self.file, self.format, frames)
 
     @property
     def left_out(self) -> str | None:

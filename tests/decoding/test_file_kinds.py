@@ -106,7 +106,7 @@ def test_a_photograph_with_a_video_behind_it(tmp_path, pictures, clips):
     photograph = (tmp_path / "still.mp4").read_bytes()
     (tmp_path / "motion.mp4").write_bytes(photograph + clips["plain.mp4"].read_bytes())
     (tmp_path / "tail.mp4").write_bytes(photograph + b"ftyp, as words" * 9)
-    assert outcomes(tmp_path / "motion.mp4") == [(PHOTOGRAPH, None, 0)] * 3
+    assert outcomes(tmp_path / "motion.mp4") == [(PHOTOGRAPH, None, 1)] * 3
     assert outcomes(tmp_path / "still.mp4") == outcomes(tmp_path / "tail.mp4") == [(None, None, 1)] * 3
 
 

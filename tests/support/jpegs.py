@@ -1,7 +1,6 @@
 """What the ffmpeg program makes of a video when it writes it as JPEG files, and clips that are hard to do that with."""
 
 import io
-import os
 import subprocess
 import tempfile
 from collections.abc import Callable
@@ -10,11 +9,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from tests.support.clips import FFMPEG, TONE, X264, ffmpeg, pattern
-
-# The wheel's program is linked statically, and crashes in the system's character conversion, which TS files ask for.
-ENVIRONMENT = os.environ | {"GCONV_PATH": "/nonexistent"}
-
+from tests.support.clips import ENVIRONMENT, FFMPEG, TONE, X264, ffmpeg, pattern
 
 NAMELESS = ("-flags:v", "+bitexact")
 
