@@ -41,8 +41,8 @@ CONTRACT = {
 
 
 def test_suffixes_that_yaml_takes_for_numbers_are_suffixes():
-    for given in ([264, "mp4"], "[264, mp4]", "['264', mp4]"):
-        assert complete({"extensions": given}).extensions == ("264", "mp4")
+    for suffixes in ([264, "mp4"], "[264, mp4]", "['264', mp4]"):
+        assert complete({"extensions": suffixes})["extensions"] == ["264", "mp4"]
 
 
 def test_defaults_are_the_contracts():
