@@ -104,7 +104,7 @@ def _typed(schema: dict[str, Any], value: Any) -> Any:
         except (yaml.YAMLError, ValueError, RecursionError):
             return value
         if "string" not in kinds or (read is None and "null" in kinds):
-            return _typed(schema, read) if isinstance(read, (list, dict)) else read
+            return _typed(schema, read) if isinstance(read, list | dict) else read
     return value
 
 
