@@ -8,18 +8,15 @@ import stat
 from pathlib import Path
 from typing import Any
 
+from i3d.files import open_regular
 from i3d.frame_folders import NotFramesError, looked_at, pictures_in
 
 SAMPLE_BYTES = 1 << 16  # read at the start, the middle and the end of a video
 
 
-class IrregularError(OSError):
-    """Something other than a file or folder, like a pipe or a device, is in the place of a file."""
-
-
 def file_sha256(path: Path) -> str:
     """SHA-256 of a whole file, as hexadecimal digits. Raises OSError, also for a pipe or a device."""
-    with open(open_file(path), "rb") as file:  # noqa: PTH123
+    with open(open_regular(path), "rb") as file:  # noqa: PTH123
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
@@ -31,7 +28,7 @@ def video_digest(path: Path) -> str:
     """
     if path.is_dir():
         return _folder_digest(path)
-    number = open_file(path)
+    number = open_regular(path)
     try:
         return held_file_digest(number)
     finally:
@@ -100,7 +97,7 @@ def _size_and_beginning(name: str, folder: int, wants_content: bool) -> tuple[in
         if not wants_content:
             status = os.stat(name, dir_fd=folder)  # noqa: PTH116
             return (status.st_size if stat.S_ISREG(status.st_mode) else None), b""
-        with open(open_file(name, folder), "rb") as file:  # noqa: PTH123
+        with open(open_regular(name, folder), "rb") as file:  # noqa: PTH123
             return os.fstat(file.fileno()).st_size, file.read(SAMPLE_BYTES)
     except OSError:
         return None, b""
@@ -109,15 +106,3 @@ def _size_and_beginning(name: str, folder: int, wants_content: bool) -> tuple[in
 def json_digest(value: Any) -> str:
     """A short name for a JSON value: equal values give equal names in every process."""
     return hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()[:16]
-
-
-def open_file(path: str | os.PathLike, folder: int | None = None) -> int:
-    """The descriptor of a regular file, open for reading; `folder` is the descriptor of that which holds it.
-
-    Raises OSError; IrregularError for a pipe, into which nobody might ever write, and a device.
-    """
-    number = os.open(path, os.O_RDONLY | os.O_NONBLOCK, dir_fd=folder)
-    if not stat.S_ISREG(os.fstat(number).st_mode):
-        os.close(number)
-        raise IrregularError(errno.EINVAL, "not a regular file", os.fspath(path))
-    return number

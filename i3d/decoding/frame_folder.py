@@ -12,7 +12,8 @@ from PIL import Image
 
 from i3d.decoding.damage import damage
 from i3d.decoding.held_file import UnreadableError
-from i3d.digests import IrregularError, PicturesDigest, open_file
+from i3d.digests import PicturesDigest
+from i3d.files import IrregularError, open_regular
 from i3d.frame_folders import NotFramesError, Numbered, gaps, pictures_in
 from i3d.quantities import named
 
@@ -86,7 +87,7 @@ class FrameFolder:
     def _read(self, name: str) -> bytes | None:
         """None for what is no file: a link to nothing, a pipe."""
         try:
-            number = open_file(name, self._folder)
+            number = open_regular(name, self._folder)
         except (FileNotFoundError, IrregularError):
             return None
         except OSError as error:

@@ -4,7 +4,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 
 from i3d.planning.plan import ASSUMED_FRAMES, Plan
-from i3d.quantities import SPELT_OUT, count, duration, listed, size
+from i3d.quantities import SPELT_OUT, count, counts, duration, listed, size
 from i3d.quantities import named as names_of
 from i3d.records.record import FAILED, OK, as_planned, settings_differences
 from i3d.results.names import category_of, label_of, split_of
@@ -59,6 +59,8 @@ def status_text(plan: Plan, full_list: str, named: int = SPELT_OUT) -> str:
     if plan.orphaned:
         gone = {record.feature_file: record.reason or "" for record in plan.orphaned.values()}
         lines.append(("orphaned", count(len(gone), "feature") + listed(gone, full_list, named)))
+    if plan.passed_over:
+        lines.append(("other", f"passed over: {counts(plan.passed_over)} (`extensions` adds suffixes)"))
     lines += [("warning", text) for text in warnings(plan)]
     return "\n".join(f"{name:<10}{text}" for name, text in lines)
 

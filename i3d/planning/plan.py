@@ -57,6 +57,7 @@ class PlanFile(msgspec.Struct, kw_only=True):
     skipped: dict[str, VideoRecord]
     elsewhere: dict[str, VideoRecord]  # videos outside this run's subsets, and orphaned features
     stale: dict[str, VideoRecord]  # of skipped videos, the record of an earlier feature that is still in place
+    passed_over: dict[str, int] = {}  # as `Tree.passed_over`
 
 
 def read_plan(path: Path) -> PlanFile:
@@ -88,6 +89,7 @@ class Plan:
     stale: dict[str, VideoRecord]  # likewise of skipped videos
     strangers: list[str]  # files in the place of due features that this workflow did not write
     elsewhere: dict[str, VideoRecord]  # outside this run's subsets, and orphaned features
+    passed_over: dict[str, int]  # how many files and folders of each kind are no video
     videos_tree: str  # as records name it
     trees: set[str]  # all its names, former ones too
     pricing: Pricing = field(repr=False)
@@ -175,6 +177,7 @@ class Plan:
             skipped=self.skipped,
             elsewhere=self.elsewhere,
             stale=self.stale,
+            passed_over=self.passed_over,
         )
         write_atomically(self.path, msgspec.json.encode(content))
 
@@ -274,6 +277,7 @@ def make_plan(
         stale={video: replaces[video] for video in skipped if video in replaces},
         strangers=[videos[video].file.feature for video in due if evidence[video].stranger],
         elsewhere=elsewhere,
+        passed_over=tree.passed_over,
         videos_tree=here,
         trees=earlier.trees,
         pricing=pricing,

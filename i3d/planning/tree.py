@@ -8,14 +8,14 @@ import stat
 import unicodedata
 import uuid
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 
 from i3d.errors import UserError
 from i3d.frame_folders import NotFramesError, is_bystander, is_picture, looked_at, numbered
 from i3d.paths import feature_of
-from i3d.quantities import named
+from i3d.quantities import counts
 from i3d.results.names import RESERVED
 
 LISTED = 20  # folders that a message names
@@ -49,7 +49,7 @@ class Tree:
 
     `videos` are sorted by path; `refused` is what cannot be taken, by a printable path, with the reason; `passed_over`
     counts what is no video: files by their suffix in small letters (`no suffix` for those without) and, as
-    `folders of pictures`, folders that hold nothing but pictures. Hidden files and folders are not counted.
+    `folders of pictures`, folders that hold nothing but pictures; the frequent first, nothing that is hidden.
     """
 
     videos: list[Video] = field(default_factory=list)
@@ -69,24 +69,21 @@ def find_videos(
 
     `subsets` are paths under `root`, of folders or single videos, or patterns of such. `features` is the features
     tree, whose file system may not tell some names apart. `frame_folders`: folders of numbered pictures are videos.
-    Raises UserError when there is no such folder or no video.
+    Raises UserError when there is no such folder, when it cannot be read, and when it holds no video.
     """
-    if not _is_folder(root):
-        raise UserError(
-            f"videos: there is no folder {root}; put videos there, or set 'videos' to the folder that has them"
-        )
+    _check_root(root)
     suffixes = {"." + extension.lstrip(".").lower() for extension in extensions}
     walk = _Walk(root, suffixes, frame_folders)
     for top in _tops(root, subsets, suffixes):
         walk.take(top)
+    passed_over = dict(sorted(walk.passed_over.items(), key=lambda item: (-item[1], item[0])))
     if not (walk.found or walk.refused):
         names = ", ".join(str(root / subset) for subset in subsets) or str(root)
-        there = f", but {in_words(walk.passed_over)}" if walk.passed_over else ""
+        there = f", but {counts(passed_over)}" if passed_over else ""
         raise UserError(
             f"videos: {names} holds no video ({', '.join(sorted(suffixes))}){there}; set 'videos' or 'extensions' "
             "accordingly"
         )
-    passed_over = dict(sorted(walk.passed_over.items(), key=lambda item: (-item[1], item[0])))
     tree = Tree(sorted(walk.found.values(), key=lambda video: video.video), walk.refused, passed_over)
     _refuse_collisions(tree)
     if features is not None:
@@ -95,16 +92,23 @@ def find_videos(
     return tree
 
 
-def in_words(passed_over: Mapping[str, int]) -> str:
-    """What was passed over, like `40 .jpg, 2 .dav and 3 more`, the frequent first."""
-    frequent = sorted(passed_over.items(), key=lambda item: (-item[1], item[0]))
-    return named([f"{count:,} {kind}" for kind, count in frequent])
-
-
 def printable(name: str) -> str:
     """A name as tables and logs can hold it: bytes that are no UTF-8 and control characters as escapes."""
     text = name.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
     return "".join(letter if letter.isprintable() else letter.encode("unicode_escape").decode() for letter in text)
+
+
+def _check_root(root: Path) -> None:
+    try:
+        os.scandir(root).close()
+    except (FileNotFoundError, NotADirectoryError):
+        raise UserError(
+            f"videos: there is no folder {root}; put videos there, or set 'videos' to the folder that has them"
+        ) from None
+    except OSError as error:
+        raise UserError(
+            f"videos: the folder {root} cannot be read ({_why(error)}); correct that, or set 'videos' elsewhere"
+        ) from None
 
 
 def _tops(root: Path, subsets: Iterable[str], suffixes: set[str]) -> list[Path]:
@@ -133,9 +137,12 @@ def _glob(root: Path, pattern: str) -> list[str]:
 
 def _exists(path: Path) -> bool:
     try:
-        return path.exists() or path.is_symlink()
-    except (OSError, ValueError):  # a name too long, a folder above it that must not be read
+        path.lstat()
+    except PermissionError:  # in a folder above it; the walk will say so
+        return True
+    except (OSError, ValueError):  # such as a name too long
         return False
+    return True
 
 
 def _is_folder(path: Path) -> bool:

@@ -47,6 +47,13 @@ def test_a_fresh_tree(config):
     assert "failed" not in found
 
 
+def test_what_is_no_video_is_said(config):
+    assert "other" not in lines(config)
+    for name in ("notes.txt", "a.xyz", "b.XYZ"):
+        (Path(config["videos"]) / name).touch()
+    assert lines(config)["other"] == "passed over: 2 .xyz, 1 .txt (`extensions` adds suffixes)"
+
+
 def test_the_price_is_in_time_here_and_in_gpu_hours_on_a_cluster(config):
     config["device"] = "cpu"
     assert re.fullmatch(

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from i3d.errors import UserError
 from i3d.planning import tree as trees
 from i3d.planning.tree import find_videos
+from tests.support.users import ALICE, as_user, needs_root, open_folder
 
 MP4 = ["mp4"]
 
@@ -121,6 +122,23 @@ def test_an_absent_or_empty_tree(tree, tmp_path):
         find_videos(tmp_path / "nowhere", MP4)
     with pytest.raises(UserError, match="holds no video"):
         find_videos(tree("a.txt"), MP4)
+
+
+@needs_root
+def test_what_must_not_be_read_is_not_called_absent():
+    with open_folder() as folder:
+        (folder / "closed/videos/test").mkdir(parents=True)
+        (folder / "closed").chmod(0o700)
+        said = as_user(ALICE, 0o022, lambda: find_videos(folder / "closed/videos", MP4))
+        assert said.startswith(f"videos: the folder {folder}/closed/videos cannot be read (Permission denied)")
+        said = as_user(ALICE, 0o022, lambda: find_videos(folder / "closed", MP4))
+        assert said.startswith(f"videos: the folder {folder}/closed cannot be read (Permission denied)")
+
+        def check_subset():
+            found = find_videos(folder, MP4, ["closed/videos"])
+            assert found.refused == {"closed/videos": "unreadable: Permission denied"}
+
+        assert as_user(ALICE, 0o022, check_subset) == ""
 
 
 @pytest.mark.parametrize(
