@@ -231,8 +231,8 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     decoder: Annotated[
         Literal["auto", "decord", "pyav"],
         Meta(
-            description="both give the same frames; auto takes the faster one, which is PyAV wherever the two were "
-            "measured; decord is used on small pictures that it can be trusted with"
+            description="both give the same frames at about the same speed; auto takes PyAV, which reads all files and "
+            "needs no more memory for longer ones; decord is used on small pictures that it can be trusted with"
         ),
     ] = "auto"
     stall_seconds: Annotated[

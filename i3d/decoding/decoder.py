@@ -306,7 +306,9 @@ class VideoDecoder:
 
     def _why_not_decord(self, video: Video) -> str | None:
         if self._decoder == "auto":
-            return "PyAV is faster"  # at every size from 160x120 to 1920x1080, and for clips of a second: docs/bench.md
+            # At 160x120 to 1280x720 the two are within a quarter of each other, either way, and PyAV needs no more
+            # memory for a longer video: `python -m bench --sections decode`.
+            return "PyAV serves all files"
         if self._decoder == "pyav":
             return "asked for"
         if self._fps or self._via_jpeg:
