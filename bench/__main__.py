@@ -50,9 +50,11 @@ def sections_of(args: argparse.Namespace) -> dict[str, Callable[[], list[list[st
     repeats, threads = args.repeats, args.threads
 
     def decoding() -> list[list[str]]:
-        stage, resize = decode.stage(args.clips, repeats), decode.resizing(repeats)
+        stage, pairs = decode.stage(args.clips, repeats), decode.pairs(args.clips, repeats)
+        resize = decode.resizing(repeats)
         return [
             table("Decode stage: CPU time per frame on one core", decode.STAGE_HEAD, stage, 1),
+            table("decord and PyAV: CPU time per frame on one core", decode.PAIR_HEAD, pairs, 1),
             table("Resize to 340x256: CPU time per frame on one core", decode.RESIZE_HEAD, resize, 1),
             table("Frame stream", STAGE, decode.pipe(repeats), 1),
         ]

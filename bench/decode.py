@@ -22,8 +22,13 @@ SIZES = {(320, 240): "500k", (1280, 720): "2500k", (1920, 1080): "5000k"}  # wit
 MADE_FRAMES = 200
 PIXELS_PER_RUN = 300e6  # about as many per measurement, whatever the size: seconds with Pillow
 PILLOW_WORKER = "bench.pillow_worker"
+DECORD_WORKER = "bench.decord_worker"
+DECODERS = ("decord", "pyav")
+PAIR_SIZES = {(160, 120): "200k", (320, 240): "500k", (640, 360): "1000k", **SIZES}
+SECOND = 25  # frames
 
 STAGE_HEAD = ("clip", "decoding alone, `ffmpeg -f null`", "the stage with Pillow", "the stage", "ratio")
+PAIR_HEAD = ("clip", "decord", "PyAV", "decord / PyAV")
 RESIZE_HEAD = ("from", "Pillow", "here", "ratio")
 
 
@@ -47,6 +52,30 @@ def stage(clips: list[Path], repeats: int) -> Iterator[Row]:
             yield label, f"{floor:.2f} ms", f"{slow:.2f} ms", f"{fast:.2f} ms", f"{slow / fast:.1f}"
 
 
+def pairs(clips: list[Path], repeats: int) -> Iterator[Row]:
+    """CPU milliseconds per frame of the stage with decord and with PyAV; what starting takes is taken off."""
+    with tempfile.TemporaryDirectory() as name:
+        made = [
+            made_clip(Path(name) / f"{rate}, {frames} frames", size, rate, frames)
+            for frames in (MADE_FRAMES, SECOND)
+            for size, rate in PAIR_SIZES.items()
+        ]
+        for clip in [*made, *clips]:
+            label, pixels, frames = described(clip)
+            times = max(4, round(PIXELS_PER_RUN / 2 / (pixels * frames)))
+            runs: dict[str, Callable[[], None]] = {}
+            for decoder in DECODERS:
+                job = JobSettings(decoder=decoder, decode_memory_mb=16384)
+                runs[f"{decoder}, once"] = partial(decode, [clip], DECORD_WORKER, job)
+                runs[f"{decoder}, often"] = partial(decode, [clip] * times, DECORD_WORKER, job)
+            seconds = in_turn(runs, repeats, cpu_seconds_of)
+            one, other = (
+                1000 * (seconds[f"{decoder}, often"] - seconds[f"{decoder}, once"]) / ((times - 1) * frames)
+                for decoder in DECODERS
+            )
+            yield f"{label}, {frames} frames", f"{one:.2f} ms", f"{other:.2f} ms", f"{one / other:.2f}"
+
+
 def resizing(repeats: int) -> Iterator[Row]:
     """CPU milliseconds per frame of the resize alone, of noise."""
     out = np.empty(FRAME_SHAPE, np.uint8)
@@ -68,11 +97,11 @@ def pipe(repeats: int) -> Iterator[Row]:
     yield row("frame stream through a pipe", seconds, 64 * blocks, "frames", rate)
 
 
-def made_clip(folder: Path, size: tuple[int, int], bit_rate: str) -> Path:
+def made_clip(folder: Path, size: tuple[int, int], bit_rate: str, frames: int = MADE_FRAMES) -> Path:
     """An H.264 clip of a moving test picture with noise."""
     folder.mkdir()
     path = folder / "made up.mp4"
-    source = "testsrc2=s={}x{}:r=25,noise=alls=4:allf=t,trim=end_frame={}".format(*size, MADE_FRAMES)
+    source = "testsrc2=s={}x{}:r=25,noise=alls=4:allf=t,trim=end_frame={}".format(*size, frames)
     options = ["-c:v", "libx264", "-preset", "fast", "-b:v", bit_rate, "-pix_fmt", "yuv420p"]
     subprocess.run([FFMPEG, "-v", "error", "-nostdin", "-f", "lavfi", "-i", source, *options, path], check=True)
     return path
@@ -93,12 +122,12 @@ def decode_alone(clip: Path) -> None:
     subprocess.run(command, check=True)
 
 
-def decode(clips: list[Path], module: str) -> None:
+def decode(clips: list[Path], module: str, job: JobSettings | None = None) -> None:
     """The decode stage on one core; `module` is the worker's."""
     os.environ["PYTHONPATH"] = str(ROOT)  # for the worker that is here
     with open(os.devnull, "wb", buffering=0) as file:  # noqa: PTH123
         videos = [(place, clip.name, clip) for place, clip in enumerate(clips)]
-        decode_videos(videos, StreamWriter(file), NumericSettings(), JobSettings(), module=module)
+        decode_videos(videos, StreamWriter(file), NumericSettings(), job or JobSettings(), module=module)
 
 
 def many(way: Callable[[np.ndarray, np.ndarray], object], frame: np.ndarray, out: np.ndarray, times: int) -> None:

@@ -44,7 +44,7 @@ FEW = 4  # snippets that precisions are compared on
 class Way:
     """Settings, by their names in the configuration; these are the ones that the original scripts' numbers need."""
 
-    decoder: str = "decord"
+    decoder: str = "auto"
     via_jpeg: bool | str = False
     normalization: str = "inception"
     precision: str = "fp32"
@@ -57,7 +57,7 @@ COMPARED = {
     "lossless or JPEG": (LOSSLESS, ORIGINAL),
     "`via_jpeg`: `true` or `old_ffmpeg`": (ORIGINAL, replace(ORIGINAL, via_jpeg="old_ffmpeg")),
     "`normalization`: `inception` or `kinetics`": (LOSSLESS, replace(LOSSLESS, normalization="kinetics")),
-    "`decoder`: `decord` or `pyav`": (LOSSLESS, replace(LOSSLESS, decoder="pyav")),
+    "`decoder`: `decord` or `pyav`": (replace(LOSSLESS, decoder="decord"), replace(LOSSLESS, decoder="pyav")),
     **{
         f"`precision`: `fp32` or `{name}`": (LOSSLESS, replace(LOSSLESS, precision=name))
         for name in PRECISIONS
@@ -183,7 +183,7 @@ def timed(path: Path, via_jpeg: bool, videos: int) -> float:
     def seconds(clip: Path) -> float:
         with Path("/dev/null").open("wb", buffering=0) as nowhere:
             began = time.monotonic()
-            decode(clip, nowhere, "decord", via_jpeg, copies=videos, threads=videos)
+            decode(clip, nowhere, "auto", via_jpeg, copies=videos, threads=videos)
             return time.monotonic() - began
 
     runs = [seconds(path) - seconds(path.with_stem("one")) for _ in range(REPEATS)]

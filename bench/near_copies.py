@@ -19,10 +19,8 @@ import imageio_ffmpeg
 import numpy as np
 import torch
 
-from i3d.decoding.damage import Faults
-from i3d.decoding.pictures import Picture
+from i3d.decoding.pictures import rgb_frames
 from i3d.decoding.resize import resize
-from i3d.decoding.video_file import Video
 from i3d.frame_stream import FRAME_SHAPE
 from i3d.network.engine import Engine, choose_device
 from i3d.network.model import build_model, expected_shapes
@@ -56,23 +54,17 @@ TREES = 8  # drawn per number of clips
 BEGIN, END = "<!-- near_copies:begin -->", "<!-- near_copies:end -->"
 
 
-def frames_of(path: Path) -> Iterator[np.ndarray]:
-    """Every decoded frame as uint8 (height, width, 3)."""
-    picture = Picture()
-    yield from (picture(frame) for frame in Video(path).decode(Faults()))
-
-
 def scenes(path: Path, most: int) -> list[tuple[int, np.ndarray]]:
     """At most `most` scenes evenly spread over the clip: first frame, and uint8 (CLIP_LENGTH + SHIFT, h, w, 3)."""
     length = CLIP_LENGTH + SHIFT
-    total = sum(1 for _ in frames_of(path))
+    total = sum(1 for _ in rgb_frames(path))
     count = max(1, min(most, total // length))
     starts = np.linspace(0, total - length, count).astype(int)
-    found, frames = [], enumerate(frames_of(path))
+    found, frames = [], enumerate(rgb_frames(path))
     for start in starts:
         taken = [frame for place, frame in islice(frames, length + start) if place >= start][:length]
         found.append((int(start), np.stack(taken)))
-        frames = enumerate(frames_of(path))
+        frames = enumerate(rgb_frames(path))
     return found
 
 
@@ -123,7 +115,7 @@ def extract(clip: Path, engine: Engine, most: int, folder: Path) -> dict[str, np
         snippets = {ORIGINAL: snippet(iter(frames)), TRIMMED: snippet(iter(frames[SHIFT:]))}
         for name, (filters, options) in COPIES.items():
             encode(frames[:CLIP_LENGTH], filters, options, copy)
-            snippets[name] = snippet(frames_of(copy))
+            snippets[name] = snippet(rgb_frames(copy))
         for name, pixels in snippets.items():
             found[f"{clip.name}@{start}|{name}"] = engine.launch(torch.from_numpy(pixels[None])).collect()[0]
     copy.unlink()

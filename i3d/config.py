@@ -92,6 +92,8 @@ def _typed(schema: dict[str, Any], value: Any) -> Any:
         return {key: _typed(known.get(key, {}), inner) for key, inner in value.items()}
     if isinstance(value, list):
         return [_typed(schema.get("items", {}), inner) for inner in value]
+    if type(value) is int and schema.get("type") == "string" and "pattern" in schema:
+        return str(value)  # YAML's reading of the suffix 264
     if isinstance(value, str) and value not in schema.get("enum", [value]):
         by_name = {_named(choice): choice for choice in schema["enum"]}
         return by_name.get(value.lower(), value)
@@ -102,7 +104,7 @@ def _typed(schema: dict[str, Any], value: Any) -> Any:
         except (yaml.YAMLError, ValueError, RecursionError):
             return value
         if "string" not in kinds or (read is None and "null" in kinds):
-            return read
+            return _typed(schema, read) if isinstance(read, list | dict) else read
     return value
 
 

@@ -1,32 +1,106 @@
-"""What tells one file's content from another's."""
+"""Short names for content: of files, of videos, of folders of pictures, of JSON values."""
 
+import errno
 import hashlib
 import json
+import os
+import stat
 from pathlib import Path
 from typing import Any
+
+from i3d.files import open_regular
+from i3d.frame_folders import NotFramesError, looked_at, pictures_in
 
 SAMPLE_BYTES = 1 << 16  # read at the start, the middle and the end of a video
 
 
 def file_sha256(path: Path) -> str:
-    """SHA-256 of a whole file, as hexadecimal digits."""
-    with path.open("rb") as file:
+    """SHA-256 of a whole file, as hexadecimal digits. Raises OSError, also for a pipe or a device."""
+    with open(open_regular(path), "rb") as file:  # noqa: PTH123
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def video_digest(path: Path) -> str:
-    """A video's identity: its size and three samples of its content.
+    """A video's identity: its size and three samples of its content; of a folder of pictures see `PicturesDigest`.
 
     A copied or touched video keeps it; a re-encoded, cut or replaced one does not. Reading whole videos would take a
-    terabyte's time on a login node.
+    terabyte's time on a login node. Raises OSError, also for a pipe or a device.
     """
-    size = path.stat().st_size
+    if path.is_dir():
+        return _folder_digest(path)
+    number = open_regular(path)
+    try:
+        return held_file_digest(number)
+    finally:
+        os.close(number)
+
+
+def held_file_digest(number: int) -> str:
+    """The `video_digest` of an open file, by its descriptor."""
+    size = os.fstat(number).st_size
     digest = hashlib.sha256(str(size).encode())
-    with path.open("rb") as file:
+    with open(number, "rb", closefd=False) as file:
         for start in sorted({0, max(0, size // 2 - SAMPLE_BYTES // 2), max(0, size - SAMPLE_BYTES)}):
             file.seek(start)
             digest.update(file.read(SAMPLE_BYTES))
     return digest.hexdigest()[:32]
+
+
+class PicturesDigest:
+    """The identity of a folder of numbered pictures: their names and sizes, and the beginnings of some 30 of them.
+
+    Copied, touched and moved as a whole, it stays the same. A picture that is added, removed, renamed, or written anew
+    with another size makes it another; one written anew with the same size only if it is among those looked at.
+    """
+
+    def __init__(self, count: int) -> None:
+        self._digest = hashlib.sha256(b"pictures")
+        self._sampled = set(looked_at(count))
+        self._place = 0
+
+    @property
+    def wants_content(self) -> bool:
+        """Whether it will look into the next picture."""
+        return self._place in self._sampled
+
+    def add(self, name: str, size: int | None, content: bytes = b"") -> None:
+        """The next picture in their order: its size in bytes, None if it cannot be read, and its content if wanted."""
+        self._digest.update(f"{name}/{size}/".encode(errors="surrogateescape"))
+        if self.wants_content:
+            self._digest.update(content[:SAMPLE_BYTES])
+        self._place += 1
+
+    @property
+    def hexdigest(self) -> str:
+        return self._digest.hexdigest()[:32]
+
+
+def _folder_digest(path: Path) -> str:
+    folder = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        try:
+            pictures = pictures_in(folder)
+        except NotFramesError:
+            pictures = None
+        if pictures is None:
+            raise OSError(errno.EISDIR, "a folder, but not of numbered pictures", os.fspath(path))
+        digest = PicturesDigest(len(pictures))
+        for _, name in pictures:
+            digest.add(name, *_size_and_beginning(name, folder, digest.wants_content))
+        return digest.hexdigest
+    finally:
+        os.close(folder)
+
+
+def _size_and_beginning(name: str, folder: int, wants_content: bool) -> tuple[int | None, bytes]:
+    try:
+        if not wants_content:
+            status = os.stat(name, dir_fd=folder)  # noqa: PTH116
+            return (status.st_size if stat.S_ISREG(status.st_mode) else None), b""
+        with open(open_regular(name, folder), "rb") as file:  # noqa: PTH123
+            return os.fstat(file.fileno()).st_size, file.read(SAMPLE_BYTES)
+    except OSError:
+        return None, b""
 
 
 def json_digest(value: Any) -> str:

@@ -13,6 +13,11 @@ from pwd import getpwuid
 
 from i3d.errors import UserError
 
+
+class IrregularError(OSError):
+    """Something other than a file, like a pipe or a device, is in the place of a file."""
+
+
 _serial = count()
 PART_NAME = re.compile(r"\.\d+-\d+\.part")  # what `part_of` gives
 
@@ -45,11 +50,21 @@ def write_atomically(path: Path, content: bytes | str) -> None:
 
 
 def read_file(path: Path) -> bytes:
-    """The content of a regular file; raises OSError at once for a FIFO or a device, which may block for ever."""
-    with os.fdopen(os.open(path, os.O_RDONLY | os.O_NONBLOCK), "rb") as file:
-        if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
-            raise OSError(errno.EINVAL, "not a regular file", str(path))
+    """The content of a regular file; raises as `open_regular`."""
+    with os.fdopen(open_regular(path), "rb") as file:
         return file.read()
+
+
+def open_regular(path: str | os.PathLike, folder: int | None = None) -> int:
+    """The descriptor of a regular file, open for reading; `folder` is the descriptor of the folder that holds it.
+
+    Raises OSError; IrregularError, at once, for a FIFO or a device, which may block for ever.
+    """
+    number = os.open(path, os.O_RDONLY | os.O_NONBLOCK, dir_fd=folder)
+    if not stat.S_ISREG(os.fstat(number).st_mode):
+        os.close(number)
+        raise IrregularError(errno.EINVAL, "not a regular file", os.fspath(path))
+    return number
 
 
 def move(source: Path, target: Path) -> None:

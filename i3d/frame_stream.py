@@ -5,7 +5,7 @@ One stream carries a bundle of videos, as a file or through a pipe with the same
     MAGIC, then messages, each a 16-byte header (kind, video, length) and `length` payload bytes
     BEGIN   JSON: what is known of the video before its first frame; sent again to start it over
     FRAMES  n x 256 x 340 x 3 bytes: n RGB frames, row by row
-    END     JSON: how decoding that video ended
+    END     JSON: how decoding that video ended, and the digest of the file that was decoded
     CLOSE   no payload: the stream is complete
 
 `video` is the video's place in the bundle's list. Videos may be interleaved. A stream without
@@ -32,6 +32,7 @@ MAGIC = b"I3DFRAM1"
 HEADER = struct.Struct("<4sIQ")  # kind, video, payload bytes
 BEGIN, FRAMES, END, CLOSE = b"BEGN", b"FRAM", b"END.", b"CLOS"
 MAX_JSON_BYTES = 1 << 20
+CHANGED = "the video was changed during the run; the next run takes it as it is then"  # a reason in END, and elsewhere
 PIPE_BYTES = 1 << 20  # what a pipe may hold, the most that Linux grants to anybody; 16 times its default
 
 

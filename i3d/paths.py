@@ -11,9 +11,17 @@ def is_clean(name: str) -> bool:
     return below and "\0" not in name and name == path.as_posix()
 
 
-def feature_of(video: str) -> str:
-    """The feature file of a video, both by their paths below their trees: `a/x.1.mp4` gives `a/x.1.npy`."""
-    return str(PurePosixPath(video).with_suffix(".npy"))
+def feature_of(video: str, *, folder: bool = False) -> str:
+    """The feature file of a video, both by their paths below their trees: `a/x.1.mp4` gives `a/x.1.npy`.
+
+    A folder of pictures has no suffix: `a/x.1` gives `a/x.1.npy`.
+    """
+    return f"{video}.npy" if folder else str(PurePosixPath(video).with_suffix(".npy"))
+
+
+def features_of(video: str) -> tuple[str, str]:
+    """The feature files that a video of this path may have: as a file, and as a folder of pictures."""
+    return feature_of(video), feature_of(video, folder=True)
 
 
 def is_below(path: Path, folder: Path) -> bool:

@@ -17,6 +17,11 @@ def count(number: int, noun: str) -> str:
     return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"
 
 
+def counts(numbers: Mapping[str, int]) -> str:
+    """How many there are of each kind: `1,040 .jpg, 2 .dav`."""
+    return named([f"{number:,} {kind}" for kind, number in numbers.items()])
+
+
 def size(number: float) -> str:
     """Bytes as `512 B`, `61.4 MB`, `1.2 TB`; a kB is 1000."""
     for unit in ("B", "kB", "MB", "GB"):

@@ -17,6 +17,8 @@ RANDOM = "random"  # the value of `weights` that stands for seeded weights
 OLD_FFMPEG = "old_ffmpeg"  # the value of `via_jpeg` that stands for FFmpeg before 6.1
 VIDEO_SUFFIXES = (
     *("mp4", "avi", "mkv", "mov", "webm", "wmv", "flv", "m4v", "mpg", "mpeg", "ts", "m2ts", "mts", "3gp", "ogv"),
+    *("h264", "264", "avc", "h265", "265", "hevc", "dav", "asf", "vob", "mjpeg", "mjpg", "m2v", "3g2", "f4v", "divx"),
+    "mxf",
 )
 SHEET_SUFFIXES = (".yaml", ".yml")  # of a `dataset` that is a path, not the name of a sheet
 COPY_ENDINGS = ("flip_h", "flip_v", "bright_low", "bright_medium", "bright_high", "cropped", "augmented")
@@ -187,6 +189,10 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
             description="suffixes that make a file a video, in upper or lower case, with or without a leading dot",
         ),
     ] = VIDEO_SUFFIXES
+    frame_folders: Annotated[
+        bool,
+        Meta(description="a folder that holds only numbered pictures, like 000.jpg, is a video, too"),
+    ] = True
     weights: Annotated[
         Text,
         Meta(
@@ -242,12 +248,12 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
         ),
     ] = False
     decoder: Annotated[
-        Literal["decord", "pyav"],
+        Literal["auto", "decord", "pyav"],
         Meta(
-            description="primary decoder of small pictures; PyAV gives the same frames, and reads what decord cannot "
-            "be trusted with"
+            description="both give the same frames at about the same speed; auto takes PyAV, which reads all files and "
+            "needs no more memory for longer ones; decord is used on small pictures that it can be trusted with"
         ),
-    ] = "decord"
+    ] = "auto"
     stall_seconds: Annotated[
         Annotated[float, Meta(gt=0)],
         Meta(description="a video that yields no frame for this many seconds is given up"),
@@ -403,7 +409,7 @@ class JobSettings(Struct, frozen=True, kw_only=True):
     weights: str = RANDOM
     batch_size: int = 20
     device: str = "auto"
-    decoder: str = "decord"
+    decoder: str = "auto"
     stall_seconds: float = 60.0
     decode_memory_mb: int = 1024
     calibration: str = ""

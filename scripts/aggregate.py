@@ -31,7 +31,7 @@ def main() -> None:
     staged = any((work.staging / plan.features[video]).exists() for video in account.failed)
     closing.tidy(work, args.plan, plan, keep_frames=args.keep_frames, keep_staging=staged)
     tree = tree_name(plan.fingerprint, plan.features, table, plan.dataset)
-    append_summary(args.features / SUMMARY, run_summary(account, args.videos, plan.settings, tree))
+    append_summary(args.features / SUMMARY, run_summary(account, args.videos, plan.settings, tree, plan.passed_over))
     print(f"{args.features / METADATA}: {len(table)} rows, {len(account.made)} features made by this run")
 
 

@@ -10,15 +10,16 @@ from pathlib import Path
 
 from i3d.errors import UserError, run_main
 from i3d.files import move, writing
-from i3d.paths import feature_of
+from i3d.records.bundles import read_bundle
 from i3d.records.journal import read
 from i3d.records.record import SKIPPED
+from i3d.records.work_folder import WorkFolder
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--staged", type=Path, required=True, help="the finished feature, if there is one")
-    parser.add_argument("--journals", type=Path, required=True, help="folder of the bundles' journals")
+    parser.add_argument("--work", type=Path, required=True, help="the workflow's own folder in the features tree")
     parser.add_argument("--extracted", type=Path, required=True, help="mark of the video's bundle, named after it")
     parser.add_argument("--feature", required=True, help="path of the feature under the features tree")
     parser.add_argument("--output", type=Path, required=True, help="its place")
@@ -27,8 +28,9 @@ def main() -> None:
         with writing(args.output):
             move(args.staged, args.output)
         return
-    records = read(args.journals / f"{args.extracted.name}.jsonl")
-    of_video = [record for record in records if feature_of(record.video) == args.feature]
+    work, bundle = WorkFolder(args.work), args.extracted.name
+    videos = {entry.video for entry in read_bundle(work.bundle(bundle)).videos if entry.feature == args.feature}
+    of_video = [record for record in read(work.journal(bundle)) if record.video in videos]
     if not of_video:
         raise UserError(f"{args.feature}: its bundle left nothing for it; run snakemake again")
     last = of_video[-1]

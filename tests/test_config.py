@@ -35,9 +35,14 @@ CONTRACT = {
     "device": "auto",
     "precision": "fp32",
     "fps": None,
-    "decoder": "decord",
+    "decoder": "auto",
     "frames": "temp",
 }
+
+
+def test_suffixes_that_yaml_takes_for_numbers_are_suffixes():
+    for suffixes in ([264, "mp4"], "[264, mp4]", "['264', mp4]"):
+        assert complete({"extensions": suffixes})["extensions"] == ["264", "mp4"]
 
 
 def test_defaults_are_the_contracts():

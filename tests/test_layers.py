@@ -13,6 +13,7 @@ ROOMS = (
         "errors",
         "paths",
         "files",
+        "frame_folders",
         "digests",
         "quantities",
         "process",

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from i3d.paths import feature_of, is_below, is_clean, overlap
+from i3d.paths import feature_of, features_of, is_below, is_clean, overlap
 
 
 @pytest.mark.parametrize("name", ["a", "a/b.mp4", "..a/b..", "a b/ü", "-x/$y", "a\\b", "..."])
@@ -32,6 +32,11 @@ def test_a_clean_name_never_leads_out(name):
 
 def test_the_feature_of_a_video_loses_the_last_suffix_alone():
     assert [feature_of(video) for video in ("a/x.mp4", "a.b/x.1.MP4", "x")] == ["a/x.npy", "a.b/x.1.npy", "x.npy"]
+
+
+def test_the_feature_of_a_folder_of_pictures_keeps_all_of_its_name():
+    assert [feature_of(folder, folder=True) for folder in ("a/x.1", "a.b/x")] == ["a/x.1.npy", "a.b/x.npy"]
+    assert features_of("a/x.1") == ("a/x.npy", "a/x.1.npy")
 
 
 def test_links_are_followed(tmp_path):

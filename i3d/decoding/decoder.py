@@ -8,9 +8,11 @@ however slow the reader of the stream is.
 `python -m i3d.decoding.decoder` is the worker.
 """
 
+import contextlib
 import logging
 import mmap
 import sys
+import tempfile
 import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
@@ -24,15 +26,18 @@ from typing import Any, TypeVar
 import numpy as np
 
 from i3d.decoding import decord_reader
-from i3d.decoding.constant_rate import PacketTimes, picture_rate
+from i3d.decoding.constant_rate import picture_rate
 from i3d.decoding.damage import Faults, damage, shortfall
+from i3d.decoding.frame_folder import FrameFolder
+from i3d.decoding.held_file import HeldFile, UnreadableError
 from i3d.decoding.jpeg import jpeg_files, read_jpeg
-from i3d.decoding.pictures import Picture
+from i3d.decoding.pictures import Picture, kind
 from i3d.decoding.resampling import resample
 from i3d.decoding.resize import resize, why_pillow
-from i3d.decoding.video_file import NOTHING_DECODED, UnreadableError, Video
+from i3d.decoding.timestamps import PacketTimes, timed
+from i3d.decoding.video_file import Video
 from i3d.decoding.workers import SHARED_HEADER_BYTES, Channel, Crew, Worker
-from i3d.frame_stream import FRAME_BYTES, FRAME_SHAPE, StreamWriter
+from i3d.frame_stream import CHANGED, FRAME_BYTES, FRAME_SHAPE, StreamWriter
 from i3d.settings import OLD_FFMPEG, JobSettings, NumericSettings
 from i3d.snippets import SnippetRule
 
@@ -53,7 +58,7 @@ class Try:
     video: int
     name: str
     path: Path
-    reason: str | None
+    reason: str | None = None
     decoder: str = "pyav"  # what is at work
     began: float = field(default_factory=time.monotonic)
     begun: bool = False
@@ -74,8 +79,7 @@ def decode_videos(
     Every video gets a BEGIN and an END, whatever it is. `threads` is how many videos are decoded at once, `module` is
     the worker's. Raises what writing raises.
     """
-    reason = None if job.decoder == "decord" else "asked for"
-    waiting = deque(Try(place, name, path.absolute(), reason) for place, name, path in videos)
+    waiting = deque(Try(place, name, path.absolute()) for place, name, path in videos)
     _Run(waiting, writer, settings, job, threads, module).run()
 
 
@@ -94,6 +98,7 @@ class _Run:
         self._waiting = waiting
         self._writer = writer
         self._settings = settings
+        self._sent = {"decoder": job.decoder, **{name: getattr(settings, name) for name in SENT}}
         self._threads = threads
         self._slow = False  # whether a worker has said that it resizes with Pillow
         self._crew: Crew[Try] = Crew(
@@ -106,7 +111,11 @@ class _Run:
         )
 
     def run(self) -> None:
-        with self._crew as crew:
+        with contextlib.ExitStack() as stack:
+            with contextlib.suppress(OSError):  # no place for temporary files
+                folder = tempfile.TemporaryDirectory(prefix="i3d-", ignore_cleanup_errors=True)
+                self._sent["links"] = stack.enter_context(folder)
+            crew = stack.enter_context(self._crew)
             while self._waiting or crew.busy:
                 self._start_tries()
                 for worker, attempt, event in crew.events():
@@ -120,8 +129,7 @@ class _Run:
         while self._waiting and len(crew.busy) < threads:
             attempt = self._waiting.popleft()
             attempt.began = time.monotonic()
-            settings = {name: getattr(self._settings, name) for name in SENT}
-            crew.give(attempt, {"path": str(attempt.path), "reason": attempt.reason, **settings})
+            crew.give(attempt, {"path": str(attempt.path), "reason": attempt.reason, **self._sent})
         for worker in crew.busy:
             worker.allow_threads(threads // len(crew.busy))
 
@@ -241,77 +249,119 @@ class VideoDecoder:
         self._channel = channel
         self._outlet = outlet
         self._path = Path(job["path"])
+        self._links = Path(job["links"]) if job.get("links") else None
         self._fps = Fraction(str(job["fps"])) if job["fps"] else None
         self._rule = SnippetRule(job["clip_length"], job["frequency"])
         self._via_jpeg: bool | str = job["via_jpeg"]
+        self._decoder: str = job["decoder"]
         self._reason: str | None = job["reason"]
         self._frames = 0
 
     def run(self) -> dict[str, Any]:
         """Decode the video; returns the END message's result, whatever happens to the video."""
         began = time.monotonic() + self._outlet.blocked_seconds
-        status, reason, damaged = "ok", None, None
+        status, reason = "ok", None
+        source: HeldFile | FrameFolder | None = None
+        found: dict[str, Any] = {}
         try:
-            damaged = self._decode()
+            if self._path.is_dir():
+                source = FrameFolder(self._path)
+                found = self._decode_pictures(source)
+            else:
+                source = HeldFile(self._path, self._links)
+                found = self._decode(source)
         except UnreadableError as error:
             status, reason = "unreadable", str(error)
         except MemoryError:
             status, reason = "failed", f"needs more than {self._channel.memory_mb} MB of memory"
         except OSError as error:
             status, reason = "failed", error.strerror or type(error).__name__
+        with contextlib.suppress(OSError):
+            if source is not None and status != "failed":
+                found["digest"] = source.digest
+                if source.was_changed:
+                    status, reason = "failed", CHANGED
         self._outlet.flush()
         return {
             "frames_decoded": self._frames,
             "status": status,
             "reason": reason,
-            "damaged": damaged,
+            "damaged": None,
+            **found,
             "seconds": round(time.monotonic() + self._outlet.blocked_seconds - began, 3),
         }
 
-    def _decode(self) -> str | None:
-        hidden = Video(self._path).hidden_frames(self._channel.progress)
-        if self._reason is None and (self._fps or self._via_jpeg):
-            self._reason = "resampling needs each frame's timestamp"
+    def _decode(self, file: HeldFile) -> dict[str, Any]:
+        """Decode with decord or PyAV; returns what END says of the frames."""
+        video = Video(file)
         if self._reason is None:
-            self._reason = decord_reader.distrust(
-                Video(self._path), hidden, self._channel.memory_mb, self._channel.progress
-            )
-        video = Video(self._path)
-        declared = video.declared - hidden if video.declared else None
+            self._reason = self._why_not_decord(video)
         if self._reason is None:
-            try:
-                self._decode_with_decord(video, declared)
-                return None
-            except decord_reader.DecordError as error:
-                self._reason = f"decord: {error}"
-        return self._decode_with_pyav(video, declared)
+            self._reason = self._decode_with_decord(video)
+            if self._reason is None:
+                return {"frames_declared": video.declared, "damaged": video.left_out}
+            video = Video(file)  # from its start
+        damaged = self._decode_with_pyav(video)
+        return {"frames_declared": video.declared, "damaged": damaged}
 
-    def _decode_with_decord(self, video: Video, declared: int | None) -> None:
-        """Raises DecordError where anything is damaged too: how it is concealed differs between FFmpeg's versions."""
+    def _why_not_decord(self, video: Video) -> str | None:
+        if self._decoder == "auto":
+            # At 160x120 to 1280x720 the two are within a quarter of each other, either way, and PyAV needs no more
+            # memory for a longer video: `python -m bench --sections decode`.
+            return "PyAV serves all files"
+        if self._decoder == "pyav":
+            return "asked for"
+        if self._fps or self._via_jpeg:
+            return "resampling needs each frame's timestamp"
+        return decord_reader.distrust(video, self._channel.memory_mb)
+
+    def _decode_with_decord(self, video: Video) -> str | None:
+        """Returns why that is of no use, None once all frames are sent.
+
+        Anything damaged is no use: how it is concealed differs between FFmpeg's versions.
+        """
+        if reason := decord_reader.distrust_pictures(video, self._channel.progress):
+            return reason
         self._channel.send({"decoder": "decord"})
-        with decord_reader.decoder_complaints() as complaints:
-            self._send("decord", decord_reader.decord_frames(self._path), np.asarray, video.rate, declared)
-        if found := damage(
-            f"{len(complaints)} errors reported" if complaints else None, shortfall(self._frames, declared)
-        ):
-            raise decord_reader.DecordError(found)
+        try:
+            with decord_reader.decoder_complaints() as complaints:
+                self._send("decord", decord_reader.decord_frames(video.file), np.asarray, video.rate, video.declared)
+        except decord_reader.DecordError as error:
+            return f"decord: {error}"
+        found = damage(
+            f"{len(complaints)} errors reported" if complaints else None, shortfall(self._frames, video.declared)
+        )
+        return found and f"decord: {found}"
 
-    def _decode_with_pyav(self, video: Video, declared: int | None) -> str | None:
+    def _decode_with_pyav(self, video: Video) -> str | None:
+        """Returns what is damaged, None if nothing is."""
         self._channel.send({"decoder": "pyav"})
         faults = Faults()
+        mend = PacketTimes(video).mend if self._fps or self._via_jpeg else None
+        frames = self._ticking(video.decode(faults, mend))
         if self._via_jpeg:
-            frames = self._ticking(video.decode(faults, PacketTimes(video).mend))
             files = jpeg_files(video, frames, old=self._via_jpeg == OLD_FFMPEG)
-            self._send("pyav", files, read_jpeg, picture_rate(video.stream), declared)
+            self._send("pyav", files, read_jpeg, picture_rate(video.stream), video.declared)
         else:
             picture = Picture()
-            frames = self._ticking(picture.following(video.decode(faults)))
+            frames = picture.following(frames)
             if self._fps:
-                frames = resample(video.timed(frames), self._fps)
-            self._send("pyav", frames, picture, video.rate, declared)
+                frames = resample(timed(video, frames), self._fps, kind)
+            self._send("pyav", frames, picture, video.rate, video.declared)
+        if reason := video.why_no_video(self._frames):
+            raise UnreadableError(reason)
+        return damage(faults.words(video.declared), video.left_out)
+
+    def _decode_pictures(self, folder: FrameFolder) -> dict[str, Any]:
+        """Read a folder of pictures; returns what END says of them."""
+        self._reason = "a folder of pictures"
+        if self._fps or self._via_jpeg:
+            self._reason += ", taken as they are: " + ("they have no times" if self._fps else "not through JPEG again")
+        self._channel.send({"decoder": "pillow"})
+        self._send("pillow", self._ticking(folder.frames()), np.asarray, None, len(folder))
         if not self._frames:
-            raise UnreadableError(NOTHING_DECODED)
-        return faults.words(declared)
+            raise UnreadableError(f"none of its {len(folder)} pictures can be read")
+        return {"damaged": folder.damaged}
 
     def _ticking(self, frames: Iterable[T]) -> Iterator[T]:
         for frame in frames:

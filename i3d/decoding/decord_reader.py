@@ -9,13 +9,14 @@ import os
 import re
 import tempfile
 from collections.abc import Callable, Iterator
-from pathlib import Path
 
 import numpy as np
 
 from i3d.decoding.damage import Faults
+from i3d.decoding.file_kinds import MP4_FORMAT
+from i3d.decoding.held_file import HeldFile
 from i3d.decoding.pictures import display_matrix, turning_filters
-from i3d.decoding.video_file import MP4_FORMAT, Video, pictures_in_motion
+from i3d.decoding.video_file import Video, pictures_in_motion
 
 # The containers in which decord, read in order, gives what ffmpeg gives or raises.
 DECORD_FORMATS = {MP4_FORMAT, "matroska,webm", "avi", "flv", "asf"}
@@ -31,17 +32,12 @@ class DecordError(Exception):
     """decord refused or would have given wrong frames; the message is one line."""
 
 
-def distrust(video: Video, hidden_frames: int, memory_mb: int, progress: Callable[[], None]) -> str | None:
-    """Why decord must not read this video, None if it may and its frames will be ffmpeg's.
+def distrust(video: Video, memory_mb: int) -> str | None:
+    """Why decord must not read this video, as far as its header says; None if it may.
 
-    Decodes the key pictures and calls `progress` for each: use another Video to read. `hidden_frames` is what the edit
-    list hides, `memory_mb` what the process may use.
+    `memory_mb` is what the process may use.
     """
     stream, codec = video.stream, video.stream.codec_context.codec
-    try:
-        os.fspath(video.path).encode()
-    except UnicodeEncodeError:
-        return "decord cannot open a name that is not UTF-8"
     if video.format not in DECORD_FORMATS:
         return f"decord is unreliable on {video.format}"
     if codec.name in DECORD_UNKNOWN_CODECS:
@@ -58,32 +54,33 @@ def distrust(video: Video, hidden_frames: int, memory_mb: int, progress: Callabl
         return "decord smears the colours of pictures of odd height"
     if not video.seconds:
         return "decord needs a duration in the header"
-    if hidden_frames:
-        return "decord does not respect the edit list"
     # It decodes ahead without bound, the more the busier the machine: the video must fit into memory as a whole.
     frames = video.declared or int(video.seconds * (video.rate or 0))
-    needed_mb = (frames * stream.width * stream.height * 3 + video.size >> 20) + DECORD_BASE_MB
+    needed_mb = (frames * stream.width * stream.height * 3 + video.file.size >> 20) + DECORD_BASE_MB
     if needed_mb > memory_mb:
         return f"decord may need {needed_mb} MB of memory"
-    return _distrust_of_pictures(video, progress)
+    return None
 
 
-def _distrust_of_pictures(video: Video, progress: Callable[[], None]) -> str | None:
-    """What in the pictures decord would show otherwise. Format, size and turning change with a key picture only."""
+def distrust_pictures(video: Video, progress: Callable[[], None]) -> str | None:
+    """What in the packets and pictures decord would show otherwise, None if its frames will be ffmpeg's.
+
+    Reads the video through and decodes the key pictures: format, size and turning change with these only. Calls
+    `progress` for each packet. Once per Video.
+    """
     size = video.stream.width, video.stream.height
     video.stream.codec_context.skip_frame = "NONKEY"
-    for frame in video.decode(Faults()):
-        progress()
+    for frame in video.decode(Faults(), lambda _: progress()):
         if frame.format.name not in DECORD_PIXEL_FORMATS:
             return f"decord converts {frame.format.name} pictures otherwise than ffmpeg"
         if (frame.width, frame.height) != size:
             return "decord does not follow a change of the picture's size"
         if turning_filters(display_matrix(frame)):
             return "decord does not turn pictures as ffmpeg does"
-    return None
+    return "decord does not respect the edit list" if video.hidden else None
 
 
-def decord_frames(path: Path) -> Iterator[np.ndarray]:
+def decord_frames(file: HeldFile) -> Iterator[np.ndarray]:
     """Frames as uint8 (height, width, 3) in the one mode of decord that is honest: in order, one thread, no repeats.
 
     Raises DecordError, possibly after some frames.
@@ -91,8 +88,10 @@ def decord_frames(path: Path) -> Iterator[np.ndarray]:
     import decord  # only workers that use it pay for it
 
     decord.logging.set_level(decord.logging.ERROR)
+    name = ""
     try:
-        reader = decord.VideoReader(os.fspath(path), ctx=decord.cpu(0), num_threads=1, fault_tol=1e-9)
+        with file.name() as name:
+            reader = decord.VideoReader(name, ctx=decord.cpu(0), num_threads=1, fault_tol=1e-9)
         shape = None
         for _ in range(len(reader)):
             frame = reader.next().asnumpy()
@@ -100,8 +99,10 @@ def decord_frames(path: Path) -> Iterator[np.ndarray]:
             if frame.shape != shape:
                 raise DecordError(f"decord gave a frame of shape {frame.shape}")
             yield frame
+    except UnicodeEncodeError:
+        raise DecordError("it cannot open a name that is not UTF-8") from None
     except Exception as error:  # decord's errors have no common base
-        raise DecordError(_first_line(error, path)) from None
+        raise DecordError(_first_line(error, name, file.path.name)) from None
 
 
 @contextlib.contextmanager
@@ -120,7 +121,7 @@ def decoder_complaints() -> Iterator[list[str]]:
             complaints += file.read().decode(errors="replace").splitlines()
 
 
-def _first_line(error: Exception, path: Path) -> str:
-    """decord's message without its time, source line, stack and file path."""
-    line = next(iter(str(error).replace(os.fspath(path), path.name).splitlines()), "")
+def _first_line(error: Exception, path: str, name: str) -> str:
+    """decord's message without its time, source line and stack, and with the file's name for its path."""
+    line = next(iter(str(error).replace(path, name).splitlines()), "")
     return re.sub(r".*\.cc:\d+: ", "", line)[:120].strip() or type(error).__name__

@@ -12,6 +12,7 @@ import os
 import struct
 from collections.abc import Iterable, Iterator
 from math import atan2, degrees, floor, hypot
+from pathlib import Path
 
 import av
 import numpy as np
@@ -19,7 +20,10 @@ from av.filter import Graph
 from av.sidedata.sidedata import SideData, SideDataContainer
 from av.sidedata.sidedata import Type as SideDataType
 
-from i3d.decoding.video_file import UnreadableError
+from i3d.decoding.damage import Faults
+from i3d.decoding.frame_folder import FrameFolder
+from i3d.decoding.held_file import UnreadableError
+from i3d.decoding.video_file import Video
 
 # Of libavutil/pixfmt.h. Those that libavfilter's scale admits; it refuses to be put together for others.
 UNSPECIFIED, BT2020_NCL, BT2020_CL = 2, 9, 10
@@ -62,7 +66,7 @@ class Filters:
     def __call__(self, frame: av.VideoFrame) -> av.VideoFrame:
         """The frame as shown. Raises UnreadableError if FFmpeg cannot convert it."""
         self.notice(frame)
-        traits = (frame.format.name, frame.width, frame.height, frame.colorspace, frame.color_range, self._matrix)
+        traits = (*kind(frame), self._matrix)
         try:
             if self._graph is None or traits != self._built_for:
                 self._graph, self._built_for = _filters(frame, self._formats, self._matrix, self._size), traits
@@ -79,6 +83,11 @@ class Filters:
     def notice(self, frame: av.VideoFrame) -> None:
         """Take note of how a frame asks to be turned, which holds for those after it."""
         self._matrix = display_matrix(frame) or self._matrix  # the last one told holds on
+
+
+def kind(frame: av.VideoFrame) -> tuple[object, ...]:
+    """What the filters depend on: ffmpeg makes new ones when it changes."""
+    return frame.format.name, frame.width, frame.height, frame.colorspace, frame.color_range
 
 
 def _filters(frame: av.VideoFrame, formats: str, matrix: Matrix | None, size: tuple[int, int] | None) -> Graph:
@@ -119,6 +128,18 @@ def _one_processor() -> Iterator[None]:
         yield
     finally:
         os.sched_setaffinity(0, processors)
+
+
+def rgb_frames(path: Path) -> Iterator[np.ndarray]:
+    """The frames of a video, a file or a folder of pictures, in order: uint8 (height, width, 3).
+
+    Raises UnreadableError and OSError.
+    """
+    if path.is_dir():
+        yield from FrameFolder(path).frames()
+    else:
+        picture = Picture()
+        yield from (picture(frame) for frame in Video(path).decode(Faults()))
 
 
 def display_matrix(frame: av.VideoFrame) -> Matrix | None:

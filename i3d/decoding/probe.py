@@ -14,6 +14,9 @@ from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from i3d.decoding.damage import Faults, damage
+from i3d.decoding.file_kinds import MP4_FORMAT, mp4_boxes
+from i3d.decoding.held_file import UnreadableError
 from i3d.decoding.workers import Channel, ask_each
 from i3d.settings import OLD_FFMPEG
 
@@ -34,7 +37,8 @@ class Probe:
 
     `frames` is None if that could not be found out, and an estimate unless `exact`; `fps`, `width` and `height` (in
     pixels as stored) and `codec` (FFmpeg's name) are None if unknown; `reason` says why no frame of it can be decoded,
-    None if it can.
+    None if it can. `declared` is how many frames the header promises, None if it does not say; `damaged` what is wrong
+    with a video that was decoded for its count, None if nothing is.
     """
 
     frames: int | None = None
@@ -44,6 +48,8 @@ class Probe:
     height: int | None = None
     reason: str | None = None
     codec: str | None = None
+    declared: int | None = None
+    damaged: str | None = None
 
 
 def probe(path: Path, *, clip_length: int, fps: float | None = None, via_jpeg: bool | str = False) -> Probe:
@@ -53,29 +59,60 @@ def probe(path: Path, *, clip_length: int, fps: float | None = None, via_jpeg: b
     A file that cannot be opened just now (permission, I/O) gives an empty Probe: decoding will tell. Not safe against
     crashes and endless loops in the decoder: `probe_many` is.
     """
-    from i3d.decoding import constant_rate, video_file  # where planning imports this module, av is not wanted
+    from i3d.decoding.constant_rate import picture_rate  # where planning imports this module, av is not wanted
+    from i3d.decoding.video_file import Video
 
     limit = NEAR * clip_length
+    if path.is_dir():
+        return _probe_pictures(path, limit)
     rate = Fraction(str(fps)) if fps else None
     try:
-        video = video_file.Video(path)
-        fps_seen = float(video.rate) if video.rate else None
-        if via_jpeg:
-            fps_seen = float(constant_rate.picture_rate(video.stream))
-        codec = video.stream.codec_context.name
-        seen = Probe(fps=fps_seen, width=video.stream.width, height=video.stream.height, codec=codec)
-        estimate = _estimate(video, constant_rate.picture_rate(video.stream) if via_jpeg else rate)
-        cut = video.format == video_file.MP4_FORMAT and video_file.mp4_boxes(path)[1]
+        video = Video(path)
+        stream, fps_seen = video.stream, picture_rate(video.stream) if via_jpeg else video.rate
+        seen = Probe(
+            fps=float(fps_seen) if fps_seen else None,
+            width=stream.width,
+            height=stream.height,
+            codec=stream.codec_context.name,
+            declared=video.declared,
+        )
+        estimate = _estimate(video, fps_seen if via_jpeg else rate)
+        cut = video.format == MP4_FORMAT and mp4_boxes(video.file)[1]
         if estimate is not None and estimate > limit and not cut:
             return replace(seen, frames=estimate)
-        decoded = _count(video_file.Video(path), rate, via_jpeg, limit + 1)
-    except video_file.UnreadableError as error:
+        video, faults = Video(video.file), Faults()
+        decoded = _count(video, faults, rate, via_jpeg, limit + 1)
+    except UnreadableError as error:
         return Probe(0, exact=True, reason=str(error))
     except (OSError, MemoryError):
         return Probe()
     if decoded > limit:
         return replace(seen, frames=max(decoded, estimate or 0))
-    return replace(seen, frames=decoded, exact=True, reason=None if decoded else video_file.NOTHING_DECODED)
+    seen = replace(seen, frames=decoded, exact=True, declared=video.declared)
+    if reason := video.why_no_video(decoded):
+        return replace(seen, reason=reason)
+    return replace(seen, damaged=damage(faults.words(video.declared), video.left_out))
+
+
+def _probe_pictures(path: Path, limit: int) -> Probe:
+    """Learn of a folder of pictures: its count, exact where all are decoded."""
+    from i3d.decoding.frame_folder import FrameFolder
+
+    try:
+        folder = FrameFolder(path)
+        frames = folder.frames()
+        first = next(frames, None)
+        if first is None:
+            raise UnreadableError(f"none of its {len(folder)} pictures can be read")
+        height, width, _ = first.shape
+        seen = Probe(len(folder), width=width, height=height, codec=folder.codec, declared=len(folder))
+        if len(folder) > limit:
+            return seen
+        return replace(seen, frames=1 + sum(1 for _ in frames), exact=True, damaged=folder.damaged)
+    except UnreadableError as error:
+        return Probe(0, exact=True, reason=str(error))
+    except (OSError, MemoryError):
+        return Probe()
 
 
 def probe_many(
@@ -104,7 +141,7 @@ def _estimate(video: "Video", fps: Fraction | None) -> int | None:
     """The number of frames as far as reading little can tell, None if it cannot. Once per Video."""
     by_time = round(video.seconds * video.rate) if video.seconds and video.rate else None
     frames: int | None
-    if video.declared is None and video.size <= SMALL_BYTES:
+    if video.declared is None and video.file.size <= SMALL_BYTES:
         frames = sum(1 for _ in video.packets())
     elif video.declared is None:
         frames = by_time
@@ -119,20 +156,20 @@ def _estimate(video: "Video", fps: Fraction | None) -> int | None:
     return round(frames * fps / video.rate) if frames and video.rate else None
 
 
-def _count(video: "Video", fps: Fraction | None, via_jpeg: bool | str, limit: int) -> int:
-    """How many frames decoding gives, counted up to a limit."""
-    from i3d.decoding import constant_rate
-    from i3d.decoding.damage import Faults
+def _count(video: "Video", faults: Faults, fps: Fraction | None, via_jpeg: bool | str, limit: int) -> int:
+    """How many frames decoding gives, counted up to a limit; notes in `faults` what is damaged."""
+    from i3d.decoding.constant_rate import at_constant_rate
+    from i3d.decoding.pictures import kind
     from i3d.decoding.resampling import resample
+    from i3d.decoding.timestamps import PacketTimes, timed
 
-    counted: Iterator[object]
+    frames = video.decode(faults, PacketTimes(video).mend if fps or via_jpeg else None)
+    if fps:
+        frames = resample(timed(video, frames), fps, kind)
+    pictures: Iterator[object] = frames
     if via_jpeg:
-        frames = video.decode(Faults(), constant_rate.PacketTimes(video).mend)
-        counted = constant_rate.at_constant_rate(video, frames, old=via_jpeg == OLD_FFMPEG)
-    else:
-        frames = video.decode(Faults())
-        counted = resample(video.timed(frames), fps) if fps else frames
-    return sum(1 for _ in islice(counted, limit))
+        pictures = at_constant_rate(video, frames, old=via_jpeg == OLD_FFMPEG)
+    return sum(1 for _ in islice(pictures, limit))
 
 
 def main() -> None:

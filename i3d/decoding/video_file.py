@@ -5,10 +5,7 @@ and flushes the decoder after the file breaks off.
 """
 
 import contextlib
-import os
-import stat
-import struct
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from fractions import Fraction
 from math import floor
 from pathlib import Path
@@ -21,6 +18,8 @@ from av.stream import Disposition
 from av.video.stream import VideoStream
 
 from i3d.decoding.damage import Faults
+from i3d.decoding.file_kinds import MP4_FORMAT, left_out, why_no_video, why_not_open
+from i3d.decoding.held_file import HeldFile, UnreadableError
 
 # Texts, playlists and picture lists that FFmpeg plays as videos; some of them would open other files.
 NOT_VIDEO_FORMATS = {
@@ -39,29 +38,26 @@ NOT_VIDEO_FORMATS = {
     "xbin",
 }
 OPTIONS = {"protocol_whitelist": "file", "scan_all_pmts": "1"}  # the latter as in ffmpeg, for transport streams
-MP4_FORMAT = "mov,mp4,m4a,3gp,3g2,mj2"  # the only container with edit lists
-NOTHING_DECODED = "no frame could be decoded"
-
-
-class UnreadableError(Exception):
-    """Nothing can be decoded, now or later; the message says why in plain words."""
 
 
 class Video:
     """An open video: its container and the stream that ffmpeg would decode.
 
+    `hidden` is how many of the frames that were read so far its edit list hides.
     Raises UnreadableError for what is no video, OSError for what cannot be read just now.
     """
 
-    def __init__(self, path: Path) -> None:
-        self.path = path
-        self.size = _regular_file_size(path)
+    def __init__(self, file: HeldFile | Path) -> None:
+        self.file = file if isinstance(file, HeldFile) else HeldFile(file)
+        self.hidden = 0
+        self._end = 0  # of what was read so far, in bytes
         try:
-            self.container: InputContainer = av.open(
-                os.fspath(path), metadata_errors="replace", container_options=OPTIONS
-            )
+            with self.file.name() as name:
+                self.container: InputContainer = av.open(name, metadata_errors="replace", container_options=OPTIONS)
         except (av.FFmpegError, ValueError) as error:  # ValueError: PyAV on nonsensical parameters
-            raise UnreadableError(_why_not_open(path, error)) from None
+            if isinstance(error, MemoryError):
+                raise UnreadableError("its header is nonsense: it asks for more memory than there is") from None
+            raise UnreadableError(why_not_open(self.file)) from None
         self.container.flags &= ~cast(
             int, ContainerFlags.gen_pts.value
         )  # PyAV would invent timestamps, wrong ones in AVI
@@ -73,8 +69,8 @@ class Video:
 
     @property
     def declared(self) -> int | None:
-        """How many frames the header declares, None if it does not say."""
-        return self.stream.frames or None
+        """How many frames the header declares, without those found hidden so far; None if it does not say."""
+        return self.stream.frames - self.hidden if self.stream.frames else None
 
     @property
     def rate(self) -> Fraction | None:
@@ -93,13 +89,14 @@ class Video:
         with contextlib.suppress(av.FFmpegError, IndexError):
             yield from (packet for packet in self.container.demux(self.stream) if packet.size)
 
-    def hidden_frames(self, progress: Callable[[], None]) -> int:
-        """How many frames the edit list hides. Reads all packets and calls `progress` for each. Once per Video."""
-        hidden = 0
-        for packet in self.packets() if self.format == MP4_FORMAT else ():
-            hidden += packet.is_discard
-            progress()
-        return hidden
+    def why_no_video(self, frames: int) -> str | None:
+        """Why this is no video that can be decoded, after all that could be was: `frames` frames; None if it is one."""
+        return why_no_video(self.file, self.format, frames)
+
+    @property
+    def left_out(self) -> str | None:
+        """What of the file is not decoded although it is a video, in words, once all was read; None: nothing."""
+        return left_out(self.file, self.format, self._end)
 
     def decode(self, faults: Faults, mend: Callable[[av.Packet], None] | None = None) -> Iterator[av.VideoFrame]:
         """Decode whatever can be decoded and note in `faults` what cannot. Once per Video.
@@ -121,6 +118,9 @@ class Video:
                 mend(packet)
             if packet is not None and not packet.size:
                 continue  # an empty one would flush the decoder; PyAV ends with one
+            if packet is not None:
+                self._end = max(self._end, (packet.pos or 0) + packet.size)
+                self.hidden += self.format == MP4_FORMAT and packet.is_discard
             try:
                 frames = context.decode(packet)
             except MemoryError:
@@ -133,44 +133,6 @@ class Video:
                 faults.bad_frames += frame.is_corrupt
                 yield frame
 
-    def timed(self, frames: Iterable[av.VideoFrame]) -> Iterator[tuple[Fraction, Fraction, av.VideoFrame]]:
-        """Add to each frame its start and end in seconds from the start of the file."""
-        base = self.stream.time_base or Fraction(1, av.time_base)
-        # ffmpeg rounds the file's start to the stream's time base before it subtracts it
-        origin = base * nearest(Fraction(self.container.start_time or 0, av.time_base) / base)
-        start, end = None, Fraction(0)
-        for frame in frames:
-            stamp = frame.pts if frame.pts is not None else frame.dts
-            previous, start = start, end if stamp is None else stamp * base - origin
-            rate = self.stream.codec_context.framerate or self.rate  # ffmpeg asks the coded stream first
-            if frame.duration:
-                end = start + frame.duration * base
-            elif previous is not None and start > previous:
-                end = start + (start - previous)  # it lasts as long as the one before; so FFmpeg 7, not 5
-            else:
-                end = start + (1 / rate if rate else 0)
-            yield start, end, frame
-
-
-def mp4_boxes(path: Path) -> tuple[list[bytes], bool]:
-    """The top-level boxes of an MP4 or QuickTime file, and whether the file ends before they do.
-
-    ISO/IEC 14496-12, 4.2. Reads a few bytes of each box; of another kind of file the result means nothing.
-    """
-    kinds, end, size = [], 0, path.stat().st_size
-    with path.open("rb") as file:
-        while end < size and len(head := file.read(16)) >= 8:
-            length, kind = struct.unpack(">I4s", head[:8])
-            if length == 1 and len(head) == 16:
-                (length,) = struct.unpack(">Q", head[8:])
-            if length < 8:  # 0: up to the end of the file
-                end = size
-                break
-            kinds.append(kind)
-            end += length
-            file.seek(min(end, size))
-    return kinds, end > size
-
 
 def pictures_in_motion(container: InputContainer) -> list[VideoStream]:
     """The video streams that are not cover art."""
@@ -180,31 +142,6 @@ def pictures_in_motion(container: InputContainer) -> list[VideoStream]:
 def nearest(value: Fraction) -> int:
     """Round half away from zero, as FFmpeg does."""
     return floor(value + Fraction(1, 2)) if value >= 0 else -floor(Fraction(1, 2) - value)
-
-
-def _regular_file_size(path: Path) -> int:
-    """Size in bytes; opens the file so that a missing permission is an OSError, whatever FFmpeg would call it."""
-    mode = path.stat().st_mode
-    if not stat.S_ISREG(mode):
-        raise UnreadableError("a directory, not a file" if stat.S_ISDIR(mode) else "not a regular file")
-    with path.open("rb") as file:
-        size = os.fstat(file.fileno()).st_size
-    if not size:
-        raise UnreadableError("empty file")
-    return size
-
-
-def _why_not_open(path: Path, error: Exception) -> str:
-    if isinstance(error, MemoryError):
-        return "its header is nonsense: it asks for more memory than there is"
-    if _lacks_moov(path):
-        return "moov atom missing: the file is cut off"
-    return "not a video that FFmpeg knows"
-
-
-def _lacks_moov(path: Path) -> bool:
-    kinds, _ = mp4_boxes(path)
-    return bool(kinds) and kinds[0] in (b"ftyp", b"mdat", b"wide", b"free", b"skip") and b"moov" not in kinds
 
 
 def _ffmpeg_choice(container: InputContainer) -> VideoStream:

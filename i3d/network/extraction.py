@@ -18,7 +18,7 @@ from torch import Tensor
 
 from i3d.digests import file_sha256, video_digest
 from i3d.files import writing
-from i3d.frame_stream import FRAME_SHAPE, End, Frames, StreamError, read_stream
+from i3d.frame_stream import CHANGED, FRAME_SHAPE, End, Frames, StreamError, read_stream
 from i3d.network.engine import Engine, Pending
 from i3d.network.feature_file import FeatureWriter, NotFiniteError
 from i3d.records import journal
@@ -247,7 +247,7 @@ class Extraction:
         status, reason = judge(result, self.rule)
         if status == OK and video is not None and video.broken:
             status, reason = FAILED, video.broken
-        if entry.digest and (news := changed(entry)):
+        if entry.digest and (news := changed(entry, result.get("digest"))):
             status, reason = FAILED, news
         told = {name: value for name, value in (info | result).items() if name in VideoRecord.__struct_fields__}
         record = VideoRecord(
@@ -302,10 +302,14 @@ def judge(result: dict[str, Any], rule: SnippetRule) -> tuple[Status, str | None
     return (SKIPPED, rule.why_too_short(frames)) if rule.is_too_short(frames) else (OK, None)
 
 
-def changed(entry: BundleEntry) -> str | None:
-    """Why a video is no longer the one that was planned, None if it is."""
+def changed(entry: BundleEntry, decoded: str | None = None) -> str | None:
+    """Why a video is not the one that was planned, None if it is.
+
+    `decoded` is the digest of the file that decode opened, where decode got so far: what the path leads to by now
+    makes no difference then.
+    """
     try:
-        same = video_digest(Path(entry.path)) == entry.digest
+        same = (decoded or video_digest(Path(entry.path))) == entry.digest
     except OSError as error:
         return f"the video can no longer be read ({error.strerror})"
-    return None if same else "the video was changed during the run; the next run takes it as it is then"
+    return None if same else CHANGED

@@ -16,11 +16,12 @@ import msgspec
 
 from i3d.decoding.probe import Probe, probe_many
 from i3d.digests import file_sha256, video_digest
-from i3d.errors import UserError
+from i3d.errors import UserError, warn_once
 from i3d.files import write_atomically
 from i3d.paths import is_clean
 from i3d.planning.tree import Video
 from i3d.planning.weights_check import check_weights
+from i3d.quantities import count
 from i3d.settings import RANDOM
 
 SAVE_SECONDS = 30  # how much probing an interrupted plan may lose
@@ -93,6 +94,12 @@ class Catalog:
         A video that cannot be read, or that the prober dies of, is not remembered: decoding will tell. Raises UserError
         when this Python cannot read videos at all.
         """
+        folders = sum(video.is_folder for video in videos)
+        if fps and folders:
+            warn_once(
+                f"fps: {count(folders, 'folder')} of pictures, like {next(v.video for v in videos if v.is_folder)}: "
+                "pictures have no times, each is taken once"
+            )
         probed_for = [clip_length, fps, *([via_jpeg] if via_jpeg else [])]
         known: dict[str, Known] = {}
         unknown: dict[Path, tuple[Video, str]] = {}

@@ -6,7 +6,7 @@ from pathlib import Path
 import msgspec
 
 from i3d.files import PART_NAME, move
-from i3d.paths import feature_of
+from i3d.paths import features_of
 from i3d.planning.catalog import Catalog
 from i3d.planning.plan import PlanFile
 from i3d.records import journal
@@ -135,7 +135,8 @@ class _Video:
 def remove_placeholders(plan: PlanFile, work: WorkFolder) -> None:
     """Remove the empty files that stood in for features of videos found too short or unreadable while decoding."""
     for record in plan.skipped.values():
-        remove_placeholder(work.features / feature_of(record.video))
+        for feature in features_of(record.video):
+            remove_placeholder(work.features / feature)
 
 
 def remove_placeholder(place: Path) -> None:

@@ -78,10 +78,12 @@ def skipped_record(video: str, probe: Probe, reason: str) -> VideoRecord:
         video=video,
         status=SKIPPED,
         reason=reason,
-        frames_declared=probe.frames,
+        frames_declared=probe.declared,
+        frames_decoded=probe.frames if probe.exact else None,
         fps=probe.fps,
         width=probe.width,
         height=probe.height,
+        damaged=probe.damaged,
     )
 
 

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from i3d import commands
 from i3d.datasets.naming import summary
 from i3d.planning.plan import ASSUMED_FRAMES, Plan
-from i3d.quantities import SPELT_OUT, count, duration, listed, size
+from i3d.quantities import SPELT_OUT, count, counts, duration, listed, size
 from i3d.quantities import named as names_of
 from i3d.records.record import FAILED, OK, as_planned, settings_differences
 from i3d.results.names import by_path
@@ -65,6 +65,8 @@ def status_text(plan: Plan, full_list: str, named: int = SPELT_OUT) -> str:
         gone = {record.feature_file: record.reason or "" for record in plan.orphaned.values()}
         what = f"{count(len(gone), 'feature')}, which {remove} removes"
         lines.append(("orphaned", what + listed(gone, full_list, named)))
+    if plan.passed_over:
+        lines.append(("other", f"passed over: {counts(plan.passed_over)} (`extensions` adds suffixes)"))
     lines += [("warning", text) for text in warnings(plan)]
     return "\n".join(f"{name:<10}{text}" for name, text in lines)
 

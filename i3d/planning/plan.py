@@ -19,7 +19,7 @@ from i3d.decoding.probe import Probe
 from i3d.digests import json_digest
 from i3d.errors import UserError
 from i3d.files import keep_aside, move, read_file, write_atomically, writing
-from i3d.paths import feature_of, is_clean
+from i3d.paths import features_of, is_clean
 from i3d.planning.catalog import Catalog, Known, processes
 from i3d.planning.decide import Decision, Evidence, Waiting, decide, skipped_record
 from i3d.planning.earlier_runs import EarlierRuns
@@ -61,6 +61,7 @@ class PlanFile(msgspec.Struct, kw_only=True):
     stale: dict[str, VideoRecord]  # of skipped videos, the record of an earlier feature that is still in place
     dataset: str = ""  # a digest of the data set's sheet and lists
     names: dict[str, Naming] | None = None  # what these say of each video; None: its folders do
+    passed_over: dict[str, int] = {}  # as `Tree.passed_over`
 
 
 def read_plan(path: Path) -> PlanFile:
@@ -68,7 +69,7 @@ def read_plan(path: Path) -> PlanFile:
     try:
         plan = msgspec.json.decode(read_file(path), type=PlanFile)
         records = [*plan.skipped.values(), *plan.elsewhere.values(), *plan.stale.values()]
-        if not all(feature_of(video) == feature for video, feature in plan.features.items()):
+        if not all(feature in features_of(video) for video, feature in plan.features.items()):
             raise ValueError("a feature is not its video's")
         if not all(map(is_clean, plan.features)) or not all(record.is_sound for record in records):
             raise ValueError("it holds a path that leads elsewhere")
@@ -92,6 +93,7 @@ class Plan:
     stale: dict[str, VideoRecord]  # likewise of skipped videos
     strangers: list[str]  # files in the place of due features that this workflow did not write
     elsewhere: dict[str, VideoRecord]  # outside this run's subsets, and orphaned features
+    passed_over: dict[str, int]  # how many files and folders of each kind are no video
     videos_tree: str  # as records name it
     trees: set[str]  # all its names, former ones too
     root: Path  # where it lies
@@ -193,6 +195,7 @@ class Plan:
             stale=self.stale,
             dataset=self._dataset,
             names=self.names.of if self.names else None,
+            passed_over=self.passed_over,
         )
         write_atomically(self.path, msgspec.json.encode(content))
 
@@ -246,7 +249,7 @@ def make_plan(
     work, root = WorkFolder.beside(settings.features), Path(settings.videos)
     here = videos_name(root)
     dataset = open_dataset(settings)
-    tree = find_videos(root, settings.extensions, settings.subsets, work.features)
+    tree = find_videos(root, settings.extensions, settings.subsets, work.features, frame_folders=settings.frame_folders)
     check_readable(work)
     files = [video for video in tree.videos if not only or video.feature in only]
 
@@ -297,6 +300,7 @@ def make_plan(
         stale={video: replaces[video] for video in skipped if video in replaces},
         strangers=[videos[video].file.feature for video in due if evidence[video].stranger],
         elsewhere=elsewhere,
+        passed_over=tree.passed_over,
         videos_tree=here,
         trees=earlier.trees,
         root=root,

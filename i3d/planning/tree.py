@@ -1,29 +1,38 @@
 """Walking the videos tree: which videos there are, and which files cannot be taken, each with the reason."""
 
+import contextlib
 import errno
 import glob
 import os
 import stat
 import unicodedata
 import uuid
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 
 from i3d.errors import UserError
+from i3d.frame_folders import NotFramesError, is_bystander, is_picture, looked_at, numbered
 from i3d.paths import feature_of
+from i3d.quantities import counts
 from i3d.results.names import RESERVED
 
 LISTED = 20  # folders that a message names
 MAX_NAME_BYTES = 255  # of one part of a path, on every common file system
 SNAKEMAKE_RESERVED = set("{}<>")  # mark wildcards and path variables, and have no escape
+PICTURE_FOLDERS, NO_SUFFIX = "folders of pictures", "no suffix"  # what is passed over, beside suffixes
 REPEATS = 20  # Snakemake takes a target that ends in more repeats than this for an endless loop
 
 
 @dataclass(frozen=True)
 class Video:
-    """A video file: its path under the videos tree, and its feature's path under the features tree."""
+    """A video, a file or a folder of pictures: its path under the videos tree, its feature's under the features tree.
+
+    Size and times are those of the file. Of a folder of pictures, they are put together from those of the folder and
+    of the pictures that stand for all (`i3d.frame_folders.looked_at`): a picture that is added, removed or renamed
+    changes them, and one that is written anew if it is among these.
+    """
 
     video: str
     path: Path
@@ -31,38 +40,51 @@ class Video:
     size: int  # bytes
     mtime_ns: int
     ctime_ns: int
+    is_folder: bool = False
 
 
 @dataclass
 class Tree:
-    """What a walk found: videos sorted by path, and what cannot be taken, by a printable path, with the reason."""
+    """What a walk found.
+
+    `videos` are sorted by path; `refused` is what cannot be taken, by a printable path, with the reason; `passed_over`
+    counts what is no video: files by their suffix in small letters (`no suffix` for those without) and, as
+    `folders of pictures`, folders that hold nothing but pictures; the frequent first, nothing that is hidden.
+    """
 
     videos: list[Video] = field(default_factory=list)
     refused: dict[str, str] = field(default_factory=dict)
+    passed_over: dict[str, int] = field(default_factory=dict)
 
 
 def find_videos(
-    root: Path, extensions: Iterable[str], subsets: Iterable[str] = (), features: Path | None = None
+    root: Path,
+    extensions: Iterable[str],
+    subsets: Iterable[str] = (),
+    features: Path | None = None,
+    *,
+    frame_folders: bool = True,
 ) -> Tree:
     """All videos under `root`, or under its `subsets`; hidden files and folders are passed over.
 
     `subsets` are paths under `root`, of folders or single videos, or patterns of such. `features` is the features
-    tree, whose file system may not tell some names apart. Raises UserError when there is no such folder or no video.
+    tree, whose file system may not tell some names apart. `frame_folders`: folders of numbered pictures are videos.
+    Raises UserError when there is no such folder, when it cannot be read, and when it holds no video.
     """
-    if not _is_folder(root):
-        raise UserError(
-            f"videos: there is no folder {root}; put videos there, or set 'videos' to the folder that has them"
-        )
+    _check_root(root)
     suffixes = {"." + extension.lstrip(".").lower() for extension in extensions}
-    walk = _Walk(root, suffixes)
-    for top in _tops(root, subsets):
+    walk = _Walk(root, suffixes, frame_folders)
+    for top in _tops(root, subsets, suffixes):
         walk.take(top)
+    passed_over = dict(sorted(walk.passed_over.items(), key=lambda item: (-item[1], item[0])))
     if not (walk.found or walk.refused):
         names = ", ".join(str(root / subset) for subset in subsets) or str(root)
+        there = f", but {counts(passed_over)}" if passed_over else ""
         raise UserError(
-            f"videos: {names} holds no video ({', '.join(sorted(suffixes))}); set 'videos' or 'extensions' accordingly"
+            f"videos: {names} holds no video ({', '.join(sorted(suffixes))}){there}; set 'videos' or 'extensions' "
+            "accordingly"
         )
-    tree = Tree(sorted(walk.found.values(), key=lambda video: video.video), walk.refused)
+    tree = Tree(sorted(walk.found.values(), key=lambda video: video.video), walk.refused, passed_over)
     _refuse_collisions(tree)
     if features is not None:
         _refuse_folded_names(tree, features)
@@ -76,7 +98,20 @@ def printable(name: str) -> str:
     return "".join(letter if letter.isprintable() else letter.encode("unicode_escape").decode() for letter in text)
 
 
-def _tops(root: Path, subsets: Iterable[str]) -> list[Path]:
+def _check_root(root: Path) -> None:
+    try:
+        os.scandir(root).close()
+    except (FileNotFoundError, NotADirectoryError):
+        raise UserError(
+            f"videos: there is no folder {root}; put videos there, or set 'videos' to the folder that has them"
+        ) from None
+    except OSError as error:
+        raise UserError(
+            f"videos: the folder {root} cannot be read ({_why(error)}); correct that, or set 'videos' elsewhere"
+        ) from None
+
+
+def _tops(root: Path, subsets: Iterable[str], suffixes: set[str]) -> list[Path]:
     tops: list[Path] = []
     for subset in subsets or ["."]:
         inside = PurePosixPath(subset)
@@ -84,7 +119,10 @@ def _tops(root: Path, subsets: Iterable[str]) -> list[Path]:
             raise UserError(
                 f"subsets: invalid value {subset!r}; expected a path or pattern under {root}, like train_val/anomaly"
             )
-        matches = [root / subset] if _exists(root / subset) else sorted(map(Path, _glob(root, subset)))
+        matches = [root / subset]
+        if not _exists(matches[0]):
+            found = sorted(map(Path, _glob(root, subset)))
+            matches = [path for path in found if _suffix(path.name) in suffixes or _is_folder(path)]
         if not matches:
             raise UserError(
                 f"subsets: {subset!r} matches nothing under {root}; it holds {', '.join(_folders(root)) or 'no folder'}"
@@ -99,9 +137,12 @@ def _glob(root: Path, pattern: str) -> list[str]:
 
 def _exists(path: Path) -> bool:
     try:
-        return path.exists() or path.is_symlink()
-    except (OSError, ValueError):  # a name too long, a folder above it that must not be read
+        path.lstat()
+    except PermissionError:  # in a folder above it; the walk will say so
+        return True
+    except (OSError, ValueError):  # such as a name too long
         return False
+    return True
 
 
 def _is_folder(path: Path) -> bool:
@@ -118,11 +159,14 @@ def _folders(root: Path) -> list[str]:
 class _Walk:
     """Collects what lies under the folders it is given; a folder that is reached twice is taken once."""
 
-    def __init__(self, root: Path, suffixes: set[str]) -> None:
+    def __init__(self, root: Path, suffixes: set[str], frame_folders: bool) -> None:
         self.root = root
         self.suffixes = suffixes
+        self.frame_folders = frame_folders
         self.found: dict[str, Video] = {}
         self.refused: dict[str, str] = {}
+        self.passed_over: Counter[str] = Counter()
+        self._walked: set[Path] = set()
 
     def take(self, path: Path) -> None:
         """A folder with all below it, or a single file."""
@@ -134,28 +178,63 @@ class _Walk:
     def _folder(self, folder: Path, above: set[Path]) -> None:
         try:
             real = folder.resolve()
-            if real in above:  # a link back up the tree
+            if real in above or folder in self._walked:  # a link back up the tree, or in two subsets
                 return
-            entries = list(os.scandir(folder))
+            entries = [entry for entry in os.scandir(folder) if not entry.name.startswith(".")]
         except (OSError, RuntimeError) as error:
             self._refuse(folder, f"this folder cannot be read ({_why(error)}), so its videos are missing")
             return
+        self._walked.add(folder)
+        files: list[str] = []
+        folders: list[str] = []
         for entry in entries:
-            if entry.name.startswith("."):
-                continue
-            try:
-                is_folder = entry.is_dir()
-            except OSError:
-                is_folder = False
-            path = folder / entry.name
-            if is_folder:
-                self._folder(path, above | {real})
-            elif path.suffix.lower() in self.suffixes:
-                self._file(path)
+            (folders if _leads_to_folder(entry) else files).append(entry.name)
+        for name in folders:
+            self._folder(folder / name, above | {real})
+        others = []
+        for name in files:
+            if _suffix(name) in self.suffixes:
+                self._file(folder / name)
+            elif not is_bystander(name):
+                others.append(name)
+        if len(others) == len([name for name in (*files, *folders) if not is_bystander(name)]):
+            self._others_alone(folder, others)
+        else:
+            self._pass_over(others)
+
+    def _others_alone(self, folder: Path, files: list[str]) -> None:
+        """Take or pass over what is in a folder that holds neither videos nor folders."""
+        if folder == self.root or not files or not all(map(is_picture, files)):
+            self._pass_over(files)
+            return
+        try:
+            pictures = numbered(files) if self.frame_folders else None
+        except NotFramesError as error:
+            self._refuse(folder, str(error))
+            return
+        if pictures is None:
+            self.passed_over[PICTURE_FOLDERS] += 1
+        else:
+            self._frames(folder, [name for _, name in pictures])
+
+    def _pass_over(self, files: Iterable[str]) -> None:
+        self.passed_over.update(printable(_suffix(name)) or NO_SUFFIX for name in files)
+
+    def _frames(self, folder: Path, pictures: list[str]) -> None:
+        """A folder of numbered pictures, in their order."""
+        try:
+            statuses = [folder.stat()]
+            for place in looked_at(len(pictures)):
+                with contextlib.suppress(FileNotFoundError):  # a link to nothing
+                    statuses.append((folder / pictures[place]).stat())
+        except OSError as error:
+            self._refuse(folder, f"unreadable: {_why(error)}")
+            return
+        size = sum(status.st_size for status in statuses[1:])
+        latest = (max(status.st_mtime_ns for status in statuses), max(status.st_ctime_ns for status in statuses))
+        self._take(folder, size, *latest, is_folder=True)
 
     def _file(self, path: Path) -> None:
-        video = str(PurePosixPath(*path.relative_to(self.root).parts))
-        feature = feature_of(video)
         try:
             status = path.stat()
         except FileNotFoundError:
@@ -164,13 +243,34 @@ class _Walk:
         except OSError as error:
             self._refuse(path, f"unreadable: {_why(error)}")
             return
-        if reason := _why_not_file(path, status) or _why_not_name(video, feature):
+        if reason := _why_not_file(path, status):
             self._refuse(path, reason)
         else:
-            self.found[video] = Video(video, path, feature, status.st_size, status.st_mtime_ns, status.st_ctime_ns)
+            self._take(path, status.st_size, status.st_mtime_ns, status.st_ctime_ns)
+
+    def _take(self, path: Path, size: int, mtime_ns: int, ctime_ns: int, *, is_folder: bool = False) -> None:
+        video = str(PurePosixPath(*path.relative_to(self.root).parts))
+        feature = feature_of(video, folder=is_folder)
+        if reason := _why_not_name(video, feature):
+            self._refuse(path, reason)
+        else:
+            self.found[video] = Video(video, path, feature, size, mtime_ns, ctime_ns, is_folder)
 
     def _refuse(self, path: Path, reason: str) -> None:
         self.refused[printable(str(path.relative_to(self.root)))] = reason
+
+
+def _leads_to_folder(entry: os.DirEntry) -> bool:
+    try:
+        return entry.is_dir()
+    except OSError:
+        return False
+
+
+def _suffix(name: str) -> str:
+    """With its dot and in small letters, like `Path.suffix`; tens of thousands a second matter here."""
+    stem, _, suffix = name.rpartition(".")
+    return f".{suffix.lower()}" if stem and suffix else ""
 
 
 def _why(error: Exception) -> str:

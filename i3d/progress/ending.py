@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from i3d import commands
-from i3d.quantities import count, duration, listed
+from i3d.quantities import count, counts, duration, listed
 from i3d.results.names import METADATA, SUMMARY
 from i3d.results.run_summary import read_summary
 
@@ -49,6 +49,8 @@ class Ending:
             ("table", f"{self._features / METADATA} has a row for each video, with a reason where it has no feature"),
             ("next", advice),
         ]
+        if run["passed_over"]:
+            lines.insert(2, ("other", f"passed over: {counts(run['passed_over'])}"))
         return "\n".join(f"{name:<10}{text}" for name, text in lines)
 
     @property

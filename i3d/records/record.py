@@ -10,7 +10,7 @@ from typing import Literal
 
 import msgspec
 
-from i3d.paths import feature_of, is_clean
+from i3d.paths import features_of, is_clean
 from i3d.settings import NumericSettings
 
 Status = Literal["ok", "skipped", "failed", "not done", "orphaned"]
@@ -70,7 +70,7 @@ class VideoRecord(msgspec.Struct, kw_only=True, omit_defaults=True):
     @property
     def is_sound(self) -> bool:
         """Whether its paths stay below the trees, and its feature file is one that this video gives."""
-        sound = is_clean(self.video) and self.feature_file in ("", feature_of(self.video))
+        sound = is_clean(self.video) and self.feature_file in ("", *features_of(self.video))
         return sound and (self.bundle is None or BUNDLE_NAME.fullmatch(self.bundle) is not None)
 
     def fits(self, digest: str, fingerprint: str) -> bool:

@@ -11,10 +11,9 @@ from matplotlib.patches import Rectangle
 from matplotlib.patheffects import withStroke
 
 from i3d import quantities
-from i3d.decoding.damage import Faults
-from i3d.decoding.pictures import Picture
+from i3d.decoding.held_file import UnreadableError
+from i3d.decoding.pictures import rgb_frames
 from i3d.decoding.resize import resize
-from i3d.decoding.video_file import UnreadableError, Video
 from i3d.records.record import OK, Row
 from i3d.report import figures
 from i3d.specs import CROP, FIVE_CROPS, HEIGHT, WIDTH
@@ -47,9 +46,8 @@ def pick(rows: Sequence[Row]) -> list[Row]:
 
 def decode(path: Path) -> Iterator[np.ndarray]:
     """Frames as uint8 (height, width, 3) RGB, in order; none if the file is gone or no video."""
-    picture = Picture()
     with contextlib.suppress(UnreadableError, OSError):
-        yield from (picture(frame) for frame in Video(path).decode(Faults()))
+        yield from rgb_frames(path)
 
 
 def frames_at(path: Path, places: Sequence[int]) -> list[np.ndarray]:

@@ -1,6 +1,7 @@
 """feature_config.txt: the summary of each run, as the original scripts wrote it, and more."""
 
 import json
+from collections.abc import Mapping
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -12,10 +13,12 @@ from i3d.results.names import METADATA, SUMMARY
 from i3d.settings import NumericSettings
 
 
-def run_summary(account: Account, videos: Path, settings: NumericSettings, tree: str) -> dict[str, Any]:
+def run_summary(
+    account: Account, videos: Path, settings: NumericSettings, tree: str, passed_over: Mapping[str, int]
+) -> dict[str, Any]:
     """The object that one run appends to the summary; the first five keys are as the original scripts wrote them.
 
-    `tree` is the plan's name for what it saw.
+    `tree` is the plan's name for what it saw, `passed_over` counts what it did not take for videos, by kind.
     """
     skipped = {video: row.reason or "" for video, row in account.rows.items() if row.status == SKIPPED}
     reasons = skipped | account.failed | account.not_done
@@ -31,6 +34,7 @@ def run_summary(account: Account, videos: Path, settings: NumericSettings, tree:
         "not_done_videos": len(account.not_done),
         "reasons": {str(videos / video): reason for video, reason in reasons.items()},
         "present_videos": sum(row.status == OK for row in account.rows.values()),
+        "passed_over": dict(passed_over),
         "settings": settings.as_dict(),
         "versions": next((account.rows[video].versions for video in account.made), None) or "",
         "catalog": tree,

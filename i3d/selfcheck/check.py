@@ -201,7 +201,9 @@ class SelfCheck:
         self._heading("Decoding your videos, frames a second")
         settings = self.settings
         try:
-            found = find_videos(Path(settings.videos), settings.extensions, settings.subsets).videos
+            found = find_videos(
+                Path(settings.videos), settings.extensions, settings.subsets, frame_folders=settings.frame_folders
+            ).videos
         except UserError as error:
             self._line("none", f"{error}")
             return

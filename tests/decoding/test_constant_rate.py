@@ -6,7 +6,7 @@ from fractions import Fraction
 import pytest
 
 from i3d.decoding.constant_rate import constant_rate
-from i3d.decoding.video_file import UnreadableError
+from i3d.decoding.held_file import UnreadableError
 
 TICK = Fraction(1, 100)
 TEN = Fraction(10)  # pictures per second: one lasts ten ticks

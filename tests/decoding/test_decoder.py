@@ -4,6 +4,7 @@ import csv
 import hashlib
 import os
 
+import av
 import numpy as np
 import pytest
 
@@ -38,7 +39,27 @@ def test_gives_the_frames_that_ffmpeg_gives(clips, name, decoder):
     assert bool(result["damaged"]) == name.startswith("cut")
 
 
-@pytest.mark.parametrize("decoder", ["decord", "pyav"])
+@pytest.mark.parametrize(
+    ("decoder", "name", "used", "reason", "opened"),
+    [
+        ("auto", "plain.mp4", "pyav", "PyAV serves all files", 1),
+        ("pyav", "plain.mp4", "pyav", "asked for", 1),
+        ("decord", "plain.mp4", "decord", None, 1),
+        ("decord", "transport.ts", "pyav", "decord is unreliable on mpegts", 1),
+        ("decord", "trimmed.mp4", "pyav", "decord does not respect the edit list", 2),
+    ],
+)
+def test_a_file_is_opened_once_but_where_its_pictures_are_judged(
+    clips, monkeypatch, decoder, name, used, reason, opened
+):
+    opening, names = av.open, []
+    monkeypatch.setattr(av, "open", lambda name, **options: names.append(name) or opening(name, **options))
+    recorder, result = decode(clips[name], decoder)
+    assert (recorder.begin["decoder"], recorder.begin["decoder_reason"]) == (used, reason)
+    assert (result["status"], len(names)) == ("ok", opened)
+
+
+@DECODERS
 def test_shared_videos_agree_with_their_table(decoder):
     table = SHARED / "videos" / "decode_truth.tsv"
     rows = list(csv.DictReader(table.open(), delimiter="\t")) if table.exists() else []
@@ -93,12 +114,12 @@ def test_flipped_bits_are_damage_for_both_decoders(tmp_path, decoder):
 
 def test_hidden_frames_are_neither_declared_nor_damage(clips):
     recorder, result = decode(clips["trimmed.mp4"])
-    assert recorder.begin["frames_declared"] == len(recorder.frames) == 12
+    assert result["frames_declared"] == len(recorder.frames) == 12
     assert result["damaged"] is None
 
 
 def test_restarts_with_pyav_when_decord_raises(clips, monkeypatch):
-    def fails_after_three(path):
+    def fails_after_three(file):
         yield from [np.zeros((96, 160, 3), np.uint8)] * 3
         raise DecordError("says no")
 
@@ -131,11 +152,13 @@ def test_any_name_is_read(clips, tmp_path, name, decoder):
     assert (result["frames_decoded"], recorder.begin["decoder"]) == (24, decoder)
 
 
-def test_a_name_that_is_not_utf8_is_read_by_pyav(clips, tmp_path):
+def test_a_name_that_is_not_utf8_is_read_by_both_under_another(clips, tmp_path):
     path = os.fsdecode(os.fsencode(tmp_path) + b"/\xff\xfe.mp4")
     os.symlink(clips["plain.mp4"], path)
+    recorder, result = decode(path, links=tmp_path)
+    assert (result["frames_decoded"], recorder.begin["decoder"]) == (24, "decord")
     recorder, result = decode(path)
-    assert result["frames_decoded"] == 24
+    assert (result["frames_decoded"], recorder.begin["decoder"]) == (24, "pyav")
     assert "UTF-8" in recorder.begin["decoder_reason"]
 
 

@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 from av.video.format import names as pixel_formats
 
+from i3d.decoding.held_file import UnreadableError
 from i3d.decoding.pictures import Picture, turning_filters
-from i3d.decoding.video_file import UnreadableError
 from i3d.snippets import SnippetRule
 from tests.support.clips import ONE, ffmpeg, h264_clip, pattern, true_frames, turn_track
 from tests.support.recorder import decode

@@ -10,7 +10,7 @@ import pytest
 from i3d.decoding.probe import Probe, probe, probe_many
 from tests.support.clips import KINDS, X264, ffmpeg, h264_clip, pattern, true_frames
 from tests.support.jpegs import program_pictures, timed
-from tests.support.paths import ROOT, SUPPORT
+from tests.support.paths import ROOT, WORKERS
 
 
 @pytest.mark.parametrize("name", KINDS)
@@ -21,11 +21,11 @@ def test_near_the_clip_length_every_count_is_exact(clips, name):
     assert {found.width, found.height} == set(kind.size)
 
 
-@pytest.mark.parametrize("suffix", [".mp4", ".mkv", ".ts", ".avi"])
-def test_far_above_it_nothing_is_decoded(tmp_path, suffix, monkeypatch):
+@pytest.mark.parametrize(("suffix", "declared"), [(".mp4", 100), (".mkv", None), (".ts", None), (".avi", 100)])
+def test_far_above_it_nothing_is_decoded(tmp_path, suffix, declared, monkeypatch):
     monkeypatch.setattr("i3d.decoding.video_file.Video.decode", lambda *_: pytest.fail("decodes"))
     path = h264_clip(tmp_path / f"x{suffix}", frames=100, rate="25")
-    assert probe(path, clip_length=16) == Probe(100, False, 25.0, 160, 96, codec="h264")
+    assert probe(path, clip_length=16) == Probe(100, False, 25.0, 160, 96, codec="h264", declared=declared)
 
 
 def test_large_files_are_not_read(clips, tmp_path, monkeypatch):
@@ -70,7 +70,7 @@ def test_pictures_far_above_the_clip_length_are_estimated_by_time(tmp_path):
     """Ten frames with a pause of four seconds: 110 pictures."""
     path = tmp_path / "x.mp4"
     ffmpeg(*timed("(N+if(gt(N,5),100))/25", *X264, "-video_track_timescale", "25", source=pattern(10, rate="25")), path)
-    assert probe(path, clip_length=16) == Probe(10, True, fps=ANY, width=160, height=96, codec="h264")
+    assert probe(path, clip_length=16) == Probe(10, True, fps=ANY, width=160, height=96, codec="h264", declared=10)
     found = probe(path, clip_length=16, via_jpeg=True)
     assert (found.exact, found.fps) == (False, 25)
     assert found.frames == pytest.approx(len(program_pictures(path)), abs=1)
@@ -88,7 +88,7 @@ def test_a_file_that_cannot_be_read_now_is_left_to_decode(tmp_path):
 
 
 def test_many_are_probed_and_the_hostile_ones_left_open(clips, tmp_path, monkeypatch):
-    monkeypatch.setenv("PYTHONPATH", str(SUPPORT))
+    monkeypatch.setenv("PYTHONPATH", WORKERS)
     names = ["both_hang", "both_die", "both_hog", *(f"good_{number}" for number in range(20))]
     for name in names:
         (tmp_path / f"{name}.mp4").symlink_to(clips["plain.mp4"])
@@ -96,9 +96,9 @@ def test_many_are_probed_and_the_hostile_ones_left_open(clips, tmp_path, monkeyp
     paths = sorted(tmp_path.iterdir())
     found = dict(probe_many(paths, clip_length=16, processes=2, timeout_seconds=10, module="hostile_probe"))
     assert sorted(found) == paths
+    good = Probe(24, True, 24.0, 160, 96, codec="h264", declared=24)
     for path, result in found.items():
-        good = path.name.startswith("good")
-        assert (path.name, result) == (path.name, Probe(24, True, 24.0, 160, 96, codec="h264") if good else Probe())
+        assert (path.name, result) == (path.name, good if path.name.startswith("good") else Probe())
 
 
 def test_no_paths_need_no_worker():

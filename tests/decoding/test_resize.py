@@ -14,7 +14,9 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from i3d.decoding import resize as module
-from i3d.decoding.resize import Lanczos, resize, why_pillow
+from i3d.decoding.lanczos import coefficients, compiled
+from i3d.decoding.lanczos.compiled import Lanczos
+from i3d.decoding.resize import resize, why_pillow
 
 EDGES = (1, 2, 3, 17, 96, 255, 256, 257, 340, 341, 720)  # 121 pairs: up, down, odd, one pixel, the target's own
 COMMON = [(240, 320), (480, 640), (1080, 1920), (1920, 1080), (5, 4000), (3000, 7)]
@@ -24,7 +26,7 @@ NARROW = {"avx2": "+avx2", "no AVX2": "+sse2"}  # of x86; elsewhere LLVM ignores
 @pytest.fixture
 def fresh():
     """The way to resize is chosen anew, in the test and after it."""
-    caches = (module._chosen, module.coefficients)
+    caches = (module._chosen, coefficients.coefficients)
     for cache in caches:
         cache.cache_clear()
     yield
@@ -153,9 +155,9 @@ def test_without_llvmlite_pillow_resizes(fresh, monkeypatch):
 
 
 def test_what_llvm_refuses_is_told(fresh, monkeypatch, tmp_path):
-    broken = tmp_path / "broken.ll"
-    broken.write_text("define nonsense")
-    monkeypatch.setattr(module, "PASSES", broken)
+    for name in ("dot_avx2.ll", "dot_anywhere.ll", "passes.ll"):
+        (tmp_path / name).write_text("define nonsense")
+    monkeypatch.setattr(compiled, "TEXTS", tmp_path)
     frame = next(pictures(90, 130))
     assert np.array_equal(resize(frame), by_pillow(frame))
     assert why_pillow().startswith("LLVM refuses: ")
@@ -163,7 +165,7 @@ def test_what_llvm_refuses_is_told(fresh, monkeypatch, tmp_path):
 
 def test_another_pillow_is_followed(fresh, monkeypatch):
     """Pillow could change its arithmetic; its pictures stay the definition."""
-    monkeypatch.setattr(module, "RADIUS", 2)
+    monkeypatch.setattr(coefficients, "RADIUS", 2)
     frame = next(pictures(90, 130))
     assert np.array_equal(resize(frame), by_pillow(frame))
     assert why_pillow() == "the faster way gives other pictures than this Pillow"

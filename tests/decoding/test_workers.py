@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 from typing import ClassVar
 
@@ -21,7 +22,7 @@ from i3d.decoding.video_file import Video
 from i3d.decoding.workers import SHARED_HEADER_BYTES, Crew, Worker
 from i3d.frame_stream import Begin, End, StreamWriter, read_stream
 from i3d.settings import JobSettings, NumericSettings
-from tests.support.paths import ROOT, SUPPORT
+from tests.support.paths import WORKERS
 from tests.support.processes import gone
 
 LIMITS = {"memory_mb": 512, "stall_seconds": 9.0}
@@ -62,7 +63,7 @@ def expected(clips):
 @pytest.mark.parametrize("threads", [1, 3])
 def test_every_video_arrives_whole_and_in_order(clips, undecodable, expected, threads):
     paths = [clips["plain.mp4"], undecodable["empty file"], clips["upper.MP4"], clips["transport.ts"]]
-    begins, frames, ends = decode(paths, threads=threads)
+    begins, frames, ends = decode(paths, threads=threads, decoder="decord")
     assert [ends[place]["status"] for place in range(4)] == ["ok", "unreadable", "ok", "ok"]
     assert np.array_equal(frames[0], expected)
     assert np.array_equal(frames[2], expected)
@@ -102,7 +103,7 @@ def test_a_block_is_handed_over_when_its_last_frame_is_done(monkeypatch):
 
 
 def test_without_llvm_pillow_resizes_and_the_log_says_so_once(clips, expected, monkeypatch, caplog):
-    monkeypatch.setenv("PYTHONPATH", str(SUPPORT))
+    monkeypatch.setenv("PYTHONPATH", WORKERS)
     paths = [clips["plain.mp4"], clips["upper.MP4"], clips["plain.mkv"]]
     _, frames, ends = decode(paths, "without_llvm", threads=2)
     assert all(np.array_equal(np.stack(frames[place]), expected) for place in range(3))
@@ -147,11 +148,15 @@ def test_only_frames_that_snippets_use_are_delivered(clips, expected):
     ids=["hang", "hog or die"],
 )
 def test_a_worker_that_misbehaves_costs_its_video_a_try(clips, expected, monkeypatch, tmp_path, stall_seconds, reasons):
-    monkeypatch.setenv("PYTHONPATH", str(SUPPORT))
+    monkeypatch.setenv("PYTHONPATH", WORKERS)
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "temporary"))
+    (tmp_path / "temporary").mkdir()
     paths = [tmp_path / f"{name}.mp4" for name in reasons]
     for path in paths:
         path.symlink_to(clips["plain.mp4"])
-    begins, frames, ends = decode(paths, "hostile", threads=3, stall_seconds=stall_seconds, decode_memory_mb=512)
+    limits = {"stall_seconds": stall_seconds, "decode_memory_mb": 512}
+    begins, frames, ends = decode(paths, "hostile", threads=3, decoder="decord", **limits)
+    assert list((tmp_path / "temporary").iterdir()) == []
     for place, (name, reason) in enumerate(reasons.items()):
         if name.startswith("both"):
             assert (name, ends[place]["status"], ends[place]["reason"]) == (name, "failed", reason)
@@ -186,7 +191,7 @@ def test_a_worker_dies_with_its_parent():
     )
     run = subprocess.run(
         [sys.executable, "-c", script],
-        env={**os.environ, "PYTHONPATH": f"{ROOT}{os.pathsep}{SUPPORT}"},
+        env={**os.environ, "PYTHONPATH": WORKERS},
         stdout=subprocess.PIPE,
         text=True,
     )
@@ -213,7 +218,7 @@ def test_a_worker_that_dies_while_idle_costs_nothing():
 
 
 def test_a_crew_leaves_no_worker_behind(monkeypatch):
-    monkeypatch.setenv("PYTHONPATH", str(SUPPORT))
+    monkeypatch.setenv("PYTHONPATH", WORKERS)
     pids = []
     with (
         pytest.raises(KeyboardInterrupt),

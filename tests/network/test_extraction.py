@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from i3d.digests import video_digest
-from i3d.frame_stream import FRAME_SHAPE, StreamError, StreamWriter
+from i3d.frame_stream import CHANGED, FRAME_SHAPE, StreamError, StreamWriter
 from i3d.network.extraction import Cutter, Extraction, changed
 from i3d.records import journal
 from i3d.records.bundles import BundleEntry
@@ -282,6 +282,34 @@ def test_a_video_replaced_since_the_plan_fails_and_gives_no_feature(tmp_path):
     (record,) = Extraction(MeanEngine(), [of_old], tmp_path, SETTINGS, PROVENANCE).run(file)
     assert (record.status, record.reason[:21]) == ("failed", "the video was changed")
     assert not (tmp_path / "test/a.npy").exists()
+
+
+def test_the_record_vouches_for_the_file_that_was_decoded(tmp_path):
+    """Whatever its path leads to while the features are computed."""
+    path = tmp_path / "a.mp4"
+    path.write_bytes(b"planned")
+    planned = video_digest(path)
+    path.write_bytes(b"another")
+    other = video_digest(path)
+    for digest_decoded, now, status in [
+        (planned, b"another", "ok"),
+        (planned, None, "ok"),
+        (other, b"planned", "failed"),
+        (other, b"another", "failed"),
+    ]:
+        path.unlink(missing_ok=True)
+        if now is not None:
+            path.write_bytes(now)
+        file = io.BytesIO()
+        writer = StreamWriter(file)
+        whole(writer, 0, numbered(0, 40), digest=digest_decoded)
+        writer.close()
+        file.seek(0)
+        run = Extraction(MeanEngine(), [entry("a", str(path), planned)], tmp_path, SETTINGS, PROVENANCE)
+        (record,) = run.run(file)
+        assert (record.status, record.digest) == (status, planned)
+        assert record.reason == (None if status == "ok" else CHANGED)
+        (tmp_path / "test/a.npy").unlink(missing_ok=status == "failed")
 
 
 def test_a_video_that_changed_or_vanished_is_told(tmp_path):

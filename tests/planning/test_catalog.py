@@ -3,8 +3,10 @@
 import os
 
 import pytest
+from PIL import Image
 
 from i3d.decoding.probe import Probe
+from i3d.digests import video_digest
 from i3d.errors import UserError
 from i3d.planning import catalog
 from i3d.planning.catalog import Catalog
@@ -115,3 +117,22 @@ def test_a_feature_in_place_is_read_once(tmp_path, monkeypatch):
     os.utime(feature, (1, 1))
     assert Catalog(tmp_path / "catalog.json").sha256_of(feature, "a.npy") == "sum"
     assert len(reads) == 2, "another time may mean another content"
+
+
+def test_a_folder_of_pictures_is_known_like_any_video(root, tmp_path, capsys):
+    folder = root / "frames"
+    folder.mkdir()
+    for number in range(9):
+        Image.new("RGB", (6, 4), (number, 0, 0)).save(folder / f"{number}.png")
+    probed = Probe(9, True, None, 6, 4, codec="png", declared=9)
+    (item,) = (item for item in learn(root, tmp_path / "catalog.json") if item.file.is_folder)
+    assert (item.digest, item.probe) == (video_digest(folder), probed)
+    assert "pictures" not in capsys.readouterr().err
+    (item,) = (item for item in learn(root, tmp_path / "catalog.json", fps=5.0) if item.file.is_folder)
+    assert item.probe == probed
+    warning = "warning: fps: 1 folder of pictures, like frames: pictures have no times, each is taken once\n"
+    assert capsys.readouterr().err == warning
+    (folder / "4.png").unlink()
+    (item,) = (item for item in learn(root, tmp_path / "catalog.json") if item.file.is_folder)
+    assert (item.digest, item.probe.frames) == (video_digest(folder), 8)
+    assert item.probe.damaged == "1 of the numbers 0 to 8 is missing"

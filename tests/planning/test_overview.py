@@ -48,6 +48,13 @@ def test_a_fresh_tree(config):
     assert "failed" not in found
 
 
+def test_what_is_no_video_is_said(config):
+    assert "other" not in lines(config)
+    for name in ("notes.txt", "a.xyz", "b.XYZ"):
+        (Path(config["videos"]) / name).touch()
+    assert lines(config)["other"] == "passed over: 2 .xyz, 1 .txt (`extensions` adds suffixes)"
+
+
 def test_the_price_is_in_time_here_and_in_gpu_hours_on_a_cluster(config, monkeypatch):
     config["device"] = "cpu"
     assert re.fullmatch(
@@ -55,7 +62,7 @@ def test_the_price_is_in_time_here_and_in_gpu_hours_on_a_cluster(config, monkeyp
     )
     config |= {"device": "cuda", "cluster": "narval"}
     plan = make_plan(config, machine=Machine("gpu:a100_4g.20gb:1", 6, 40.0, 5))
-    takes = "about 57 s on a100_4g.20gb (computed, not measured; no self-check has been run: `snakemake selfcheck`"
+    takes = "about 57 s on a100_4g.20gb (computed, not measured; no self-check has been run: `snakemake --cores all selfcheck`"
     assert takes in status.status_text(plan, "")
     monkeypatch.setattr(prices, "WORTH_COMPARING", 0.0)
     said = status.status_text(plan, "").partition("takes     ")[2].splitlines()

@@ -1,6 +1,7 @@
 """Walking a tree: every video is found, or named with the reason why it cannot be taken."""
 
 import os
+from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
@@ -9,6 +10,7 @@ from hypothesis import strategies as st
 from i3d.errors import UserError
 from i3d.planning import tree as trees
 from i3d.planning.tree import find_videos
+from tests.support.users import ALICE, as_user, needs_root, open_folder
 
 MP4 = ["mp4"]
 
@@ -122,6 +124,23 @@ def test_an_absent_or_empty_tree(tree, tmp_path):
         find_videos(tree("a.txt"), MP4)
 
 
+@needs_root
+def test_what_must_not_be_read_is_not_called_absent():
+    with open_folder() as folder:
+        (folder / "closed/videos/test").mkdir(parents=True)
+        (folder / "closed").chmod(0o700)
+        said = as_user(ALICE, 0o022, lambda: find_videos(folder / "closed/videos", MP4))
+        assert said.startswith(f"videos: the folder {folder}/closed/videos cannot be read (Permission denied)")
+        said = as_user(ALICE, 0o022, lambda: find_videos(folder / "closed", MP4))
+        assert said.startswith(f"videos: the folder {folder}/closed cannot be read (Permission denied)")
+
+        def check_subset():
+            found = find_videos(folder, MP4, ["closed/videos"])
+            assert found.refused == {"closed/videos": "unreadable: Permission denied"}
+
+        assert as_user(ALICE, 0o022, check_subset) == ""
+
+
 @pytest.mark.parametrize(
     ("made", "refused"),
     [
@@ -172,6 +191,114 @@ def test_names_that_the_features_file_system_cannot_tell_apart(tree, tmp_path, m
     monkeypatch.setattr(trees, "_folds", lambda folder, one, other: one != "a")
     assert list(find_videos(root, MP4, (), tmp_path).refused) == ["caf\u00e9.mp4"]
     assert [path.name for path in tmp_path.iterdir()] == ["videos"], "the file system is tried without a trace"
+
+
+def frames(folder, *names):
+    """The names of pictures in a folder."""
+    return [f"{folder}/{name}" for name in names or ("000.jpg", "001.jpg", "002.jpg")]
+
+
+def test_folders_of_numbered_pictures_are_videos(tree):
+    others = ["train/a.mp4", *frames("test/Thumbs", "x1.JPG", "Thumbs.db", ".DS_Store", "x2.jpg")]
+    root = tree(*others, *frames("test/01_0014"), *frames("test/x.1", "img_7.png", "img_12.bmp"))
+    found = find_videos(root, MP4)
+    assert {video.video: video.feature for video in found.videos} == {
+        "test/01_0014": "test/01_0014.npy",
+        "test/Thumbs": "test/Thumbs.npy",
+        "test/x.1": "test/x.1.npy",
+        "train/a.mp4": "train/a.npy",
+    }
+    assert [video.video for video in found.videos if not video.is_folder] == ["train/a.mp4"]
+    assert (found.refused, found.passed_over) == ({}, {})
+    assert found.videos[0].path == root / "test/01_0014"
+    assert (
+        names(find_videos(root, MP4, ["test/01_0014"])) == names(find_videos(root, MP4, ["*/01*"])) == ["test/01_0014"]
+    )
+    without = find_videos(root, MP4, frame_folders=False)
+    assert (names(without), without.passed_over) == (["train/a.mp4"], {"folders of pictures": 3})
+
+
+@pytest.mark.parametrize(
+    ("made", "passed_over"),
+    [
+        (frames("x", "a.jpg", "b.jpg"), {"folders of pictures": 1}),
+        (frames("x", "1.jpg", "words.txt"), {".jpg": 1, ".txt": 1}),
+        (frames("x", "1.jpg", "2.jpg", "good.mp4"), {".jpg": 2}),
+        (frames("x", "1.jpg", "2.jpg", "below/words.txt"), {".jpg": 2, ".txt": 1}),
+        (frames(".", "1.jpg", "2.jpg"), {".jpg": 2}),
+        (frames("x", ".1.jpg", ".2.jpg", "Thumbs.db"), {}),
+        (
+            ["a.H264", "b.h264", "README", "c.tar.gz", "d.", "._a.mp4", "desktop.ini"],
+            {".h264": 2, "no suffix": 2, ".gz": 1},
+        ),
+    ],
+)
+def test_what_is_no_video_is_counted(tree, made, passed_over):
+    found = find_videos(tree("good.mp4", *made), MP4, ["."])
+    assert found.passed_over == passed_over
+    assert list(found.passed_over) == list(passed_over), "the frequent first"
+    assert found.refused == {}
+    assert [video for video in found.videos if video.is_folder] == []
+
+
+def test_what_lies_in_two_subsets_is_counted_once(tree):
+    root = tree("test/a.mp4", "test/x/a.txt", *frames("test/f"))
+    for subsets in (["test", "test/x"], ["test/x", "test"], ["test", "test"], ["test/f", "**"]):
+        found = find_videos(root, MP4, subsets)
+        assert (names(found), found.passed_over) == (["test/a.mp4", "test/f"], {".txt": 1})
+
+
+def test_frames_that_cannot_be_taken_are_named(tree):
+    root = tree(
+        "x.mp4", *frames("x"), *frames("twice", "1.jpg", "01.jpg"), *frames("metadata.csv"), *frames("{a}"), "good.mp4"
+    )
+    found = find_videos(root, MP4)
+    assert names(found) == ["good.mp4", "metadata.csv"]
+    assert found.refused == {
+        "twice": "its pictures 01.jpg and 1.jpg have the same number; remove one",
+        "x": "x and x.mp4 all give x.npy; rename all but one",
+        "x.mp4": "x and x.mp4 all give x.npy; rename all but one",
+        "{a}": "Snakemake cannot take { or } in a name; rename it",
+    }
+
+
+def test_a_tree_without_videos_says_what_is_there(tree):
+    with pytest.raises(UserError, match=r"holds no video \(\.mp4\), but 2 \.dav, 1 folders of pictures; set"):
+        find_videos(tree("x.dav", "y.DAV", *frames("x", "a.jpg")), MP4)
+
+
+def stamp(root):
+    (video,) = find_videos(root, MP4).videos
+    return video.size, video.mtime_ns, video.ctime_ns
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda folder: (folder / "500.jpg").write_bytes(b"y"),
+        lambda folder: (folder / "000.jpg").write_bytes(b"y"),
+        lambda folder: (folder / "999.jpg").write_bytes(b"y"),
+        lambda folder: (folder / "333.jpg").unlink(),
+        lambda folder: (folder / "333.jpg").rename(folder / "1000.jpg"),
+        lambda folder: (folder / ".new").replace(folder / "333.jpg"),
+    ],
+)
+def test_a_changed_picture_is_seen_as_far_as_is_promised(tree, change):
+    root = tree(*frames("x", *(f"{number:03}.jpg" for number in range(1000))))
+    (root / "x" / ".new").write_bytes(b"z")
+    before = stamp(root)
+    assert stamp(root) == before
+    change(root / "x")
+    assert stamp(root) != before
+
+
+def test_few_pictures_are_asked_for_their_times(tree, monkeypatch):
+    root = tree(*frames("x", *(f"{number}.jpg" for number in range(1000))))
+    asked = []
+    stating = Path.stat
+    monkeypatch.setattr(Path, "stat", lambda path, **options: asked.append(path) or stating(path, **options))
+    find_videos(root, MP4)
+    assert len([path for path in asked if path.suffix == ".jpg"]) < 40
 
 
 NAMES = st.text(st.sampled_from("ab. é$'"), min_size=1, max_size=3) | st.text(

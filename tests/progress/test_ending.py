@@ -20,11 +20,11 @@ def features(tmp_path, monkeypatch):
     return tmp_path
 
 
-def summary(features, ok: int, skipped: int = 0, **account) -> None:
+def summary(features, ok: int, skipped: int = 0, passed_over: dict[str, int] | None = None, **account) -> None:
     """A run that left so many rows with and without features, and did what `account` says."""
     statuses = [OK] * ok + [SKIPPED] * skipped
     rows = {f"{place}.mp4": VideoRecord(video=f"{place}.mp4", status=each) for place, each in enumerate(statuses)}
-    run = run_summary(Account(rows, **account), features, NumericSettings(), "")
+    run = run_summary(Account(rows, **account), features, NumericSettings(), "", passed_over or {})
     append_summary(features / "feature_config.txt", run)
     os.utime(features / "feature_config.txt", (990, 990))
 
@@ -43,6 +43,11 @@ def test_a_run_without_failures(features):
         f"table     {features}/metadata.csv has a row for each video, with a reason where it has no feature",
         f"next      {lists} writes lists for trainers, {report} draws the report",
     ]
+
+
+def test_what_is_no_video_is_said(features):
+    summary(features, 1, made=["0.mp4"], passed_over={".jpg": 1040, "no suffix": 2})
+    assert lines(features)["other"] == "passed over: 1,040 .jpg, 2 no suffix"
 
 
 def test_what_was_there_before_is_not_done_by_this_run(features):

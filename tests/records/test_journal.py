@@ -125,6 +125,14 @@ def test_records_whose_paths_lead_elsewhere_are_ignored_and_said(tmp_path, capsy
     assert said.count("a damaged record is ignored") == 1 and str(path) in said, "once"
 
 
+def test_records_of_folders_of_pictures_are_sound(tmp_path):
+    """Whose features keep the whole name."""
+    path = tmp_path / "b.jsonl"
+    written = [record("test/x.1", feature_file="test/x.1.npy"), record("test/x", feature_file="test/x.npy")]
+    journal.append(path, [*written, record("test/x.1", feature_file="test/x.1.1.npy")])
+    assert list(journal.read(path)) == written
+
+
 def test_a_journal_that_must_not_be_read_is_an_error_and_not_an_empty_one(tmp_path, monkeypatch):
     path = tmp_path / ".i3d/journals/b.jsonl"
     journal.append(path, [record("x.mp4", "failed")])

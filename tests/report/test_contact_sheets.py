@@ -3,6 +3,7 @@
 import av
 import numpy as np
 import pytest
+from PIL import Image
 
 from i3d.frame_stream import FRAME_SHAPE
 from i3d.report import contact_sheets
@@ -35,6 +36,15 @@ def test_frames_come_from_the_places_asked_for_as_the_network_sees_them(clip, tm
     (tmp_path / "broken.mp4").write_bytes(b"no video")
     assert contact_sheets.frames_at(tmp_path / "broken.mp4", [0]) == []
     assert contact_sheets.frames_at(tmp_path / "gone.mp4", [0]) == []
+
+
+def test_frames_come_from_folders_of_pictures_too(tmp_path):
+    folder = tmp_path / "frames.1"
+    folder.mkdir()
+    for number in range(12):
+        Image.new("RGB", (64, 48), (8 * number,) * 3).save(folder / f"{number}.png")
+    frames = contact_sheets.frames_at(folder, [3, 11])
+    assert [(frame.shape, int(frame[100, 100, 0])) for frame in frames] == [(FRAME_SHAPE, 24), (FRAME_SHAPE, 88)]
 
 
 def test_a_sheet_draws_all_ten_crops_where_they_are_cut(clip):

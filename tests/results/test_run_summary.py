@@ -21,7 +21,7 @@ def test_the_summary_of_a_run(tmp_path):
         )
     }
     account = Account(records, ["a/ok.mp4"], ["a/old.mp4"], {"a/bad.mp4": "no frame for 60 s"}, {"a/left.mp4": "left"})
-    summary = run_summary(account, tmp_path, NumericSettings(), "tree")
+    summary = run_summary(account, tmp_path, NumericSettings(), "tree", {".txt": 2})
     assert list(summary)[:5] == ["run_date", "total_videos", "videos_skipped", "skipped_video_list", "processed_videos"]
     assert (summary["total_videos"], summary["videos_skipped"], summary["processed_videos"]) == (4, 1, 1)
     assert (summary["moved_videos"], summary["not_done_videos"]) == (1, 1)
@@ -33,6 +33,7 @@ def test_the_summary_of_a_run(tmp_path):
         str(tmp_path / "a/left.mp4"): "left",
     }
     assert (summary["present_videos"], summary["settings"]["model"], summary["versions"]) == (2, "i3d_r50", "torch=2")
+    assert summary["passed_over"] == {".txt": 2}
 
 
 @pytest.mark.parametrize("damage", [b"notes of my own", b"[1]", b'{"a": 1}', b"\xff\xfe", b"[" * 100_000])

@@ -1,9 +1,9 @@
 """Small clips of many kinds, made with the ffmpeg program, and what that program decodes from them."""
 
+import os
 import shutil
 import struct
 import subprocess
-import tempfile
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +12,8 @@ import imageio_ffmpeg
 import numpy as np
 
 FFMPEG = imageio_ffmpeg.get_ffmpeg_exe()  # the wheel's own program; IMAGEIO_FFMPEG_EXE names another
+# The wheel's program is linked statically, and crashes in the system's character conversion, which TS files ask for.
+ENVIRONMENT = os.environ | {"GCONV_PATH": "/nonexistent"}
 FFMPEG_MAJOR = int(imageio_ffmpeg.get_ffmpeg_version().split(".")[0])
 
 
@@ -39,15 +41,10 @@ def true_frames(path: Path, width: int, height: int, fps: str | None = None, mat
     """
     filters = [f"fps={fps}"] if fps else []
     filters += [f"setparams=colorspace={matrix}"] if matrix else []
-    command = [FFMPEG, "-v", "quiet", "-nostdin", "-threads", "1", "-i", "FILE"]
+    command = [FFMPEG, "-v", "quiet", "-nostdin", "-threads", "1", "-i", str(path)]
     command += ["-vf", ",".join(filters)] if filters else []
     command += ["-fps_mode", "passthrough", "-f", "rawvideo", "-pix_fmt", "rgb24", "-"]
-    with tempfile.NamedTemporaryFile(suffix=path.suffix) as nameless:
-        if path.suffix == ".ts":
-            Path(nameless.name).write_bytes(without_service_names(path.read_bytes()))
-            path = Path(nameless.name)
-        command[command.index("FILE")] = str(path)
-        result = subprocess.run(command, capture_output=True, check=False)
+    result = subprocess.run(command, capture_output=True, env=ENVIRONMENT, check=False)
     if result.returncode < 0:  # a file that it finds fault with gives 1 or more
         raise subprocess.CalledProcessError(result.returncode, command)
     return np.frombuffer(result.stdout, np.uint8).reshape(-1, height, width, 3)

@@ -55,6 +55,6 @@ def misbehaving(read, decoder, path_of):
 
 
 if __name__ == "__main__":
-    decord_reader.decord_frames = misbehaving(decord_reader.decord_frames, "decord", lambda path: path)
-    video_file.Video.decode = misbehaving(video_file.Video.decode, "pyav", lambda video: video.path)
+    decord_reader.decord_frames = misbehaving(decord_reader.decord_frames, "decord", lambda file: file.path)
+    video_file.Video.decode = misbehaving(video_file.Video.decode, "pyav", lambda video: video.file.path)
     decoding.main()

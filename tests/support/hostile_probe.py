@@ -5,5 +5,5 @@ from hostile import misbehaving
 from i3d.decoding import probe, video_file
 
 if __name__ == "__main__":
-    video_file.Video.decode = misbehaving(video_file.Video.decode, "pyav", lambda video: video.path)
+    video_file.Video.decode = misbehaving(video_file.Video.decode, "pyav", lambda video: video.file.path)
     probe.main()

@@ -1,7 +1,6 @@
 """What the ffmpeg program makes of a video when it writes it as JPEG files, and clips that are hard to do that with."""
 
 import io
-import os
 import subprocess
 import tempfile
 from collections.abc import Callable
@@ -10,11 +9,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from tests.support.clips import FFMPEG, TONE, X264, ffmpeg, pattern
-
-# The wheel's program is linked statically, and crashes in the system's character conversion, which TS files ask for.
-ENVIRONMENT = os.environ | {"GCONV_PATH": "/nonexistent"}
-
+from tests.support.clips import ENVIRONMENT, FFMPEG, TONE, X264, ffmpeg, pattern
 
 NAMELESS = ("-flags:v", "+bitexact")
 
@@ -143,7 +138,17 @@ def _joined(*parts: list[str]) -> Callable[[Path], None]:
     return make
 
 
+def _at(seconds: float) -> tuple[str, str]:
+    """Options for a clip whose clock shows this at its beginning."""
+    return "-output_ts_offset", str(seconds)
+
+
 _MPEG2 = ("-c:v", "mpeg2video")
+_HEVC = ("-c:v", "libx265", "-x265-params", "log-level=none")
+_FIELDS = ("-flags", "+ilme+ildct")
+_NTSC = pattern(40, rate="30000/1001")
+_HEARD = [*pattern(40, rate="25"), *TONE]
+_LONG_HOLE = "(N+if(gt(N,15),375))/25"
 MADE_FROM_OTHERS: dict[str, Callable[[Path], None]] = {
     "negative.mkv": _copied("-output_ts_offset", "-0.7", "-avoid_negative_ts", "disabled", of="late_sound.mp4"),
     "late_alone.mkv": _copied("-output_ts_offset", "0.7"),
@@ -158,6 +163,38 @@ MADE_FROM_OTHERS: dict[str, Callable[[Path], None]] = {
     "clock_back.mpg": _joined(encoded(*_MPEG2, "-output_ts_offset", "70"), encoded(*_MPEG2)),
     "clock_again.ts": _joined(encoded(*X264), encoded(*X264)),
     "another_size.ts": _joined(encoded(*X264), encoded(*X264, source=pattern(24, size="320x240"))),
+    "another_size_later.ts": _joined(encoded(*X264), encoded(*X264, *_at(5), source=pattern(24, size="320x240"))),
+    "other_colours_later.ts": _joined(encoded(*X264), encoded(*X264, "-colorspace", "bt709", *_at(5))),
+    # Clocks that restart or jump, and holes that are real.
+    "jump.ts": _joined(encoded(*X264), encoded(*X264, *_at(60))),
+    "jump_without_delay.ts": _joined(encoded(*X264, "-bf", "0"), encoded(*X264, "-bf", "0", *_at(60))),
+    "jump_sound.ts": _joined(encoded(*X264, *SOUND, source=_HEARD), encoded(*X264, *SOUND, *_at(60), source=_HEARD)),
+    "jump_back_sound.ts": _joined(
+        encoded(*X264, *SOUND, *_at(60), source=_HEARD), encoded(*X264, *SOUND, source=_HEARD)
+    ),
+    "jump.mpg": _joined(encoded(*_MPEG2, "-bf", "2"), encoded(*_MPEG2, "-bf", "2", *_at(60))),
+    "jump_hevc.ts": _joined(encoded(*_HEVC), encoded(*_HEVC, *_at(60))),
+    "jump_interlaced.ts": _joined(encoded(*_MPEG2, *_FIELDS), encoded(*_MPEG2, *_FIELDS, *_at(60))),
+    "jump_ntsc.ts": _joined(encoded(*X264, source=_NTSC), encoded(*X264, *_at(60), source=_NTSC)),
+    "jump_to_another_rate.ts": _joined(
+        encoded(*X264, source=pattern(rate="10")), encoded(*X264, *_at(60), source=pattern(rate="30"))
+    ),
+    "jumps.ts": _joined(encoded(*X264), encoded(*X264, *_at(300)), encoded(*X264)),
+    "short_hole.ts": _joined(encoded(*X264), encoded(*X264, *_at(6))),
+    "longest_hole.ts": _joined(encoded(*X264), encoded(*X264, *_at(11.5))),  # a longer one is a jump
+    "shortest_jump.ts": _joined(encoded(*X264), encoded(*X264, *_at(11.8))),
+    "long_hole.mp4": lambda path: ffmpeg(*timed(_LONG_HOLE), path),
+    "long_hole.mkv": lambda path: ffmpeg(*timed(_LONG_HOLE), path),
+    "long_hole.wmv": lambda path: ffmpeg(*timed(_LONG_HOLE, "-c:v", "wmv2"), path),
+    "long_hole.ts": lambda path: ffmpeg(*timed(_LONG_HOLE, source=pattern(30, rate="25")), path),
+    "step_back.ts": _joined(encoded(*X264, *_at(3)), encoded(*X264)),
+    "overlap.ts": _joined(encoded(*X264), encoded(*X264, *_at(0.8))),
+    "small_step_back.ts": _joined(encoded(*X264), encoded(*X264, *_at(1.56))),
+    "wrap_on_the_way.ts": lambda path: ffmpeg(*encoded(*X264, *_at(95442.5), source=pattern(60, rate="25")), path),
+    "wrap_between.ts": _joined(encoded(*X264, *_at(95440)), encoded(*X264)),
+    "chained.ogv": _joined(encoded("-c:v", "libtheora"), encoded("-c:v", "libtheora")),
+    "joined.h264": _joined(encoded(*X264), encoded(*X264)),
+    "joined.flv": _joined(encoded(*X264), encoded(*X264)),
 }
 
 

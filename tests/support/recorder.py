@@ -31,9 +31,9 @@ class Recorder:
         self.frames.append(frame)
 
 
-def decode(path, decoder="decord", fps=None, memory_mb=1024, rule=ORIGINAL_RULE, via_jpeg=False):
+def decode(path, decoder="decord", fps=None, memory_mb=1024, rule=ORIGINAL_RULE, via_jpeg=False, links=None):
     """The recorder and the END message's result of decoding one video."""
     recorder = Recorder(memory_mb)
-    job = {"path": str(path), "reason": None if decoder == "decord" else "asked for", "fps": fps, "via_jpeg": via_jpeg}
-    job |= asdict(rule)
+    job = {"path": str(path), "decoder": decoder, "reason": None, "fps": fps, "via_jpeg": via_jpeg, **asdict(rule)}
+    job["links"] = links and str(links)
     return recorder, VideoDecoder(recorder, recorder, job).run()

@@ -8,6 +8,10 @@ import pytest
 import torch
 from PIL import Image
 
+from i3d.decoding.damage import Faults
+from i3d.decoding.jpeg import jpeg_files
+from i3d.decoding.timestamps import PacketTimes
+from i3d.decoding.video_file import Video
 from i3d.network.model import I3DResNet50, expected_shapes
 from tests.support import reference_inputs
 from tests.support.clips import X264, ffmpeg, pattern
@@ -74,6 +78,32 @@ def test_features_are_those_of_the_original_way(tmp_path, weights):
     assert made.planned() == set()
 
 
+def test_a_folder_of_the_original_scripts_pictures_gives_their_features(tmp_path, weights):
+    """Whatever else is asked for; and it is done once."""
+    made = workflow(tmp_path, weights)
+    clip, folder = tmp_path / "clip.mov", made.video("test/normal/v1.2")
+    folder.mkdir()
+    ffmpeg(*timed("(N*40+17*sin(N*1.7))/1000", *X264, source=pattern(40, rate="25")), clip)
+    ffmpeg("-i", clip, "-start_number", "0", folder / "%d.jpg")
+    (folder / "Thumbs.db").write_bytes(b"x")
+    pictures = [np.asarray(Image.open(folder / f"{number}.jpg")) for number in range(len(list(folder.glob("*.jpg"))))]
+    made.run()
+    row = made.metadata()["test/normal/v1.2"]
+    assert (row["feature_file"], row["decoder"], row["status"]) == ("test/normal/v1.2.npy", "pillow", "ok")
+    assert (row["frames_declared"], row["frames_decoded"], row["damaged"]) == (str(len(pictures)),) * 2 + ("",)
+    assert relative_error(np.load(made.feature(row["feature_file"])), original_features(pictures, weights)) < 1e-5
+    assert made.planned() == set()
+    assert "Nothing to be done" in made.run("-n")
+    before = made.feature(row["feature_file"]).read_bytes()
+    folder.rename(folder.with_name("v3"))
+    made.run()
+    assert made.feature("test/normal/v3.npy").read_bytes() == before
+    assert not made.feature(row["feature_file"]).exists()
+    made.config["frame_folders"] = "false"
+    ffmpeg(*pattern(20, rate="25"), *X264, made.video("test/normal/x.mp4"))
+    assert made.planned() == {"test/normal/x.npy"}
+
+
 def test_a_change_of_the_way_makes_features_due_and_the_old_default_does_not(tmp_path, weights):
     made = workflow(tmp_path, weights)
     ffmpeg(*pattern(20, rate="25"), *X264, made.video("test/normal/x.mp4"))
@@ -86,6 +116,20 @@ def test_a_change_of_the_way_makes_features_due_and_the_old_default_does_not(tmp
     assert made.metadata()["test/normal/x.mp4"]["via_jpeg"] == "old_ffmpeg"
     made.config["fps"] = 30
     assert "'fps' and 'via_jpeg' exclude each other" in made.run(ok=False)
+
+
+@pytest.mark.skipif(not GOLDEN.exists(), reason="real clips and their features lie beside some checkouts only")
+def test_folders_of_real_clips_pictures_have_the_original_scripts_features(tmp_path, weights):
+    made = workflow(tmp_path, weights)
+    for name in ("v_GGSY1Qvo990.mp4", "normal_019.MP4"):
+        folder, video = made.video(f"test/normal/{Path(name).stem}"), Video(REAL / name)
+        folder.mkdir()
+        for number, file in enumerate(jpeg_files(video, video.decode(Faults(), PacketTimes(video).mend))):
+            (folder / f"{number}.jpg").write_bytes(file)
+    made.run(cores=2)
+    for name in ("v_GGSY1Qvo990", "normal_019"):
+        features = np.load(made.feature(f"test/normal/{name}.npy"))
+        assert relative_error(features, np.load(GOLDEN / f"{name}_center_crop_jpeg.npy")) < 1e-5, name
 
 
 @pytest.mark.skipif(not GOLDEN.exists(), reason="real clips and their features lie beside some checkouts only")

@@ -62,7 +62,7 @@ def test_the_tables_tell_all(project):
         "random",
         "i3d_r50",
         "fp32",
-        "decord",
+        "pyav",
     )
     assert "torch=" in row["versions"]
     reason = "too short: 16 frames, a snippet needs more than 16"

@@ -1,8 +1,10 @@
-; The two passes of resize.py, in LLVM's language: pictures are rows of RGB bytes, coefficients pairs of int16 limbs.
+; The two passes of compiled.py, in LLVM's assembly language: pictures are rows of RGB bytes, coefficients pairs of
+; int16 limbs.
 ;
 ; A sample of a result is  clip((sum of coefficient * sample + 2^21) >> 22, 0, 255). A coefficient has two limbs, so that
-; it is  high * 2^11 + low: processors multiply int16 and add up pairs of products in one instruction (@dot, which
-; resize.py puts in front of this text). The sums of high and of low products are joined at the end.
+; it is  high * 2^11 + low: processors multiply int16 and add up pairs of products in one instruction (@dot, from
+; dot_avx2.ll or dot_anywhere.ll, which compiled.py puts in front of this text). The sums of high and of low products
+; are joined at the end.
 
 declare void @llvm.memcpy.p0.p0.i64(ptr, ptr, i64, i1)
 declare i64 @llvm.umin.i64(i64, i64)

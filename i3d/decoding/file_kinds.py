@@ -1,0 +1,86 @@
+"""What a file is of which FFmpeg makes nothing, or less than all: said from its first bytes and its boxes."""
+
+import struct
+
+from i3d.decoding.held_file import HeldFile
+
+MP4_FORMAT = "mov,mp4,m4a,3gp,3g2,mj2"  # the only container with edit lists
+NOTHING_DECODED = "no frame could be decoded"
+# What the files begin with of which FFmpeg decodes only the first when they are joined.
+BEGINNINGS = {
+    "flv": (b"FLV\x01\x01\0\0\0\x09", b"FLV\x01\x05\0\0\0\x09"),
+    "asf": (bytes.fromhex("3026b2758e66cf11a6d900aa0062ce6c"),),
+}
+SEARCHED = 1 << 20  # bytes after the last packet in which the next file would begin
+PHOTOGRAPH_BYTES = 64 << 20  # a photograph is no larger
+LARGEST_FTYP = 256  # bytes of the box that an MP4 begins with
+
+
+def why_not_open(file: HeldFile) -> str:
+    """Why FFmpeg does not open a file."""
+    kinds, _ = mp4_boxes(file)
+    if b"moof" in kinds and b"moov" not in kinds:
+        return "a fragment of a video without its init segment; join the init segment and its fragments, in order"
+    if kinds and kinds[0] in (b"ftyp", b"mdat", b"wide", b"free", b"skip") and b"moov" not in kinds:
+        return "moov atom missing: the file is cut off"
+    return "not a video that FFmpeg knows"
+
+
+def why_no_video(file: HeldFile, container: str, frames: int) -> str | None:
+    """Why a file of which FFmpeg decodes `frames` frames is no video that it can decode, None if it is one.
+
+    `container` is FFmpeg's name for its format.
+    """
+    if frames == 1 and container == "jpeg_pipe" and _has_video_behind(file):
+        return "a photograph with a video behind it; save the video as a file of its own"
+    if frames:
+        return None
+    head = file.read(0, 32)
+    if container == "webp_pipe" and head[12:16] == b"VP8X" and head[20] & 2:
+        return "an animated WebP picture, which FFmpeg cannot decode; save it as a GIF or a video"
+    if container == MP4_FORMAT:
+        kinds, cut = mp4_boxes(file)
+        if not cut and b"moov" in kinds and not {b"mdat", b"moof"} & set(kinds):
+            return "the init segment of a video without its fragments; join them, in order"
+    return NOTHING_DECODED
+
+
+def left_out(file: HeldFile, container: str, end: int) -> str | None:
+    """What of a file FFmpeg passes over although it is a video, in words; `end` is where the last packet ends."""
+    if container == MP4_FORMAT:
+        kinds, _ = mp4_boxes(file)
+        _, *others = [place for place, kind in enumerate(kinds) if kind == b"moov"] or [0]
+        joined = bool(others) and b"moof" not in kinds[others[0] :]  # fragments are decoded by the first one
+    else:
+        behind = file.read(end, SEARCHED) if container in BEGINNINGS else b""
+        joined = any(beginning in behind for beginning in BEGINNINGS.get(container, ()))
+    return "several videos are joined in this file, and FFmpeg decodes the first alone" if joined else None
+
+
+def mp4_boxes(file: HeldFile) -> tuple[list[bytes], bool]:
+    """The top-level boxes of an MP4 or QuickTime file, and whether the file ends before they do.
+
+    ISO/IEC 14496-12, 4.2. Reads a few bytes of each box; of another kind of file the result means nothing.
+    """
+    kinds, end = [], 0
+    while end < file.size and len(head := file.read(end, 16)) >= 8:
+        length, kind = struct.unpack(">I4s", head[:8])
+        if length == 1 and len(head) == 16:
+            (length,) = struct.unpack(">Q", head[8:])
+        if length < 8:  # 0: up to the end of the file
+            end = file.size
+            break
+        kinds.append(kind)
+        end += length
+    return kinds, end > file.size
+
+
+def _has_video_behind(file: HeldFile) -> bool:
+    """Whether an MP4 begins somewhere in a photograph."""
+    content = file.read(0, min(file.size, PHOTOGRAPH_BYTES))
+    place = content.find(b"ftyp", 4)
+    while place >= 4:
+        if 8 < int.from_bytes(content[place - 4 : place]) <= LARGEST_FTYP:
+            return True
+        place = content.find(b"ftyp", place + 1)
+    return False
