@@ -17,7 +17,7 @@ import msgspec
 from i3d.decoding.probe import Probe, probe_many
 from i3d.digests import file_sha256, video_digest
 from i3d.errors import UserError, warn_once
-from i3d.files import write_atomically
+from i3d.files import read_file, write_atomically
 from i3d.paths import is_clean
 from i3d.planning.tree import Video
 from i3d.planning.weights_check import check_weights
@@ -69,7 +69,7 @@ class Catalog:
         self._saved = time.monotonic()
         self._changed = False
         try:
-            self._content = msgspec.json.decode(path.read_bytes(), type=_Content)
+            self._content = msgspec.json.decode(read_file(path), type=_Content)
         except (OSError, msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
             self._content = _Content()
         for video in [each for each in self._content.videos if not is_clean(each)]:

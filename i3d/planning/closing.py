@@ -5,7 +5,7 @@ from pathlib import Path
 
 import msgspec
 
-from i3d.files import PART_NAME, move
+from i3d.files import PART_NAME, move, read_file
 from i3d.paths import features_of
 from i3d.planning.catalog import Catalog
 from i3d.planning.plan import PlanFile
@@ -72,7 +72,7 @@ class _Video:
         """As the run noted it when the job of the bundle died."""
         assert self._pending is not None
         try:
-            died = self._work.died_of(self._pending.bundle).read_text().strip()
+            died = read_file(self._work.died_of(self._pending.bundle)).decode(errors="replace").strip()
         except OSError:
             return NOT_DONE_REASON
         return f"not done: {died}; the next run takes it up"

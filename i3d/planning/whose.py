@@ -3,13 +3,14 @@
 import os
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from pathlib import Path
 
 import msgspec
 
 from i3d.digests import video_digest
 from i3d.errors import UserError
-from i3d.files import write_atomically
+from i3d.files import read_file, write_atomically
 from i3d.planning.tree import printable
 from i3d.records.record import OK, VideoRecord
 from i3d.records.work_folder import WorkFolder
@@ -78,7 +79,7 @@ def _is_here(contents: Mapping[str, str], videos: Path, digests: Mapping[str, st
 def read_names(work: WorkFolder) -> list[set[str]]:
     """Of each videos tree, the names that it has had; none where that was not written down."""
     try:
-        return msgspec.json.decode(work.trees.read_bytes(), type=list[set[str]])
+        return msgspec.json.decode(read_file(work.trees), type=list[set[str]])
     except (OSError, msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
         return []
 
@@ -87,5 +88,7 @@ def write_names(work: WorkFolder, own: set[str]) -> None:
     """Write down that these names are of one tree."""
     others = [sorted(names) for names in read_names(work) if not names & own]
     content = msgspec.json.encode([*others, sorted(own.union(*(names for names in read_names(work) if names & own)))])
-    if not work.trees.exists() or work.trees.read_bytes() != content:
-        write_atomically(work.trees, content)
+    with suppress(OSError):
+        if read_file(work.trees) == content:
+            return
+    write_atomically(work.trees, content)

@@ -14,6 +14,8 @@ from pathlib import Path
 
 import msgspec
 
+from i3d.files import read_file
+
 DECODE, EXTRACT = "decode", "extract"
 LOCAL_SECONDS = 1.0  # between two writes of a file
 BATCH_SECONDS = 10.0  # in a batch job, where a hundred of them share a file system
@@ -79,6 +81,6 @@ class ProgressFile:
 def read_progress(path: Path) -> BundleProgress | None:
     """What a progress file says; None if it is missing or damaged, as a crash of the machine can leave it."""
     try:
-        return msgspec.json.decode(path.read_bytes(), type=BundleProgress)
+        return msgspec.json.decode(read_file(path), type=BundleProgress)
     except (OSError, msgspec.MsgspecError):
         return None

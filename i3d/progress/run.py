@@ -15,6 +15,7 @@ from pathlib import Path
 
 import msgspec
 
+from i3d.files import read_file
 from i3d.progress.bundle import DECODE, EXTRACT, BundleProgress, read_progress
 from i3d.quantities import count, duration
 from i3d.records.bundles import Bundle
@@ -120,7 +121,7 @@ class RunProgress:
         """What the run has to do; None if no run has begun here."""
         if self._outline is None:
             try:
-                self._outline = msgspec.json.decode((self._folder / "run.json").read_bytes(), type=RunOutline)
+                self._outline = msgspec.json.decode(read_file(self._folder / "run.json"), type=RunOutline)
             except (OSError, msgspec.MsgspecError):
                 return None
         return self._outline
@@ -199,7 +200,7 @@ class RunProgress:
     def _waiting_for(self) -> str:
         """As `i3d.cluster.queue_watch` left word of it."""
         try:
-            return (self._folder / "queue.txt").read_text().strip()
+            return read_file(self._folder / "queue.txt").decode(errors="replace").strip()
         except OSError:
             return ""
 

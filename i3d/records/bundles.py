@@ -11,7 +11,7 @@ import msgspec
 
 from i3d.digests import json_digest
 from i3d.errors import UserError
-from i3d.files import write_atomically
+from i3d.files import read_file, write_atomically
 from i3d.records.work_folder import WorkFolder
 from i3d.settings import JobSettings, NumericSettings
 
@@ -104,7 +104,7 @@ def write_bundle(bundle: Bundle, path: Path) -> None:
     """Write a bundle's file, unless it is there and sound."""
     content = msgspec.json.format(msgspec.json.encode(bundle), indent=1)
     try:
-        sound = path.read_bytes() == content
+        sound = read_file(path) == content
     except OSError:
         sound = False
     if not sound:
@@ -114,7 +114,7 @@ def write_bundle(bundle: Bundle, path: Path) -> None:
 def read_bundle(path: Path) -> Bundle:
     """Read a bundle file. Raises UserError if it is missing or damaged."""
     try:
-        bundle = msgspec.json.decode(path.read_bytes(), type=Bundle)
+        bundle = msgspec.json.decode(read_file(path), type=Bundle)
         nameless = msgspec.structs.replace(bundle, name="")
         if bundle.name != json_digest(msgspec.to_builtins(nameless)):
             raise ValueError("its content is not what its name stands for")

@@ -12,7 +12,7 @@ import msgspec
 
 from i3d.digests import file_sha256
 from i3d.errors import UserError, warn_once
-from i3d.files import writing
+from i3d.files import read_file, writing
 from i3d.records.record import OK, VideoRecord
 from i3d.records.work_folder import WorkFolder
 
@@ -45,7 +45,7 @@ def read(path: Path) -> Iterator[VideoRecord]:
     cannot be read: what it holds would be done again.
     """
     try:
-        lines = path.read_bytes().splitlines() if path.is_file() else []
+        lines = read_file(path).splitlines() if path.is_file() else []
     except FileNotFoundError:
         return
     except OSError as error:

@@ -6,7 +6,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from i3d.files import keep_aside, write_atomically
+from i3d.files import keep_aside, read_file, write_atomically
 from i3d.records.record import OK, SKIPPED
 from i3d.results.account import Account
 from i3d.results.names import METADATA, SUMMARY
@@ -58,7 +58,7 @@ def read_summary(path: Path) -> list[dict[str, Any]]:
     Raises ValueError if it cannot be read, or is not the JSON list of objects that it should be.
     """
     try:
-        runs = json.loads(path.read_bytes())
+        runs = json.loads(read_file(path))
     except FileNotFoundError:
         return []
     except (OSError, RecursionError) as error:

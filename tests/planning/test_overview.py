@@ -62,7 +62,7 @@ def test_the_price_is_in_time_here_and_in_gpu_hours_on_a_cluster(config, monkeyp
     )
     config |= {"device": "cuda", "cluster": "narval"}
     plan = make_plan(config, machine=Machine("gpu:a100_4g.20gb:1", 6, 40.0, 5))
-    takes = "about 57 s on a100_4g.20gb (computed, not measured; no self-check has been run: `snakemake --cores all selfcheck`"
+    takes = "about 57 s on a100_4g.20gb (computed, not measured; no self-check has been run: `snakemake --cores all "
     assert takes in status.status_text(plan, "")
     monkeypatch.setattr(prices, "WORTH_COMPARING", 0.0)
     said = status.status_text(plan, "").partition("takes     ")[2].splitlines()

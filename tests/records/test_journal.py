@@ -140,6 +140,6 @@ def test_a_journal_that_must_not_be_read_is_an_error_and_not_an_empty_one(tmp_pa
     def refuse(self):
         raise PermissionError(13, "Permission denied")
 
-    monkeypatch.setattr("pathlib.Path.read_bytes", refuse)
+    monkeypatch.setattr(journal, "read_file", refuse)
     with pytest.raises(UserError, match=r"b.jsonl: cannot be read \(Permission denied\).*chmod -R g\+rwX .*/.i3d`"):
         list(journal.read(path))
