@@ -26,7 +26,6 @@ from i3d.records.bundles import BundleEntry
 from i3d.records.record import FAILED, OK, SKIPPED, Status, VideoRecord
 from i3d.settings import NumericSettings
 from i3d.snippets import SnippetRule
-from i3d.specs import MODELS
 
 BUFFERS = 3  # batches in memory: one being filled, one waiting, one on the device
 RESTARTED = "restarted"  # the status of a try that a new BEGIN ended
@@ -128,7 +127,6 @@ class Extraction:
         self.settings = settings
         self.rule = settings.rule
         self.provenance = provenance
-        self.dim = MODELS[settings.model].dim
         self.written = written
         self.snippets_done = snippets_done
         self._batches: queue.Queue[Batch | BaseException | None] = queue.Queue()
@@ -181,7 +179,7 @@ class Extraction:
                     self._check_decoding(entry, message.info)
                     if before is not None:
                         batch.endings.append(Ending(before, entry, {"status": RESTARTED}))
-                    writer = FeatureWriter(self.staging / entry.feature, self.engine.crops, self.dim)
+                    writer = FeatureWriter(self.staging / entry.feature, self.engine.crops, self.engine.dim)
                     videos[message.video] = Video(
                         entry, message.info, Cutter(self.rule.clip_length, self.rule.frequency), writer
                     )
@@ -259,7 +257,7 @@ class Extraction:
                 "status": status,
                 "reason": reason,
                 "crops": self.engine.crops,
-                "dim": self.dim,
+                "dim": self.engine.dim,
                 "digest": entry.digest,
                 "started": _iso(video.started) if video else None,
                 "finished": _iso(datetime.now(UTC)),

@@ -4,13 +4,14 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 
 from i3d import commands
+from i3d.backbones import backbone
 from i3d.datasets.naming import summary
 from i3d.planning.plan import ASSUMED_FRAMES, Plan
 from i3d.quantities import SPELT_OUT, count, counts, duration, listed, size
 from i3d.quantities import named as names_of
 from i3d.records.record import FAILED, OK, as_planned, settings_differences
 from i3d.results.names import by_path
-from i3d.specs import MODELS, SAMPLE_MODES
+from i3d.specs import SAMPLE_MODES
 
 FLOAT_BYTES = 4  # of a feature's values
 
@@ -153,7 +154,7 @@ def _price(plan: Plan) -> str:
 
 def _to_write(plan: Plan, frames: Sequence[int]) -> str:
     crops = SAMPLE_MODES[plan.settings.sample_mode].crops
-    snippet_bytes = crops * MODELS[plan.settings.model].dim * FLOAT_BYTES
+    snippet_bytes = crops * backbone(plan.settings.model).dim * FLOAT_BYTES
     features = sum(_snippets(plan, length) for length in frames) * snippet_bytes
     on_its_way = plan.pricing.frames_text(plan.bundles)
     unknown = sum(plan.videos[video].probe.frames is None for video in plan.pending)

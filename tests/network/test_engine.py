@@ -7,18 +7,17 @@ import numpy as np
 import pytest
 import torch
 
+from i3d.backbones import backbone
 from i3d.errors import UserError
 from i3d.frame_stream import FRAME_SHAPE
 from i3d.network.engine import Engine, choose_device, device_name
-from i3d.network.model import build_model, expected_shapes
-from i3d.network.weights import random_state_dict
+from i3d.settings import NumericSettings
 
 
 @pytest.fixture(scope="module")
 def engine() -> Engine:
-    model = build_model("i3d_r50", random_state_dict(expected_shapes("i3d_r50")))
-    options = {"normalization": "inception", "sample_mode": "center_crop", "precision": "fp32", "batch_size": 20}
-    return Engine(model, torch.device("cpu"), **options)
+    settings = NumericSettings(sample_mode="center_crop")
+    return Engine(settings, backbone("i3d_r50").random_weights(), torch.device("cpu"), batch_size=20)
 
 
 def numbered(snippets: torch.Tensor) -> torch.Tensor:

@@ -24,7 +24,7 @@ PROVENANCE = {"fingerprint": "f", "bundle": "b"}
 class MeanEngine:
     """In the network's place: every feature of a snippet is the mean of its frames."""
 
-    crops = 2
+    dim, crops = 2048, 2
 
     def __init__(self, batch_size: int = 3, broken_at: float | None = None) -> None:
         self.batch_size = batch_size

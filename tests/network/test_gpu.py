@@ -5,12 +5,13 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from i3d.network import fused_cuda
+from i3d.backbones.i3d_r50 import fused_cuda
+from i3d.backbones.i3d_r50.fused_cuda import RectifiedConv
+from i3d.backbones.i3d_r50.layers import halve
 from i3d.network.engine import Engine, choose_device, device_name
-from i3d.network.fused_cuda import RectifiedConv
 from i3d.network.gpu_guard import gpu_versions
-from i3d.network.model import build_model, halve
-from i3d.specs import MODELS, PRECISIONS, SAMPLE_MODES
+from i3d.settings import NumericSettings
+from i3d.specs import PRECISIONS, SAMPLE_MODES
 from tests.support.reference_inputs import GOLDEN, relative_error
 
 pytestmark = pytest.mark.gpu
@@ -23,9 +24,9 @@ def device() -> torch.device:
 
 @pytest.fixture
 def engine(device, weights):
-    def make(model="i3d_r50", **options) -> Engine:
-        options = {"normalization": "inception", "sample_mode": "center_crop", "precision": "fp32"} | options
-        return Engine(build_model(model, dict(weights[model])), device, **{"batch_size": 4} | options)
+    def make(model="i3d_r50", batch_size=4, **settings) -> Engine:
+        numeric = NumericSettings(model=model, **{"sample_mode": "center_crop"} | settings)
+        return Engine(numeric, weights[model], device, batch_size=batch_size)
 
     return make
 
@@ -53,19 +54,19 @@ def test_features_are_the_originals_in_every_precision(engine, clip, file, model
 
 
 @pytest.mark.parametrize("precision", PRECISIONS)
-@pytest.mark.parametrize("model", MODELS)
+@pytest.mark.parametrize("model", ["i3d_r50", "i3d_r50_nl"])
 @torch.inference_mode()
 def test_fused_layers_that_were_chosen_give_what_the_plain_ones_do(engine, device, model, precision):
     made = engine(model, precision=precision)
     stems = torch.rand((10, 64, 4, 55, 55), device=device, generator=torch.Generator(device).manual_seed(0))
-    stems = stems.to(made.dtype, memory_format=torch.channels_last_3d)
-    features = made.model.trunk(stems)
-    layers = [module for module in made.model.modules() if isinstance(module, RectifiedConv)]
+    stems = stems.to(made.network.dtype, memory_format=torch.channels_last_3d)
+    features = made.network.model.trunk(stems)
+    layers = [module for module in made.network.model.modules() if isinstance(module, RectifiedConv)]
     fused = [layer for layer in layers if layer.in_one_pass]
     print(f"{model} {precision}: {len(fused)} of {len(layers)} convolutions in one pass")
     for layer in fused:
         layer.in_one_pass = False
-    plain = made.model.trunk(stems)
+    plain = made.network.model.trunk(stems)
     assert all(layer.in_one_pass is not None for layer in layers)
     assert fused_cuda.relative_error(features, plain) < PRECISIONS[precision].tolerance
 
@@ -106,7 +107,7 @@ def test_a_batch_that_is_not_full_gives_the_same(engine, clip, count):
     made = engine()
     snippets = clip.repeat(3, 1, 1, 1, 1)[:count]
     features = made.launch(snippets).collect()
-    assert features.shape == (count, SAMPLE_MODES["center_crop"].crops, MODELS["i3d_r50"].dim)
+    assert features.shape == (count, SAMPLE_MODES["center_crop"].crops, 2048)
     assert relative_error(features[:2], made.launch(clip).collect()[:count]) < 1e-6
 
 

@@ -12,7 +12,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from i3d.network.model import Bottleneck, I3DResNet50
+from i3d.backbones.i3d_r50.layers import Bottleneck, I3DResNet50
 
 REPEATS = 3  # timed calls of each way
 

@@ -6,11 +6,9 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from i3d.network import fused_cuda
-from i3d.network.fused_cuda import FusedBottleneck, RectifiedConv, fuse
-from i3d.network.model import build_model, expected_shapes
-from i3d.network.weights import random_state_dict
-from i3d.specs import MODELS
+from i3d.backbones import backbone
+from i3d.backbones.i3d_r50 import fused_cuda
+from i3d.backbones.i3d_r50.fused_cuda import FusedBottleneck, RectifiedConv, fuse
 
 FASTER, SLOWER = 0.5, 2.0  # milliseconds of a fused call; the separate steps take one
 
@@ -100,10 +98,10 @@ def test_a_torch_without_the_operation_does_without(cudnn, layer, monkeypatch):
     assert torch.equal(layer(IMAGES), expected(layer, None))
 
 
-@pytest.mark.parametrize("name", MODELS)
+@pytest.mark.parametrize("name", ["i3d_r50", "i3d_r50_nl"])
 @torch.inference_mode()
 def test_a_network_of_fused_layers_is_the_plain_one_and_tries_each_kind_once(cudnn, name):
-    plain, fast = (build_model(name, random_state_dict(expected_shapes(name))) for _ in range(2))
+    plain, fast = (backbone(name).plain(backbone(name).random_weights()) for _ in range(2))
     calls = cudnn()
     fuse(fast, 1e-5)
     assert all(isinstance(block, FusedBottleneck) for block in fast.layer4)

@@ -8,13 +8,12 @@ Shapes below: B clips, T frames, H x W pixels; an input clip is (B, 3, 16, 224, 
 """
 
 import math
+from collections.abc import Mapping
 from typing import TypeVar
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
-
-from i3d.specs import MODELS
 
 # Blocks per stage, and for each block whether its first convolution spans 3 frames (1) or 1 (0).
 TEMPORAL_KERNELS = {1: (1, 1, 1), 2: (1, 0, 1, 0), 3: (1, 0, 1, 0, 1, 0), 4: (0, 1, 0)}
@@ -144,23 +143,18 @@ def _stage(stage: int, channels: int, nonlocal_blocks: bool) -> nn.Sequential:
     return blocks
 
 
-def empty_model(name: str) -> I3DResNet50:
-    """A model of this name (one of specs.MODELS) on the meta device: shapes without memory or initialisation."""
+def empty_model(nonlocal_blocks: bool) -> I3DResNet50:
+    """A model on the meta device: shapes without memory or initialisation."""
     with torch.device("meta"):
-        return I3DResNet50(MODELS[name].nonlocal_blocks)
+        return I3DResNet50(nonlocal_blocks)
 
 
-def expected_shapes(name: str) -> dict[str, tuple[int, ...]]:
-    """Names and shapes of all tensors in a state dict for the model `name`."""
-    return {key: tuple(value.shape) for key, value in empty_model(name).state_dict().items()}
+def build_model(nonlocal_blocks: bool, state_dict: Mapping[str, Tensor]) -> I3DResNet50:
+    """The model in inference mode with these weights, batch norm folded into the convolutions.
 
-
-def build_model(name: str, state_dict: dict[str, Tensor]) -> I3DResNet50:
-    """The model `name` in inference mode with these weights, batch norm folded into the convolutions.
-
-    `state_dict` holds float32 tensors named as in `expected_shapes`; `fc` and `num_batches_tracked` may lack.
+    `state_dict` holds float32 tensors; `fc` and `num_batches_tracked` may lack.
     """
-    model = empty_model(name)
+    model = empty_model(nonlocal_blocks)
     model.load_state_dict(state_dict, assign=True, strict=False)
     model.fc = nn.Identity()  # features stop before the classifier
     return fold_batch_norm(model.eval().requires_grad_(False))
