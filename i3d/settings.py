@@ -14,6 +14,7 @@ from i3d.backbones import BACKBONES, kind
 from i3d.backbones.backbone import OWN
 from i3d.digests import json_digest
 from i3d.snippets import SnippetRule
+from i3d.specs import PRECISIONS
 
 RANDOM = "random"  # the value of `weights` that stands for seeded weights
 OLD_FFMPEG = "old_ffmpeg"  # the value of `via_jpeg` that stands for FFmpeg before 6.1
@@ -398,6 +399,8 @@ class NumericSettings(Struct, frozen=True, kw_only=True):
         """A digest of them. Settings that came later count only where they are set: older features stay valid."""
         content = self.as_dict()
         content["fps"] = None if self.fps is None else float(self.fps)
+        if PRECISIONS[self.precision].bytes == 2:
+            content["mean"] = "float32"  # the first release took the network's last mean in half precision
         return json_digest({name: value for name, value in content.items() if name not in LATER or value})
 
     @property

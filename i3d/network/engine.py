@@ -24,11 +24,11 @@ log = logging.getLogger(__name__)
 
 DTYPES: dict[str, torch.dtype] = {name: getattr(torch, spec.dtype) for name, spec in PRECISIONS.items()}
 M_TRIM_THRESHOLD, M_MMAP_MAX = -1, -4  # from glibc's malloc.h
+MUCH_MEMORY = 0.5  # share of a GPU's memory: more than any kernel's workspace takes
 CPU_BATCH = 1  # snippets per pass on a CPU, which gains nothing from more
 # What CUDA's libraries say, beside torch's OutOfMemoryError, when memory is short: cuDNN finds no kernel whose
 # workspace fits, or fails within one (pytorch issues 108645, 81620).
 SHORT_OF_MEMORY = (
-    "out of memory",
     "unable to find an engine",
     "CUDNN_STATUS_INTERNAL_ERROR",
     "CUDNN_STATUS_ALLOC_FAILED",
@@ -142,7 +142,7 @@ class Engine:
             try:
                 parts.append(self._forward(self._to_device(part))[: len(part)])
             except RuntimeError as error:
-                if not is_short_of_memory(error):
+                if not is_short_of_memory(error, free_share(self.device)):
                     raise
                 reason = str(error)
             else:
@@ -186,6 +186,19 @@ class Engine:
         return self.network.features(snippets)
 
 
-def is_short_of_memory(error: RuntimeError) -> bool:
-    """Whether the GPU's memory is, or may well be, why a computation failed."""
-    return isinstance(error, torch.cuda.OutOfMemoryError) or any(text in str(error) for text in SHORT_OF_MEMORY)
+def is_short_of_memory(error: RuntimeError, free: float) -> bool:
+    """Whether the GPU's memory is, or may well be, why a computation failed when that share of it was free.
+
+    With much memory free, a library's error has another cause, which no smaller batch removes.
+    """
+    if isinstance(error, torch.cuda.OutOfMemoryError) or "out of memory" in str(error):
+        return True
+    return free < MUCH_MEMORY and any(text in str(error) for text in SHORT_OF_MEMORY)
+
+
+def free_share(device: torch.device) -> float:
+    """The share of a GPU's memory that this process may still take; 0 for a CPU."""
+    if device.type != "cuda":
+        return 0.0
+    free, total = torch.cuda.mem_get_info(device)
+    return (free + torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)) / total

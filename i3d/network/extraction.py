@@ -18,7 +18,7 @@ from torch import Tensor
 
 from i3d.digests import file_sha256, video_digest
 from i3d.files import writing
-from i3d.frame_stream import CHANGED, FRAME_SHAPE, End, Frames, StreamError, read_stream
+from i3d.frame_stream import CHANGED, End, Frames, StreamError, read_stream
 from i3d.network.engine import Engine, Pending
 from i3d.network.feature_file import FeatureWriter, NotFiniteError
 from i3d.records import journal

@@ -89,6 +89,7 @@ class SelfCheck:
         self._numbers()
         if "fp32" in self.passed:
             self._speed()
+        if "fp32" in self.passed and "fp32" not in self.failed:
             self._decoding()
             self._together()
             self._recommend()
@@ -162,9 +163,7 @@ class SelfCheck:
         engine = self._engine(
             weights, precision, sample_mode=reference.SAMPLE_MODE, normalization=self._reference_normalization
         )
-        snippets = engine.buffer(engine.batch_size, len(snippet))
-        snippets.numpy()[:] = snippet
-        return engine.launch(snippets).collect()
+        return _batch(engine, snippet)
 
     def _users_weights(self) -> dict[str, Tensor] | None:
         path = Path(self.settings.weights)
@@ -177,6 +176,7 @@ class SelfCheck:
     def _speed(self) -> None:
         self._heading("Speed of the network")
         snippet = reference.reference_snippet(self.numeric.rule.frames_used)
+        expected: np.ndarray | None = None  # by the first engine, in fp32
         for precision in self.passed:
             for batch_size in throughput.BATCH_SIZES if self.on_gpu else (self.settings.batch_size,):
                 engine = self._engine(self.weights or self.reference, precision, batch_size=batch_size)
@@ -190,8 +190,20 @@ class SelfCheck:
                     break
                 self.network.append(speed)
                 self._line(precision, _in_words(speed, self.settings.frequency))
+                if self.on_gpu:  # where another batch size means other kernels
+                    features = _batch(engine, snippet)
+                    expected = features[0] if expected is None else expected
+                    verdict = numerics.compare_features(features, expected, precision)
+                    if not verdict.passed:
+                        self._fails_after_all(precision, f"{verdict} in batches of {batch_size}")
+                        break
             if self.on_gpu:
                 self._memory(precision, snippet)
+
+    def _fails_after_all(self, precision: str, reason: str) -> None:
+        self.failed[precision] = reason
+        self.network = [speed for speed in self.network if speed.precision != precision]
+        self._line(precision, f"WRONG, {reason}: runs on this device will refuse {precision}")
 
     def _memory(self, precision: str, snippet: np.ndarray) -> None:
         """Make a batch run out of memory, and see that the features stay the same."""
@@ -209,9 +221,7 @@ class SelfCheck:
         if verdict.passed:
             self._line("too little memory", f"goes on with batches of {halved}, {verdict}")
         else:
-            self.failed[precision] = f"{verdict} after a batch was halved"
-            self.network = [speed for speed in self.network if speed.precision != precision]
-            self._line("too little memory", f"WRONG, {verdict}: runs on this device will refuse {precision}")
+            self._fails_after_all(precision, f"{verdict} after a batch was halved")
 
     def _decoding(self) -> None:
         self._heading("Decoding your videos, frames a second")
@@ -388,6 +398,13 @@ class SelfCheck:
 
     def _line(self, name: str, text: str) -> None:
         self.say(f"  {name:<18} {text}")
+
+
+def _batch(engine: Engine, snippet: np.ndarray) -> np.ndarray:
+    """Features (B, crops, dim) of a full batch of one snippet."""
+    snippets = engine.buffer(engine.batch_size, len(snippet))
+    snippets.numpy()[:] = snippet
+    return engine.launch(snippets).collect()
 
 
 def _in_words(speed: NetworkSpeed, frequency: int) -> str:

@@ -76,6 +76,12 @@ def test_settings_without_a_meaning_do_not_count():
     assert towers[1].rule.frames_used == 1
 
 
+def test_features_of_half_precision_are_not_those_of_before():
+    """Their last mean is taken in float32 now; those of fp32 and tf32 are the same as ever."""
+    found = {name: complete({"precision": name}).numeric("random").fingerprint for name in ("fp32", "tf32", "bf16", "fp16")}
+    assert found == {}
+
+
 def test_work_is_in_proportion_to_crops_and_frames():
     video, tower = BACKBONES["swin3d_t"], BACKBONES["clip_vit_b16"]
     assert video.snippet_tflop("oversample", 32) == pytest.approx(20 * video.snippet_tflop("center_crop", 16))

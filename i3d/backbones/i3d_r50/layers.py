@@ -94,6 +94,7 @@ class I3DResNet50(nn.Module):
         self.layer3 = _stage(3, 512, nonlocal_blocks)
         self.layer4 = _stage(4, 1024, nonlocal_blocks)
         self.fc: nn.Module = nn.Linear(2048, 400)
+        self.bias_after_pooling: Tensor | None = None  # conv1's, (64, 1, 1, 1), where conv1 does not add it
 
     def forward(self, x: Tensor) -> Tensor:
         return self.trunk(self.stem(x))  # (B, 2048)
@@ -107,7 +108,10 @@ class I3DResNet50(nn.Module):
 
         (B, 64, 8, 112, 112) to (B, 64, 4, 55, 55).
         """
-        return F.relu(F.max_pool3d(x, (2, 3, 3), stride=2), inplace=True)
+        x = F.max_pool3d(x, (2, 3, 3), stride=2)
+        if self.bias_after_pooling is not None:
+            x.add_(self.bias_after_pooling)
+        return F.relu(x, inplace=True)
 
     def trunk(self, x: Tensor) -> Tensor:
         """The four stages, (B, 64, 4, 55, 55) to (B, 2048)."""
@@ -116,7 +120,7 @@ class I3DResNet50(nn.Module):
         x = self.layer2(x)  # (B, 512, 2, 28, 28)
         x = self.layer3(x)  # (B, 1024, 2, 14, 14)
         x = self.layer4(x)  # (B, 2048, 2, 7, 7)
-        return x.mean((2, 3, 4))  # (B, 2048)
+        return x.mean((2, 3, 4), dtype=torch.float32)  # (B, 2048)
 
 
 def halve(x: Tensor, axis: int) -> Tensor:

@@ -44,4 +44,4 @@ class I3DNetwork:
         stems = stem_of_crops(self.model, values, self.sample_mode)
         at_once = CROPS_ON_A_CPU if frames.device.type == "cpu" else len(stems)
         features = torch.cat([self.model.trunk(part) for part in stems.split(at_once)])
-        return features.float().view(len(frames), self.crops, -1)
+        return features.view(len(frames), self.crops, -1)
