@@ -10,6 +10,7 @@ from i3d.backbones.timm_image import TimmImage
 from i3d.config import complete
 from i3d.errors import UserError
 from i3d.settings import NumericSettings
+from i3d.specs import PRECISIONS
 
 
 def test_names_are_said_once_and_first_of_all_the_original_network():
@@ -78,8 +79,12 @@ def test_settings_without_a_meaning_do_not_count():
 
 def test_features_of_half_precision_are_not_those_of_before():
     """Their last mean is taken in float32 now; those of fp32 and tf32 are the same as ever."""
-    found = {name: complete({"precision": name}).numeric("random").fingerprint for name in ("fp32", "tf32", "bf16", "fp16")}
-    assert found == {}
+    assert {name: complete({"precision": name}).numeric("random").fingerprint for name in PRECISIONS} == {
+        "fp32": "c8f27c21abd2dff9",
+        "tf32": "5f73c585a1f84546",
+        "bf16": "472ce9b91c791442",
+        "fp16": "c181fc8b4f29970d",
+    }
 
 
 def test_work_is_in_proportion_to_crops_and_frames():
