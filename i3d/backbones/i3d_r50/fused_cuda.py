@@ -50,7 +50,7 @@ class FusedBottleneck(nn.Module):
         super().__init__()
         if block.downsample is not None:  # its result is added to conv3's: so is its bias
             block.conv3.bias.add_(block.downsample[0].bias)  # type: ignore[union-attr, arg-type]
-            block.downsample[0].bias = None
+            block.downsample[0].bias = None  # type: ignore[assignment]
         self.conv1 = RectifiedConv(block.conv1, tolerance, choices)
         self.conv2 = RectifiedConv(block.conv2, tolerance, choices)
         self.conv3 = RectifiedConv(block.conv3, tolerance, choices)
