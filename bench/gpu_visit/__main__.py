@@ -108,7 +108,8 @@ def speed() -> None:
         result(
             f"{precision} batch {found.batch_size}: {rate:.1f} snippets/s, {rate * 16:,.0f} frames/s, "
             f"{rate * work / peak:.1%} of a matrix product's {peak:.1f} TFLOP/s, "
-            f"tuned in {found.tuning_seconds:.1f} s, {found.peak_memory_mb or 0:.0f} MiB; {'right' if verdict.passed else 'WRONG'}, {verdict}"
+            f"tuned in {found.tuning_seconds:.1f} s, {found.peak_memory_mb or 0:.0f} MiB; "
+            f"{'right' if verdict.passed else 'WRONG'}, {verdict}"
         )
         del engine
 
