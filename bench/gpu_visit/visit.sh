@@ -20,6 +20,7 @@ export PYTHONPATH=$SITE:$KIT/stub:$PWD PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECOD
 say "packages are there"
 stage() { # name, limit in seconds, command
   local name=$1 limit=$2 left=$(( TOTAL - SECONDS )) began=$SECONDS rc; shift 2
+  [[ $REDUCED ]] && limit=$(( 4 * limit ))
   (( limit < left )) && left=$limit
   if (( left < 8 )); then say "$name: LEFT OUT, no time left"; return; fi
   timeout -k 5 "$left" "$@" >>"$OUT/$name.log" 2>&1; rc=$?
