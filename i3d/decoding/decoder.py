@@ -33,7 +33,7 @@ from i3d.decoding.held_file import HeldFile, UnreadableError
 from i3d.decoding.jpeg import jpeg_files, read_jpeg
 from i3d.decoding.pictures import Picture, kind
 from i3d.decoding.resampling import resample
-from i3d.decoding.resize import resize, why_pillow
+from i3d.decoding.resize import other_pillow, resize, why_pillow
 from i3d.decoding.timestamps import PacketTimes, timed
 from i3d.decoding.video_file import Video
 from i3d.decoding.workers import SHARED_HEADER_BYTES, Channel, Crew, Worker
@@ -392,6 +392,7 @@ class VideoDecoder:
                         "height": rgb.shape[0],
                         "decoder": decoder,
                         "decoder_reason": self._reason,
+                        "resized_by": other_pillow(),
                     }
                     self._channel.send({"begin": info})
                 self._outlet.put(rgb)

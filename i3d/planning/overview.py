@@ -1,6 +1,6 @@
 """The plan in a few lines, as `snakemake -n` opens with it and `make status` prints it."""
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 
 from i3d import commands
@@ -85,7 +85,17 @@ def failures(plan: Plan) -> dict[str, str]:
 
 def warnings(plan: Plan) -> list[str]:
     """What would spoil a data set without stopping a run: leaks between splits or labels, and mixed settings."""
-    return [*_copies(plan), *_mixtures(plan)]
+    return [*_copies(plan), *_mixtures(plan), *_resized_otherwise(plan)]
+
+
+def _resized_otherwise(plan: Plan) -> Iterator[str]:
+    numbers = Counter(record.resized_by for record in plan.present.values())
+    for pillow, number in numbers.items():
+        if pillow:
+            yield (
+                f"{count(number, 'feature')} of frames resized by {pillow}, whose pictures differ from those of the "
+                "version in envs/requirements.txt: install that one before you go on"
+            )
 
 
 def _copies(plan: Plan) -> Iterator[str]:

@@ -41,6 +41,7 @@ class VideoRecord(msgspec.Struct, kw_only=True, omit_defaults=True):
     height: int | None = None
     decoder: str | None = None
     decoder_reason: str | None = None  # why not the configured one
+    resized_by: str | None = None  # a Pillow whose pictures are not those of the pinned one; None: they are
     damaged: str | None = None  # what is wrong with a video that gave features all the same
     seconds: float | None = None  # its share of the time its bundle took; a bundle's values sum to its total
 
