@@ -11,7 +11,7 @@ export OMP_WAIT_POLICY := PASSIVE
 LAST := $(if $(CONFIG),,$(wildcard logs/last_config.yaml))
 SETTINGS = $(if $(CONFIG),--config $(CONFIG)) $(if $(LAST),--configfile $(LAST))
 
-.PHONY: help env demo report status watch test unit check workflow test-faults test-gpu test-slurm settings bench precision clean distclean
+.PHONY: help env demo report status watch test unit check workflow test-faults test-gpu test-slurm settings bench gpu-visit precision clean distclean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -86,6 +86,9 @@ bench: env ## time every stage and the whole against a plain baseline; writes do
 
 precision: env ## measure how far settings take features from each other; writes the tables in docs/features.md
 	python -m bench.distances
+
+gpu-visit: env ## pack .gpu, with which bench/gpu_visit/visit.sh measures the GPU path on a machine without a network
+	bash bench/gpu_visit/prepare.sh
 
 clean: ## remove the demo and all caches
 	rm -rf demo .pytest_cache .ruff_cache .mypy_cache .hypothesis

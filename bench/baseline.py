@@ -14,8 +14,8 @@ import numpy as np
 import torch
 from PIL import Image
 
-from i3d.network.model import I3DResNet50, expected_shapes
-from i3d.network.weights import random_state_dict
+from i3d.backbones import backbone
+from i3d.backbones.i3d_r50.layers import I3DResNet50
 from i3d.specs import FIVE_CROPS
 
 CLIP_LENGTH = 16
@@ -51,7 +51,7 @@ def main() -> None:
 def plain_model() -> I3DResNet50:
     """The network as it is written, with seeded weights."""
     model = I3DResNet50(nonlocal_blocks=False)
-    model.load_state_dict(random_state_dict(expected_shapes("i3d_r50")), strict=False)
+    model.load_state_dict(backbone("i3d_r50").random_weights(), strict=False)
     return model.eval()
 
 

@@ -21,10 +21,10 @@ import av
 import numpy as np
 import torch
 
+from i3d.backbones import backbone
 from i3d.decoding.decoder import decode_videos
 from i3d.frame_stream import Frames, StreamWriter, read_stream
 from i3d.network.engine import Engine, choose_device, device_name
-from i3d.network.model import build_model, expected_shapes
 from i3d.settings import JobSettings, NumericSettings
 from i3d.snippets import ORIGINAL_RULE
 from i3d.specs import PRECISIONS
@@ -136,15 +136,10 @@ def features(path: Path, way: Way, most: int | None = None) -> np.ndarray:
 
 @cache
 def engine_for(normalization: str, precision: str) -> Engine:
-    weights = reference_inputs.state_dict(expected_shapes("i3d_r50"))
-    return Engine(
-        build_model("i3d_r50", {name: torch.from_numpy(value) for name, value in weights.items()}),
-        choose_device("auto"),
-        normalization=normalization,
-        sample_mode="center_crop",
-        precision=precision,
-        batch_size=1,
-    )
+    arrays = reference_inputs.state_dict(backbone("i3d_r50").expected_shapes())
+    weights = {name: torch.from_numpy(value) for name, value in arrays.items()}
+    settings = NumericSettings(normalization=normalization, precision=precision, sample_mode="center_crop")
+    return Engine(settings, weights, choose_device("auto"), batch_size=1)
 
 
 @cache

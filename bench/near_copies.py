@@ -19,15 +19,16 @@ import imageio_ffmpeg
 import numpy as np
 import torch
 
+from i3d.backbones import backbone
 from i3d.decoding.pictures import rgb_frames
 from i3d.decoding.resize import resize
 from i3d.frame_stream import FRAME_SHAPE
 from i3d.network.engine import Engine, choose_device
-from i3d.network.model import build_model, expected_shapes
 from i3d.network.weights import load_state_dict
 from i3d.records.record import OK, Row
 from i3d.report.near_copies import NEAR_COPY
 from i3d.report.statistics import Statistics, neighbours
+from i3d.settings import NumericSettings
 from tests.support import reference_inputs
 
 CLIP_LENGTH = 16
@@ -92,19 +93,13 @@ def row_of(split: str, name: str) -> Row:
 
 def engine_of(weights: str) -> Engine:
     """The network with `weights`, a file, or `reference` for the tests' untrained ones."""
-    shapes = expected_shapes("i3d_r50")
+    network = backbone("i3d_r50")
     if weights == "reference":
-        state = {name: torch.from_numpy(value) for name, value in reference_inputs.state_dict(shapes).items()}
+        arrays = reference_inputs.state_dict(network.expected_shapes())
+        state = {name: torch.from_numpy(value) for name, value in arrays.items()}
     else:
-        state = load_state_dict(Path(weights), shapes)
-    return Engine(
-        build_model("i3d_r50", state),
-        choose_device("auto"),
-        normalization="inception",
-        sample_mode="oversample",
-        precision="bf16",
-        batch_size=1,
-    )
+        state = load_state_dict(Path(weights), network)
+    return Engine(NumericSettings(precision="bf16"), state, choose_device("auto"), batch_size=1)
 
 
 def extract(clip: Path, engine: Engine, most: int, folder: Path) -> dict[str, np.ndarray]:

@@ -8,25 +8,24 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from bench.baseline import plain_model
 from bench.measuring import Row, median, row
+from i3d.backbones import backbone
 from i3d.frame_stream import FRAME_SHAPE
-from i3d.network.crops import normalise
 from i3d.network.engine import DTYPES, Engine, choose_device
-from i3d.network.model import build_model, expected_shapes
-from i3d.network.weights import random_state_dict
-from i3d.specs import FIVE_CROPS, MODELS, SAMPLE_MODES
+from i3d.settings import NumericSettings
+from i3d.specs import FIVE_CROPS, SAMPLE_MODES
 
 
 def network(repeats: int) -> Iterator[Row]:
     """A row for each precision that this device computes in sensible time."""
     device = choose_device("auto")
     torch.backends.cudnn.allow_tf32 = False  # the plain network is fp32 on a GPU too
-    weights = random_state_dict(expected_shapes("i3d_r50"))
+    weights = backbone("i3d_r50").random_weights()
     count = 2 if device.type == "cpu" else 40
     generator = torch.Generator().manual_seed(0)
     snippets = torch.randint(0, 256, (count, 16, *FRAME_SHAPE), dtype=torch.uint8, generator=generator)
     plain = plain_model().to(device)
     flops = flops_of_a_crop(plain) * SAMPLE_MODES["oversample"].crops
-    work = MODELS["i3d_r50"].snippet_tflop("oversample", 16) * 1e12  # less, for the crops share the first convolution
+    work = backbone("i3d_r50").snippet_tflop("oversample", 16) * 1e12  # less, for the crops share the first convolution
     reference: list[np.ndarray] = []
 
     def plainly() -> None:
@@ -43,14 +42,7 @@ def network(repeats: int) -> Iterator[Row]:
     for precision in DTYPES:
         if precision in ("tf32", "fp16") and device.type == "cpu":
             continue  # a CPU knows no tf32, and takes half a minute for a snippet in fp16
-        engine = Engine(
-            build_model("i3d_r50", dict(weights)),
-            device,
-            normalization="inception",
-            sample_mode="oversample",
-            precision=precision,
-            batch_size=20,
-        )
+        engine = Engine(NumericSettings(precision=precision), weights, device, batch_size=20)
         features: list[np.ndarray] = []
         batches = []  # in memory that a GPU can copy from while it computes
         for part in snippets.split(20):
@@ -86,7 +78,7 @@ def peak(precision: str, device: torch.device, repeats: int) -> float:
 
 def plain_features(model: torch.nn.Module, snippets: torch.Tensor, device: torch.device) -> np.ndarray:
     """Ten-crop features by the plain network, one crop at a time: float32 (B, 10, 2048)."""
-    frames = normalise(snippets.float(), "inception").permute(0, 4, 1, 2, 3).to(device)
+    frames = backbone("i3d_r50").normalised(snippets.float(), "inception").permute(0, 4, 1, 2, 3).to(device)
     rows = []
     with torch.no_grad():
         for side in (frames, frames.flip(-1)):

@@ -11,6 +11,7 @@ import msgspec
 import yaml
 from jsonschema import Draft202012Validator, ValidationError
 
+from i3d.backbones import BACKBONES, kind
 from i3d.errors import UserError
 from i3d.settings import RANDOM, SHEET_SUFFIXES, Settings
 
@@ -31,7 +32,31 @@ def complete(config: dict[str, Any], prefix: str = "") -> Settings:
             "config: 'fps' and 'via_jpeg' exclude each other, as the original scripts kept each recording's rate; "
             "leave one of them out"
         )
-    return msgspec.convert(_with_paths(schema(), config, prefix), Settings)
+    return msgspec.convert(_with_paths(schema(), _suiting_the_model(config), prefix), Settings)
+
+
+def _suiting_the_model(config: dict[str, Any]) -> dict[str, Any]:
+    """The configuration with the model's own weights file where none was chosen.
+
+    Raises UserError for a model that there is not, and for settings that it cannot take.
+    """
+    defaults = {name: own.get("default") for name, own in schema()["properties"].items()}
+    chosen = defaults | config
+    model = chosen["model"]
+    network = kind(model)
+    for name, meant, words in (
+        ("normalization", network.normalizations, "pixels are normalised as it was trained"),
+        ("frame_pooling", network.frame_poolings, "it takes snippets whole"),
+    ):
+        if chosen[name] not in (defaults[name], *meant):
+            raise UserError(
+                f"config: '{name}: {chosen[name]}' has no meaning for the model {model}, {words}; leave it out"
+            )
+    if model in BACKBONES:  # of others, timm alone knows
+        BACKBONES[model].check_clip_length(chosen["clip_length"])
+    if chosen["weights"] == defaults["weights"]:
+        config = config | {"weights": network.default_weights(model)}
+    return config
 
 
 def beyond_defaults(settings: Settings, *keys: str) -> dict[str, Any]:

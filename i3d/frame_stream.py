@@ -18,6 +18,7 @@ import json
 import struct
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, BinaryIO
 
 import numpy as np
@@ -48,12 +49,25 @@ class Begin:
     info: dict[str, Any]
 
 
-@dataclass(frozen=True)
+@dataclass
 class Frames:
-    """`frames` is uint8 (n, 256, 340, 3) and valid until the next message is read."""
+    """`count` frames are there to be taken; reading the next message drops what is left of them."""
 
     video: int
-    frames: np.ndarray
+    count: int
+    file: BinaryIO
+
+    def take(self, frames: np.ndarray) -> None:
+        """Read the next frames into `frames`, C-contiguous uint8 (n, 256, 340, 3), n from 1 to `count`."""
+        _read_into(self.file, frames.data.cast("B"))
+        self.count -= len(frames)
+
+    @cached_property
+    def frames(self) -> np.ndarray:
+        """All that is left, uint8 (n, 256, 340, 3)."""
+        frames = np.empty((self.count, *FRAME_SHAPE), np.uint8)
+        self.take(frames)
+        return frames
 
 
 @dataclass(frozen=True)
@@ -112,20 +126,20 @@ def read_stream(file: BinaryIO) -> Iterator[Message]:
     """
     if _read(file, len(MAGIC)) != MAGIC:
         raise StreamError("not a frame stream: its first bytes are wrong")
-    block = np.empty((BLOCK_FRAMES, *FRAME_SHAPE), np.uint8)
     while True:
         kind, video, length = HEADER.unpack(_read(file, HEADER.size))
         if kind == FRAMES:
             count, rest = divmod(length, FRAME_BYTES)
             if rest or not 0 < count <= BLOCK_FRAMES:
                 raise StreamError(f"damaged stream: a block of {length} bytes is not 1 to {BLOCK_FRAMES} frames")
-            _read_into(file, block[:count].data.cast("B"))
-            yield Frames(video, block[:count])
+            message = Frames(video, count, file)
+            yield message
+            if message.count:
+                message.take(np.empty((message.count, *FRAME_SHAPE), np.uint8))
         elif kind in (BEGIN, END):
             if length > MAX_JSON_BYTES:
                 raise StreamError(f"damaged stream: a text message of {length} bytes")
-            message = Begin if kind == BEGIN else End
-            yield message(video, _json_object(_read(file, length)))
+            yield (Begin if kind == BEGIN else End)(video, _json_object(_read(file, length)))
         elif kind == CLOSE:
             return
         else:

@@ -10,8 +10,11 @@ from typing import Annotated, Any, Literal
 import msgspec
 from msgspec import Meta, Struct
 
+from i3d.backbones import BACKBONES, kind
+from i3d.backbones.backbone import OWN
 from i3d.digests import json_digest
 from i3d.snippets import SnippetRule
+from i3d.specs import PRECISIONS
 
 RANDOM = "random"  # the value of `weights` that stands for seeded weights
 OLD_FFMPEG = "old_ffmpeg"  # the value of `via_jpeg` that stands for FFmpeg before 6.1
@@ -202,16 +205,26 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
         ),
     ] = "resources/i3d_r50_kinetics.pth"
     model: Annotated[
-        Literal["i3d_r50", "i3d_r50_nl"],
-        Meta(description="network; i3d_r50_nl has non-local blocks and needs its own weights"),
+        Text,
+        Meta(
+            description=f"network, one of {', '.join(BACKBONES)}, or timm:NAME for any image tower of timm; each needs "
+            "its own weights"
+        ),
     ] = "i3d_r50"
     normalization: Annotated[
         Literal["inception", "kinetics"],
         Meta(
-            description="inception is the original scripts' x*2/255-1; kinetics is (x-114.75)/57.375, which the "
-            "published weights were trained with"
+            description="of I3D's pixels: inception is the original scripts' x*2/255-1; kinetics is (x-114.75)/57.375, "
+            "which the published weights were trained with; other networks have their own"
         ),
     ] = "inception"
+    frame_pooling: Annotated[
+        Literal["mean", "middle"],
+        Meta(
+            description="what image towers make of a snippet: the mean of its frames' features, or those of the middle "
+            "frame alone; without a meaning for networks that take whole snippets"
+        ),
+    ] = "mean"
     sample_mode: Annotated[
         Literal["oversample", "center_crop"],
         Meta(description="oversample takes ten crops of each snippet, center_crop one"),
@@ -345,11 +358,14 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     ] = Crops()
 
     def numeric(self, weights_sha256: str) -> "NumericSettings":
-        """What fixes the numbers, with the weights by their content."""
-        return NumericSettings(
-            **{name: getattr(self, name) for name in NumericSettings.__struct_fields__ if name != "weights_sha256"},
-            weights_sha256=weights_sha256,
-        )
+        """What fixes the numbers, with the weights by their content, and without what means nothing to the network."""
+        network = kind(self.model)
+        values = {name: getattr(self, name) for name in NumericSettings.__struct_fields__ if name != "weights_sha256"}
+        if self.normalization not in network.normalizations:
+            values["normalization"] = OWN
+        if not network.frame_poolings:
+            values["frame_pooling"] = None
+        return NumericSettings(**values, weights_sha256=weights_sha256)
 
     def for_jobs(self) -> "JobSettings":
         """What decode and extract must know beside that."""
@@ -370,18 +386,21 @@ class NumericSettings(Struct, frozen=True, kw_only=True):
     clip_length: int = 16
     fps: float | None = None
     via_jpeg: bool | str = False
+    frame_pooling: str | None = None  # of image towers alone
     weights_sha256: str = RANDOM
 
     @property
     def rule(self) -> SnippetRule:
         """Which frames make the snippets."""
-        return SnippetRule(self.clip_length, self.frequency)
+        return SnippetRule(self.clip_length, self.frequency, middle_only=self.frame_pooling == "middle")
 
     @property
     def fingerprint(self) -> str:
         """A digest of them. Settings that came later count only where they are set: older features stay valid."""
         content = self.as_dict()
         content["fps"] = None if self.fps is None else float(self.fps)
+        if PRECISIONS[self.precision].bytes == 2:
+            content["mean"] = "float32"  # the first release took the network's last mean in half precision
         return json_digest({name: value for name, value in content.items() if name not in LATER or value})
 
     @property
@@ -400,7 +419,7 @@ class NumericSettings(Struct, frozen=True, kw_only=True):
         return msgspec.structs.asdict(self)
 
 
-LATER = ("via_jpeg",)  # numeric settings that the first release did not have
+LATER = ("via_jpeg", "frame_pooling")  # numeric settings that the first release did not have
 
 
 class JobSettings(Struct, frozen=True, kw_only=True):

@@ -7,6 +7,7 @@ import atexit
 import gc
 import json
 import os
+import re
 import subprocess
 import sys
 import time
@@ -29,7 +30,7 @@ from i3d.records.bundles import read_bundle
 from i3d.planning.due import only_failures_are_due, refuse_replacing
 from i3d.planning.overview import status_text
 from i3d.settings import RANDOM
-from i3d.specs import MODELS, SAMPLE_MODES
+from i3d.backbones import BACKBONES, i3d_r50, kind
 from i3d.progress import run as progress
 from i3d.progress.ending import Ending
 from i3d.records.tree_lock import take_lock
@@ -55,6 +56,10 @@ gc.disable()  # the graph of ten thousand videos is millions of objects and no g
 SCRIPTS = Path(workflow.current_basedir.get_path_or_uri(secret_free=False)).parent / "scripts"
 FEATURES = Path(SETTINGS.features)
 WORK = WorkFolder.beside(FEATURES)
+# Published weights by the name of their file, with the model that they are of.
+PUBLISHED = {Path(model.published_file).name: name for name, model in BACKBONES.items()}
+if SETTINGS.model not in BACKBONES:
+    PUBLISHED[Path(kind(SETTINGS.model).default_weights(SETTINGS.model)).name] = SETTINGS.model
 EXTRACTION_RULES = ("decode", "extract", "feature")
 IS_MODULE = snakemake_internals.is_module(workflow)
 STARTED = time.time()
@@ -215,12 +220,12 @@ def time_limit(wildcards, attempt) -> str:
 
 def published_weights(wildcards) -> str:
     """The published file of a model."""
-    return f"resources/{MODELS[wildcards.model].published}.pkl"
+    return BACKBONES[wildcards.model].published_file
 
 
 def weights_to_make(wildcards) -> list[str]:
-    """The converted weights of the configured model; nothing where such a file is there already, whoever made it."""
-    weights = f"resources/{SETTINGS.model}_kinetics.pth"
+    """The weights of the configured model; nothing where such a file is there already, whoever made it."""
+    weights = kind(SETTINGS.model).default_weights(SETTINGS.model)
     if not Path(PREFIX, weights).exists():
         return [weights]
     logger.info(f"{weights} is there already; to fetch the published weights, move it away")

@@ -1,7 +1,7 @@
-"""Fetch the published weights and convert them for PyTorch: `snakemake --cores 1 weights`.
+"""Fetch the published weights of the configured model: `snakemake --cores 1 weights`.
 
-Takes: the network, on a cluster a login node's. Gives: resources/{model}_kinetics.pth for the configured model, and
-the published Caffe2 file, unless a file of that name is there already. Its licence is CC BY-NC 4.0: research yes, commerce no.
+Takes: the network, on a cluster a login node's. Gives: the file that `weights` names by default, unless one of that name is there already;
+of I3D also the published Caffe2 file, which is converted for PyTorch. docs/features.md says under which licences they are.
 """
 
 
@@ -13,20 +13,20 @@ rule weights:
 
 rule download_weights:
     output:
-        update("resources/{published}.pkl"),
+        update("resources/{published}"),
     log:
         "<logs>/weights/{published}.log",
     wildcard_constraints:
-        published="|".join(model.published for model in MODELS.values()),
+        published="|".join(map(re.escape, PUBLISHED)),
     localrule: True
     conda:
         "../envs/extract.yaml"
     params:
         script=f"{SCRIPTS}/download_weights.py",
-        url="https://dl.fbaipublicfiles.com/video-nonlocal/{published}.pkl",
+        model=lambda wildcards: PUBLISHED[wildcards.published],
     shell:
         r"""
-        python {params.script:q} {params.url:q} {output:q} 2>&1 | tee {log:q}
+        python {params.script:q} {params.model:q} {output:q} 2>&1 | tee {log:q}
         """
 
 
@@ -38,7 +38,7 @@ rule convert_weights:
     log:
         "<logs>/weights/{model}.log",
     wildcard_constraints:
-        model="|".join(MODELS),
+        model="|".join(model.name for model in i3d_r50.BACKBONES),
     localrule: True
     conda:
         "../envs/extract.yaml"

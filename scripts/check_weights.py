@@ -12,29 +12,30 @@ import resource
 import sys
 from pathlib import Path
 
+from i3d.backbones import backbone
 from i3d.errors import run_main
-from i3d.network.weights import MAX_BYTES, check_weights
-from i3d.specs import MODELS
+from i3d.network.weights import check_weights, most_bytes
 
 SECONDS = 300  # of CPU time
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("weights", type=Path, help=".pth, .safetensors or the published Caffe2 .pkl")
-    parser.add_argument("--model", choices=MODELS, default="i3d_r50", help="network that they are for")
+    parser.add_argument("weights", type=Path, help="PyTorch file, safetensors, or another published format")
+    parser.add_argument("--model", default="i3d_r50", help="network that they are for")
     arguments = parser.parse_args()
-    limit_resources()
-    sha256 = check_weights(arguments.weights, arguments.model)
+    network = backbone(arguments.model)
+    limit_resources(most_bytes(network.expected_shapes()))
+    sha256 = check_weights(arguments.weights, network)
     print(json.dumps({"sha256": sha256, "model": arguments.model}))
 
 
-def limit_resources() -> None:
-    """Let this process take no more than the largest file could need, beyond what its libraries have mapped."""
+def limit_resources(largest: int) -> None:
+    """Let this process take no more than a file of `largest` bytes could need, beyond what its libraries take."""
     if sys.platform != "linux":
         return
     pages = int(Path("/proc/self/statm").read_text().split()[0])
-    resource.setrlimit(resource.RLIMIT_AS, (pages * resource.getpagesize() + 4 * MAX_BYTES,) * 2)
+    resource.setrlimit(resource.RLIMIT_AS, (pages * resource.getpagesize() + 4 * largest,) * 2)
     resource.setrlimit(resource.RLIMIT_CPU, (SECONDS, SECONDS))
 
 

@@ -11,11 +11,10 @@ from pathlib import Path
 
 import torch
 
+from i3d.backbones import backbone, i3d_r50
 from i3d.digests import file_sha256
 from i3d.errors import UserError, run_main
-from i3d.network.model import expected_shapes
 from i3d.network.weights import check_state_dict, read_state_dict
-from i3d.specs import MODELS
 
 
 def convert_weights(source: Path, target: Path, model: str) -> None:
@@ -23,9 +22,10 @@ def convert_weights(source: Path, target: Path, model: str) -> None:
 
     Raises UserError when `source` is not weights for `model`, or when there is another file at `target`.
     """
-    state = read_state_dict(source)
+    network = backbone(model)
+    state = read_state_dict(source, network)
     classifier = {name: tensor for name, tensor in state.items() if name.startswith("fc.")}
-    state = check_state_dict(state, expected_shapes(model), source) | classifier
+    state = check_state_dict(state, network, source) | classifier
     target.parent.mkdir(parents=True, exist_ok=True)
     partial = target.with_name(f"{target.name}.{os.getpid()}.part")
     try:
@@ -42,7 +42,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("source", type=Path, help="Caffe2 .pkl (or a .pth, to be checked and rewritten)")
     parser.add_argument("target", type=Path, help=".pth to write")
-    parser.add_argument("--model", choices=MODELS, default="i3d_r50")
+    parser.add_argument("--model", choices=[each.name for each in i3d_r50.BACKBONES], default="i3d_r50")
     arguments = parser.parse_args()
     convert_weights(arguments.source, arguments.target, arguments.model)
     print(f"{arguments.target}: {arguments.model}, sha256 {file_sha256(arguments.target)}")

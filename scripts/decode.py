@@ -25,7 +25,10 @@ from i3d.records.journal import finished
 from i3d.records.work_folder import WorkFolder
 from i3d.settings import RANDOM
 
-BY_HAND = ("fps", "via_jpeg", "clip_length", "frequency", "decoder", "stall_seconds", "decode_memory_mb")
+BY_HAND = (
+    *("fps", "via_jpeg", "clip_length", "frequency", "model", "frame_pooling"),
+    *("decoder", "stall_seconds", "decode_memory_mb"),
+)
 
 
 def main() -> None:

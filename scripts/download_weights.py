@@ -1,10 +1,11 @@
 """Download published weights, going on from where an earlier attempt was cut off.
 
+    python scripts/download_weights.py swin3d_t resources/swin3d_t.pth
     python scripts/download_weights.py URL resources/i3d_baseline_32x2_IN_pretrain_400k.pkl
 
 Under way the bytes are in `<target>.<version>.part`, where the version is the server's. The SHA-256 of the first
 complete download is kept in `<target>.sha256`, as `sha256sum --check` reads it; every later download, and a target
-that is there already, must match it.
+that is there already, must match it. It must match what the publisher says of it, too.
 """
 
 import argparse
@@ -17,6 +18,8 @@ from http import HTTPStatus
 from http.client import HTTPException, HTTPResponse
 from pathlib import Path
 
+from i3d.backbones import backbone
+from i3d.backbones.backbone import Published
 from i3d.digests import file_sha256, json_digest
 from i3d.errors import UserError, run_main
 
@@ -26,17 +29,18 @@ TIMEOUT_S = 60  # of silence from the server
 CHUNK_BYTES = 1 << 20
 
 
-def download(url: str, target: Path) -> str:
+def download(url: str, target: Path, sha256: str | None = None) -> str:
     """Bring `url` to `target`, which appears whole or not at all, and return its SHA-256 in hexadecimal.
 
-    A target that is there already is only checked. Raises UserError without a network, when the server refuses or
-    keeps breaking off, when the disk is full, and for content whose SHA-256 is not the recorded one.
+    `sha256` is what that must be, or begin with. A target that is there already is only checked. Raises UserError
+    without a network, when the server refuses or keeps breaking off, when the disk is full, and for content whose
+    SHA-256 is not the published or the recorded one.
     """
     if target.exists():
-        return _check_sha256(target, target)
+        return _check_sha256(target, target, sha256)
     try:
         partial = _fetch(url, target)
-        digest = _check_sha256(partial, target)
+        digest = _check_sha256(partial, target, sha256)
         partial.replace(target)
         for left in target.parent.glob(f"{target.name}.*.part"):  # of other versions
             left.unlink()
@@ -93,10 +97,14 @@ def _request(url: str, method: str, headers: dict[str, str] | None = None) -> HT
     return urllib.request.urlopen(urllib.request.Request(url, headers=headers, method=method), timeout=TIMEOUT_S)
 
 
-def _check_sha256(path: Path, target: Path) -> str:
-    """Compare `path` with the record beside `target`, or make the record where there is none."""
+def _check_sha256(path: Path, target: Path, published: str | None) -> str:
+    """Compare `path` with what was published and with the record beside `target`, which is made where there is none."""
     record = target.with_name(f"{target.name}.sha256")
     digest = file_sha256(path)
+    if published and not digest.startswith(published):
+        raise UserError(
+            f"{path}: its SHA-256 {digest} is not the published one, {published}; delete the file and download it again"
+        )
     if not record.exists():
         record.write_text(f"{digest}  {target.name}\n")
     elif record.read_text().split()[:1] != [digest]:
@@ -109,10 +117,12 @@ def _check_sha256(path: Path, target: Path) -> str:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("url")
+    parser.add_argument("source", help="a model, as the configuration names it, or an address")
     parser.add_argument("target", type=Path)
     arguments = parser.parse_args()
-    digest = download(arguments.url, arguments.target)
+    source = arguments.source
+    published = Published(source) if "://" in source else backbone(source).published()
+    digest = download(published.url, arguments.target, published.sha256)
     print(f"{arguments.target}: {arguments.target.stat().st_size} bytes, sha256 {digest}")
 
 

@@ -17,6 +17,7 @@ from typing import BinaryIO
 
 import torch
 
+from i3d.backbones import backbone
 from i3d.command_line import add_settings, given_settings
 from i3d.config import complete
 from i3d.cost.calibration import passed_precisions, refuse_failed
@@ -25,8 +26,7 @@ from i3d.frame_stream import StreamError, read_stream
 from i3d.network.engine import Engine, choose_device, device_name
 from i3d.network.extraction import Extraction
 from i3d.network.gpu_guard import check_precision, gpu_versions
-from i3d.network.model import build_model, expected_shapes
-from i3d.network.weights import load_state_dict, random_state_dict
+from i3d.network.weights import load_state_dict
 from i3d.planning.weights_check import weights_digest
 from i3d.progress.bundle import EXTRACT, BundleProgress, ProgressFile
 from i3d.progress.counter import Counter
@@ -143,26 +143,20 @@ def load(bundle: Bundle) -> tuple[Engine, dict[str, object]]:
     refuse_failed(calibration, key)
     passed = passed_precisions(calibration, key)
     check_precision(device.type, settings.precision, torch.backends.cudnn.version(), passed)
-    expected = expected_shapes(settings.model)
+    network = backbone(settings.model)
     weights = (
-        random_state_dict(expected)
+        network.random_weights()
         if job.weights == RANDOM
-        else load_state_dict(Path(job.weights), expected, settings.weights_sha256)
+        else load_state_dict(Path(job.weights), network, settings.weights_sha256)
     )
-    engine = Engine(
-        build_model(settings.model, weights),
-        device,
-        normalization=settings.normalization,
-        sample_mode=settings.sample_mode,
-        precision=settings.precision,
-        batch_size=job.batch_size,
-    )
-    versions = {name: version(name) for name in PACKAGES} | gpu_versions(device)
+    engine = Engine(settings, weights, device, batch_size=job.batch_size)
+    versions = {name: version(name) for name in (*PACKAGES, *network.requires)} | gpu_versions(device)
     return engine, {
         "fingerprint": bundle.fingerprint,
         "bundle": bundle.name,
         "tree": bundle.tree,
         "weights": job.weights,
+        "crop_resize": network.crop_resize,
         "device": device_name(device),
         "versions": " ".join(f"{name}={number}" for name, number in versions.items()),
     }

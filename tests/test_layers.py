@@ -9,34 +9,10 @@ from tests.support.paths import ROOT
 
 # From the ground up. What stands alone, as `files`, is a module of the package itself.
 ROOMS = (
-    *(
-        "errors",
-        "paths",
-        "files",
-        "frame_folders",
-        "digests",
-        "quantities",
-        "process",
-        "commands",
-        "snippets",
-        "specs",
-        "settings",
-        "config",
-        "command_line",
-    ),
-    *(
-        "records",
-        "frame_stream",
-        "decoding",
-        "results",
-        "datasets",
-        "cost",
-        "network",
-        "planning",
-        "exports",
-        "comparison",
-        "report",
-    ),
+    *("errors", "paths", "files", "frame_folders", "digests", "quantities", "process", "commands", "snippets"),
+    *("specs", "backbones", "settings", "config", "command_line"),
+    *("records", "frame_stream", "decoding", "results", "datasets", "cost", "network", "planning", "exports"),
+    *("comparison", "report"),
     *("progress", "selfcheck", "cluster"),
 )
 MODULES = sorted((ROOT / "i3d").rglob("*.py"))

@@ -54,6 +54,7 @@ class Calibration(msgspec.Struct, frozen=True, kw_only=True):
     model: str
     sample_mode: str
     clip_length: int
+    frame_pooling: str | None = None  # of image towers alone
     hardware: str  # the GPU or processor as torch or the system call it
     measured: str  # when it ended, ISO 8601, UTC
     host: str
@@ -87,6 +88,7 @@ class Key(msgspec.Struct, frozen=True):
     clip_length: int
     precision: str
     cudnn: str | None = None
+    frame_pooling: str | None = None
 
 
 class Found(msgspec.Struct, frozen=True):
@@ -100,7 +102,10 @@ class _File(msgspec.Struct):
     calibrations: list[Calibration] = []
 
 
-_WORDS = {"torch": "torch {}", "cudnn": "cuDNN {}", "model": "{}", "sample_mode": "{}", "clip_length": "clip_length {}"}
+_WORDS = {
+    **{"torch": "torch {}", "cudnn": "cuDNN {}", "model": "{}", "sample_mode": "{}", "clip_length": "clip_length {}"},
+    "frame_pooling": "frame_pooling {}",
+}
 
 
 def _run() -> str:
@@ -181,7 +186,7 @@ def save(path: Path, calibration: Calibration) -> None:
 
 
 def _place(entry: Calibration) -> tuple[object, ...]:
-    return entry.device, entry.model, entry.sample_mode, entry.clip_length
+    return entry.device, entry.model, entry.sample_mode, entry.clip_length, entry.frame_pooling
 
 
 def _of_device(path: Path, key: Key) -> Iterable[Calibration]:

@@ -19,7 +19,8 @@ from i3d.settings import NumericSettings
 START_SECONDS = 15.0  # until an extract job has Python, torch and the weights; 3 to 20 were seen
 CPU_TFLOPS = 0.05  # of one CPU with AVX2 in any precision: 0.05 to 0.2 were seen in fp32
 ENOUGH_SNIPPETS = 20  # of earlier runs, to believe them
-SAME_WORK = ("model", "sample_mode", "clip_length", "precision")  # settings that the network's speed depends on
+# Settings that the network's speed depends on.
+SAME_WORK = ("model", "sample_mode", "clip_length", "frame_pooling", "precision")
 
 
 @dataclass(frozen=True)

@@ -8,9 +8,10 @@ are either `assumed` here, for the devices of `devices.py`, or measured elsewher
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 
+from i3d.backbones import backbone
 from i3d.cost.devices import Device
 from i3d.settings import NumericSettings
-from i3d.specs import MODELS, PRECISIONS
+from i3d.specs import PRECISIONS
 
 OTHER_CODECS = ""  # the key of `pixel_seconds` for codecs that it does not name
 
@@ -30,11 +31,8 @@ PIXEL_SECONDS = {
 }
 
 
-# What a roofline over every operation of i3d_r50 in bf16 comes to (0.2666 TFLOP a snippet of ten crops): GB that go
-# through a GPU's memory per TFLOP with batch norm, addition and ReLU fused into the convolutions, and without. Both
-# peaks are taken to be reached to EFFICIENCY: on half an A100 that is 37 % of its matrix peak. Computed, not measured.
-TRAFFIC, UNFUSED_TRAFFIC = 1.48 / 0.2666, 2.87 / 0.2666
-TRAFFIC_BYTES = 2  # of the values that these count
+# A roofline: both peaks, of arithmetic and of memory, are taken to be reached to EFFICIENCY. With i3d_r50 in bf16 on
+# half an A100 that is 37 % of its matrix peak. Computed, not measured.
 EFFICIENCY = 0.8
 COMPUTED = "computed, not measured"
 UNKNOWN_DEVICE = "a100_4g.20gb"  # whose speed stands in, for the size of bundles alone, where a GPU is in no table
@@ -104,11 +102,18 @@ def assumed(device: Device, settings: NumericSettings, *, fused: bool = True) ->
     They are upper estimates. Not `fused`: on a driver that has no kernels for convolutions with what follows them.
     """
     precision, tflop = settings.precision, snippet_tflop(settings)
-    traffic = (TRAFFIC if fused else UNFUSED_TRAFFIC) * tflop * PRECISIONS[precision].bytes / TRAFFIC_BYTES
+    traffic = backbone(settings.model).snippet_gigabytes(
+        settings.sample_mode,
+        settings.clip_length,
+        PRECISIONS[precision].bytes,
+        settings.frame_pooling,
+        fused=fused,
+    )
     seconds = (tflop / device.peak(precision) + traffic / device.bandwidth) / EFFICIENCY
     return Speeds(1 / seconds, COMPUTED)
 
 
 def snippet_tflop(settings: NumericSettings) -> float:
     """TFLOP of one snippet under these settings."""
-    return MODELS[settings.model].snippet_tflop(settings.sample_mode, settings.clip_length)
+    network = backbone(settings.model)
+    return network.snippet_tflop(settings.sample_mode, settings.clip_length, settings.frame_pooling)

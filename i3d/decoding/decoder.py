@@ -33,7 +33,7 @@ from i3d.decoding.held_file import HeldFile, UnreadableError
 from i3d.decoding.jpeg import jpeg_files, read_jpeg
 from i3d.decoding.pictures import Picture, kind
 from i3d.decoding.resampling import resample
-from i3d.decoding.resize import resize, why_pillow
+from i3d.decoding.resize import other_pillow, resize, why_pillow
 from i3d.decoding.timestamps import PacketTimes, timed
 from i3d.decoding.video_file import Video
 from i3d.decoding.workers import SHARED_HEADER_BYTES, Channel, Crew, Worker
@@ -44,7 +44,7 @@ from i3d.snippets import SnippetRule
 BLOCKS, BLOCK_FRAMES = 4, 16  # 16.7 MB per worker
 BLOCKS_BYTES = BLOCKS * BLOCK_FRAMES * FRAME_BYTES
 WORKER_MODULE = "i3d.decoding.decoder"
-SENT = ("fps", "via_jpeg", "clip_length", "frequency")  # settings that a worker needs
+SENT = ("fps", "via_jpeg", "clip_length", "frequency", "frame_pooling")  # settings that a worker needs
 
 T = TypeVar("T")
 
@@ -251,7 +251,7 @@ class VideoDecoder:
         self._path = Path(job["path"])
         self._links = Path(job["links"]) if job.get("links") else None
         self._fps = Fraction(str(job["fps"])) if job["fps"] else None
-        self._rule = SnippetRule(job["clip_length"], job["frequency"])
+        self._rule = SnippetRule(job["clip_length"], job["frequency"], job["frame_pooling"] == "middle")
         self._via_jpeg: bool | str = job["via_jpeg"]
         self._decoder: str = job["decoder"]
         self._reason: str | None = job["reason"]
@@ -379,10 +379,12 @@ class VideoDecoder:
         """Put out, as RGB by `picture`, the frames that snippets use; count all."""
         self._outlet.flush()
         self._frames = 0
+        begun = False
         for frame in self._ticking(frames):
-            if self._rule.is_used(self._frames):  # as the first one is
+            if self._rule.is_used(self._frames):
                 rgb = picture(frame)
-                if not self._frames:
+                if not begun:
+                    begun = True
                     info = {
                         "frames_declared": declared,
                         "fps": float(rate) if rate else None,
@@ -390,6 +392,7 @@ class VideoDecoder:
                         "height": rgb.shape[0],
                         "decoder": decoder,
                         "decoder_reason": self._reason,
+                        "resized_by": other_pillow(),
                     }
                     self._channel.send({"begin": info})
                 self._outlet.put(rgb)

@@ -10,10 +10,13 @@ from collections.abc import Callable
 from functools import cache
 
 import numpy as np
+import PIL
 from PIL import Image
 
 from i3d.decoding.lanczos.compiled import Lanczos
 from i3d.frame_stream import FRAME_SHAPE, HEIGHT, WIDTH
+
+OTHER_PICTURES = "the faster way gives other pictures than this Pillow"
 
 
 def resize(frame: np.ndarray, out: np.ndarray | None = None) -> np.ndarray:
@@ -38,6 +41,11 @@ def why_pillow() -> str | None:
     return _chosen()[1]
 
 
+def other_pillow() -> str | None:
+    """The Pillow at hand, where it gives other pictures than those before 13; None where it gives the same."""
+    return f"Pillow {PIL.__version__}" if why_pillow() == OTHER_PICTURES else None
+
+
 def pillow(frame: np.ndarray, out: np.ndarray) -> None:
     """`resize` by Pillow."""
     out[:] = Image.fromarray(frame).resize((WIDTH, HEIGHT), Image.Resampling.LANCZOS)
@@ -58,5 +66,5 @@ def _chosen() -> tuple[Callable[[np.ndarray, np.ndarray], None], str | None]:
         pillow(frame, expected)
         lanczos(frame, got)
         if not np.array_equal(got, expected):
-            return pillow, "the faster way gives other pictures than this Pillow"
+            return pillow, OTHER_PICTURES
     return lanczos, None

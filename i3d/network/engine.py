@@ -7,28 +7,28 @@ overlaps the computation of the one before.
 import ctypes
 import logging
 import platform
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from i3d.backbones import backbone
 from i3d.errors import UserError
 from i3d.frame_stream import FRAME_SHAPE
-from i3d.network import fused_cpu, fused_cuda
-from i3d.network.crops import normalise, stem_of_crops
-from i3d.network.model import I3DResNet50
-from i3d.specs import PRECISIONS, SAMPLE_MODES
+from i3d.settings import NumericSettings
+from i3d.specs import PRECISIONS
 
 log = logging.getLogger(__name__)
 
 DTYPES: dict[str, torch.dtype] = {name: getattr(torch, spec.dtype) for name, spec in PRECISIONS.items()}
 M_TRIM_THRESHOLD, M_MMAP_MAX = -1, -4  # from glibc's malloc.h
+MUCH_MEMORY = 0.5  # share of a GPU's memory: more than any kernel's workspace takes
 CPU_BATCH = 1  # snippets per pass on a CPU, which gains nothing from more
 # What CUDA's libraries say, beside torch's OutOfMemoryError, when memory is short: cuDNN finds no kernel whose
 # workspace fits, or fails within one (pytorch issues 108645, 81620).
 SHORT_OF_MEMORY = (
-    "out of memory",
     "unable to find an engine",
     "CUDNN_STATUS_INTERNAL_ERROR",
     "CUDNN_STATUS_ALLOC_FAILED",
@@ -83,7 +83,7 @@ class Pending:
     ready: torch.cuda.Event | None
 
     def collect(self) -> np.ndarray:
-        """Wait for the features, float32 (B, crops, 2048)."""
+        """Wait for the features, float32 (B, crops, dim)."""
         if self.ready is not None:
             self.ready.synchronize()
         return self.features.numpy()
@@ -92,37 +92,25 @@ class Pending:
 class Engine:
     """Computes the features of batches of snippets.
 
-    `model` comes from `build_model`; `batch_size` is the most snippets per forward pass, halved whenever the GPU's
-    memory does not suffice.
+    `settings` say by which network and how, `weights` are what its backbone expects; `batch_size` is the most snippets
+    per forward pass, halved whenever the GPU's memory does not suffice.
     """
 
     def __init__(
-        self,
-        model: I3DResNet50,
-        device: torch.device,
-        *,
-        normalization: str,
-        sample_mode: str,
-        precision: str,
-        batch_size: int,
+        self, settings: NumericSettings, weights: Mapping[str, Tensor], device: torch.device, *, batch_size: int
     ) -> None:
+        precision = settings.precision
         torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = precision == "tf32"
         torch.backends.cudnn.benchmark = True  # all passes have one shape
         if device.type == "cpu":
             keep_freed_memory()
         self.device = device
-        self.dtype = DTYPES[precision]
-        self.normalization = normalization
-        self.sample_mode = sample_mode
-        self.crops = SAMPLE_MODES[sample_mode].crops
         self.batch_size = batch_size if device.type == "cuda" else min(batch_size, CPU_BATCH)
-        self.crops_per_pass = 5 if device.type == "cpu" else self.batch_size * self.crops
-        self.model = model.to(device, self.dtype)
-        self.model.to(memory_format=torch.channels_last_3d)  # type: ignore[call-overload]
-        if device.type == "cpu":
-            fused_cpu.fuse(self.model, self.dtype, PRECISIONS[precision].tolerance)
-        else:
-            fused_cuda.fuse(self.model, PRECISIONS[precision].tolerance)
+        self.network = backbone(settings.model).network(
+            weights, normalization=settings.normalization, sample_mode=settings.sample_mode
+        )
+        self.network.prepare(device, precision)
+        self.dim, self.crops = self.network.dim, self.network.crops
         self.one_shape = device.type == "cuda"  # pad a batch that is not full: cuDNN tunes itself anew for each shape
         self._copies = torch.cuda.Stream(device) if device.type == "cuda" else None
 
@@ -154,7 +142,7 @@ class Engine:
             try:
                 parts.append(self._forward(self._to_device(part))[: len(part)])
             except RuntimeError as error:
-                if not is_short_of_memory(error):
+                if not is_short_of_memory(error, free_share(self.device)):
                     raise
                 reason = str(error)
             else:
@@ -195,12 +183,22 @@ class Engine:
 
     def _forward(self, snippets: Tensor) -> Tensor:
         """uint8 (B, T, 256, 340, 3) to float32 (B, crops, dim)."""
-        frames = normalise(snippets.permute(0, 4, 1, 2, 3).float(), self.normalization).to(self.dtype)
-        stems = stem_of_crops(self.model, frames, self.sample_mode)
-        features = torch.cat([self.model.trunk(part) for part in stems.split(self.crops_per_pass)])
-        return features.float().view(len(snippets), self.crops, -1)
+        return self.network.features(snippets)
 
 
-def is_short_of_memory(error: RuntimeError) -> bool:
-    """Whether the GPU's memory is, or may well be, why a computation failed."""
-    return isinstance(error, torch.cuda.OutOfMemoryError) or any(text in str(error) for text in SHORT_OF_MEMORY)
+def is_short_of_memory(error: RuntimeError, free: float) -> bool:
+    """Whether the GPU's memory is, or may well be, why a computation failed when that share of it was free.
+
+    With much memory free, a library's error has another cause, which no smaller batch removes.
+    """
+    if isinstance(error, torch.cuda.OutOfMemoryError) or "out of memory" in str(error):
+        return True
+    return free < MUCH_MEMORY and any(text in str(error) for text in SHORT_OF_MEMORY)
+
+
+def free_share(device: torch.device) -> float:
+    """The share of a GPU's memory that this process may still take; 0 for a CPU."""
+    if device.type != "cuda":
+        return 0.0
+    free, total = torch.cuda.mem_get_info(device)
+    return (free + torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)) / total

@@ -1,7 +1,7 @@
 """From a frame stream to staged features: the loop around the engine.
 
-A reader thread cuts the stream into snippets and fills batches across videos; the main thread keeps the device busy
-and writes what comes back. Memory does not grow with the length of a video.
+One thread reads the stream into batches across videos, one keeps the device busy, and the main thread writes what comes
+back: neither a slow pipe nor a slow disk makes the device wait. Memory does not grow with the length of a video.
 """
 
 import queue
@@ -18,7 +18,7 @@ from torch import Tensor
 
 from i3d.digests import file_sha256, video_digest
 from i3d.files import writing
-from i3d.frame_stream import CHANGED, FRAME_SHAPE, End, Frames, StreamError, read_stream
+from i3d.frame_stream import CHANGED, End, Frames, StreamError, read_stream
 from i3d.network.engine import Engine, Pending
 from i3d.network.feature_file import FeatureWriter, NotFiniteError
 from i3d.records import journal
@@ -26,14 +26,13 @@ from i3d.records.bundles import BundleEntry
 from i3d.records.record import FAILED, OK, SKIPPED, Status, VideoRecord
 from i3d.settings import NumericSettings
 from i3d.snippets import SnippetRule
-from i3d.specs import MODELS
 
-BUFFERS = 3  # batches in memory: one being filled, one waiting, one on the device
+BUFFERS = 4  # batches in memory: one being filled, two on the device or waiting for it, one being written
 RESTARTED = "restarted"  # the status of a try that a new BEGIN ended
 
 
 class Cutter:
-    """Cuts one video's frames, which arrive in blocks, into snippets.
+    """Cuts one video's frames into snippets, by way of memory of its own only where a snippet is not in one message.
 
     Of the video, snippet i is frames i*frequency to i*frequency + clip_length - 1; frames between two snippets do not
     arrive, and those after the last whole snippet are dropped.
@@ -42,23 +41,28 @@ class Cutter:
     def __init__(self, clip_length: int, frequency: int) -> None:
         self.clip_length = clip_length
         self._shared = max(0, clip_length - frequency)  # frames that a snippet has in common with the next
-        self._frames = np.empty((clip_length, *FRAME_SHAPE), np.uint8)
-        self._held = 0  # frames of the next snippet that are here
+        self._frames: np.ndarray | None = None
+        self._held = 0  # frames of the next snippet that are in `_frames`
 
-    def cut(self, block: np.ndarray) -> Iterator[np.ndarray]:
-        """Yield the snippets, uint8 (clip_length, 256, 340, 3), that `block`, uint8 (n, 256, 340, 3), completes.
+    def fill(self, snippet: np.ndarray, message: Frames) -> bool:
+        """Whether frames taken from a message that has some complete a snippet.
 
-        A snippet is valid until the next one is asked for.
+        It is in `snippet` then, uint8 (clip_length, 256, 340, 3); otherwise the message is used up.
         """
-        while len(block):
-            taken = min(self.clip_length - self._held, len(block))
-            self._frames[self._held : self._held + taken] = block[:taken]
-            self._held += taken
-            block = block[taken:]
-            if self._held == self.clip_length:
-                yield self._frames
-                self._held = self._shared
-                self._frames[: self._held] = self._frames[self.clip_length - self._held :].copy()
+        if not self._shared and not self._held and message.count >= self.clip_length:
+            message.take(snippet)
+            return True
+        if self._frames is None:
+            self._frames = np.empty_like(snippet)
+        taken = min(self.clip_length - self._held, message.count)
+        message.take(self._frames[self._held : self._held + taken])
+        self._held += taken
+        if self._held < self.clip_length:
+            return False
+        snippet[:] = self._frames
+        self._held = self._shared
+        self._frames[: self._held] = self._frames[self.clip_length - self._held :].copy()
+        return True
 
 
 @dataclass
@@ -99,9 +103,10 @@ class Batch:
     def full(self) -> bool:
         return len(self.owners) == len(self.snippets)
 
-    def add(self, owner: Video, snippet: np.ndarray) -> None:
-        self.snippets[len(self.owners)].numpy()[:] = snippet
-        self.owners.append(owner)
+    @property
+    def free(self) -> np.ndarray:
+        """Where the next snippet goes."""
+        return self.snippets[len(self.owners)].numpy()
 
 
 class Extraction:
@@ -128,11 +133,12 @@ class Extraction:
         self.settings = settings
         self.rule = settings.rule
         self.provenance = provenance
-        self.dim = MODELS[settings.model].dim
         self.written = written
         self.snippets_done = snippets_done
         self._batches: queue.Queue[Batch | BaseException | None] = queue.Queue()
+        self._launched: queue.Queue[tuple[Batch, Pending | None] | BaseException | None] = queue.Queue()
         self._buffers: queue.Queue[Tensor] = queue.Queue()  # bounds what is in memory
+        self._over = False
         self._landed = time.monotonic()  # when the last batch came back
 
     def run(self, stream: BinaryIO) -> Iterator[VideoRecord]:
@@ -143,17 +149,14 @@ class Extraction:
         for _ in range(BUFFERS):
             self._buffers.put(self.engine.buffer(self.engine.batch_size, self.rule.clip_length))
         threading.Thread(target=self._read, args=(stream,), name="stream-reader", daemon=True).start()
-        flying: tuple[Batch, Pending | None] | None = None
-        while True:
-            item = self._batches.get()
-            launched = (item, self._launch(item)) if isinstance(item, Batch) else None
-            if flying is not None:
-                yield from self._land(*flying)
-            flying = launched
-            if isinstance(item, BaseException):
+        threading.Thread(target=self._launch, name="launcher", daemon=True).start()
+        try:
+            while isinstance(item := self._launched.get(), tuple):
+                yield from self._land(*item)
+            if item is not None:
                 raise item
-            if item is None:
-                return
+        finally:
+            self._over = True
 
     def _read(self, stream: BinaryIO) -> None:
         """Turn messages into batches; runs in its own thread and hands every error on."""
@@ -166,9 +169,9 @@ class Extraction:
                     video = videos.get(message.video)
                     if video is None:
                         raise StreamError(f"damaged stream: frames of a video that has not begun ({entry.video})")
-                    video.frames += len(message.frames)
-                    for snippet in video.cutter.cut(message.frames):
-                        batch.add(video, snippet)
+                    video.frames += message.count
+                    while message.count and video.cutter.fill(batch.free, message):
+                        batch.owners.append(video)
                         if batch.full:
                             self._batches.put(batch)
                             batch = Batch(self._buffers.get())
@@ -181,7 +184,7 @@ class Extraction:
                     self._check_decoding(entry, message.info)
                     if before is not None:
                         batch.endings.append(Ending(before, entry, {"status": RESTARTED}))
-                    writer = FeatureWriter(self.staging / entry.feature, self.engine.crops, self.dim)
+                    writer = FeatureWriter(self.staging / entry.feature, self.engine.crops, self.engine.dim)
                     videos[message.video] = Video(
                         entry, message.info, Cutter(self.rule.clip_length, self.rule.frequency), writer
                     )
@@ -209,8 +212,15 @@ class Extraction:
             raise StreamError(f"damaged stream: it names video {index} of a bundle of {len(self.entries)}")
         return self.entries[index]
 
-    def _launch(self, batch: Batch) -> Pending | None:
-        return self.engine.launch(batch.snippets[: len(batch.owners)]) if batch.owners else None
+    def _launch(self) -> None:
+        """Start the device on one batch after the other; runs in its own thread and hands every error on."""
+        try:
+            while isinstance(item := self._batches.get(), Batch) and not self._over:
+                snippets = item.snippets[: len(item.owners)]
+                self._launched.put((item, self.engine.launch(snippets) if item.owners else None))
+            self._launched.put(None if isinstance(item, Batch) else item)
+        except BaseException as error:
+            self._launched.put(error)
 
     def _land(self, batch: Batch, pending: Pending | None) -> Iterator[VideoRecord]:
         """Write a computed batch's features; yield the records of the videos that end with it."""
@@ -259,7 +269,7 @@ class Extraction:
                 "status": status,
                 "reason": reason,
                 "crops": self.engine.crops,
-                "dim": self.dim,
+                "dim": self.engine.dim,
                 "digest": entry.digest,
                 "started": _iso(video.started) if video else None,
                 "finished": _iso(datetime.now(UTC)),

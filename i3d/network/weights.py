@@ -1,7 +1,6 @@
-"""Weights for the network: reading, renaming, checking and, for a trial, making them up.
+"""Weights files: read whole, checked against what a network expects, and refused in one sentence.
 
-A state dict here maps names as in `model.expected_shapes` to tensors. The published weights are Caffe2 pickles of
-video-nonlocal-net (CC BY-NC 4.0); PyTorch and safetensors files are conversions of them.
+PyTorch's and safetensors files are read here, other formats by the backbone that is published in them.
 """
 
 import hashlib
@@ -13,23 +12,21 @@ import re
 import stat
 import warnings
 import zipfile
-import zlib
 from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import safetensors.torch
 import torch
 from torch import Tensor
 
 from i3d import commands
+from i3d.backbones.backbone import Backbone
 from i3d.errors import UserError
-from i3d.network.caffe2_pickle import read_array_pickle
-from i3d.network.model import expected_shapes
 
 LISTED = 3  # names in an error message
-MAX_BYTES = 1 << 30  # of a file; weights in float64 with an optimizer's state are smaller
+LEAST_LIMIT = 1 << 30  # bytes; files of I3D-ResNet50 in float64 with an optimizer's state are smaller
+BYTES_PER_NUMBER = 16  # that a file may have at most: float64, and as much again of other things
 FLOATS = (torch.float16, torch.bfloat16, torch.float32, torch.float64)  # types that values may have
 # How torch.save begins a file: a zip archive, or before PyTorch 1.6 a pickled magic number.
 ZIP_MAGIC = b"PK\x03\x04"
@@ -42,57 +39,60 @@ HEADED = "backbone."
 PREFIXES = ("module.", "model.", "net.", HEADED)
 COMPILED = re.compile(r"(?:^|(?<=\.))_orig_mod\.")  # by torch.compile, anywhere in a name
 
-# Caffe2 blob names. `riv` reads "running inverse variance", yet SpatialBN keeps the plain variance there: at test
-# time it computes (x - rm) / sqrt(riv + epsilon) * s + b, as PyTorch does with running_var.
-PARAMETERS = {"w": "weight", "s": "weight", "b": "bias", "rm": "running_mean", "riv": "running_var"}
-OUTER = {"conv1": "conv1", "res_conv1_bn": "bn1", "pred": "fc"}
-BLOCK = re.compile(r"(?:res|nonlocal_conv)([2-5])_(\d+)_(\w+)")
-INNER = {
-    **{f"branch2{letter}": f"conv{place}" for place, letter in enumerate("abc", 1)},
-    **{f"branch2{letter}_bn": f"bn{place}" for place, letter in enumerate("abc", 1)},
-    **{"branch1": "downsample.0", "branch1_bn": "downsample.1"},
-    **{name: f"nl.{name}" for name in ("theta", "phi", "g", "out", "bn")},
-}
-TRAINING_STATE = ("lr", "model_iter")  # and every blob with `momentum` in its name
 
+def load_state_dict(path: Path, backbone: Backbone, sha256: str | None = None) -> dict[str, Tensor]:
+    """Return the weights at `path` that features depend on, float32, named and shaped as the backbone expects.
 
-def load_state_dict(
-    path: Path, expected: Mapping[str, tuple[int, ...]], sha256: str | None = None
-) -> dict[str, Tensor]:
-    """Return the weights at `path` that features depend on, float32, named and shaped as in `expected`.
-
-    The classifier `fc` and the `num_batches_tracked` counters are left out. Raises UserError when the file cannot be
-    read, is not the one with this SHA-256 (hexadecimal), holds other tensors than expected, or values that are not
-    finite.
+    Raises UserError when the file cannot be read, is not the one with this SHA-256 (hexadecimal), holds other tensors
+    than expected, or values that are not finite.
     """
-    data = _read(path)
+    expected = backbone.expected_shapes()
+    data = _read(path, most_bytes(expected))
     if sha256 is not None and (found := hashlib.sha256(data).hexdigest()) != sha256:
         raise UserError(
             f"weights: {path} has changed since this run was planned (SHA-256 {found[:12]}..., not {sha256[:12]}...); "
             "run snakemake again, it plans with the file as it is now"
         )
-    return check_state_dict(_state_dict(data, path), expected, path)
+    return _fitting(_state_dict(data, path, backbone), expected, backbone, path)
 
 
-def check_weights(path: Path, model: str) -> str:
-    """Check everything that `load_state_dict` refuses, for the model of this name; return the content's SHA-256."""
-    data = _read(path)
-    check_state_dict(_state_dict(data, path), expected_shapes(model), path)
+def check_weights(path: Path, backbone: Backbone) -> str:
+    """Check everything that `load_state_dict` refuses; return the content's SHA-256."""
+    expected = backbone.expected_shapes()
+    data = _read(path, most_bytes(expected))
+    _fitting(_state_dict(data, path, backbone), expected, backbone, path)
     return hashlib.sha256(data).hexdigest()
 
 
-def check_state_dict(
-    state: Mapping[str, Tensor], expected: Mapping[str, tuple[int, ...]], path: Path
-) -> dict[str, Tensor]:
+def check_state_dict(state: Mapping[str, Tensor], backbone: Backbone, path: Path) -> dict[str, Tensor]:
     """Do what `load_state_dict` does after reading; `path` is for messages only."""
-    found = {name: tensor for name, tensor in state.items() if _needed(name)}
-    expected = {name: shape for name, shape in expected.items() if _needed(name)}
+    return _fitting(state, backbone.expected_shapes(), backbone, path)
+
+
+def read_state_dict(path: Path, backbone: Backbone) -> dict[str, Tensor]:
+    """Return all named tensors of a weights file, those that features do not depend on too.
+
+    The content decides which format it is. What a checkpoint wraps tensors in (`WRAPPERS`) and what a model puts before
+    their names (`PREFIXES`) is taken off. Raises UserError for anything that is no such file.
+    """
+    return _state_dict(_read(path, most_bytes(backbone.expected_shapes())), path, backbone)
+
+
+def most_bytes(expected: Mapping[str, tuple[int, ...]]) -> int:
+    """The largest size of a file with these tensors that is worth reading."""
+    return max(LEAST_LIMIT, BYTES_PER_NUMBER * sum(map(math.prod, expected.values())))
+
+
+def _fitting(
+    state: Mapping[str, Tensor], expected: Mapping[str, tuple[int, ...]], backbone: Backbone, path: Path
+) -> dict[str, Tensor]:
+    found = {name: tensor for name, tensor in state.items() if not backbone.is_left_out(name)}
     missing, unexpected = expected.keys() - found, found.keys() - expected
     misshapen = [name for name in expected.keys() & found if tuple(found[name].shape) != expected[name]]
     if missing or unexpected or misshapen:
         kinds = {"missing": missing, "unexpected": unexpected, "misshapen": misshapen}
         listing = "; ".join(f"{kind}: {_listing(names)}" for kind, names in kinds.items() if names)
-        raise UserError(f"weights: {path} does not fit the model ({listing}): {_hint(found, expected)}")
+        raise UserError(f"weights: {path} does not fit the model ({listing}): {backbone.hint(found, expected)}")
     return {name: _finite_float32(found[name], name, path) for name in expected}
 
 
@@ -105,26 +105,17 @@ def _finite_float32(tensor: Tensor, name: str, path: Path) -> Tensor:
     return values
 
 
-def read_state_dict(path: Path) -> dict[str, Tensor]:
-    """Return all named tensors of a `.pth`, a `.safetensors` or a Caffe2 `.pkl`; the content tells which it is.
-
-    What a checkpoint wraps them in (`WRAPPERS`) and what a model puts before their names (`PREFIXES`) is taken off.
-    Raises UserError for anything that is no such file.
-    """
-    return _state_dict(_read(path), path)
-
-
-def _read(path: Path) -> bytes:
+def _read(path: Path, most: int) -> bytes:
     """The whole file, so that what is hashed and what is loaded are the same bytes."""
     try:
         with os.fdopen(os.open(path, os.O_RDONLY | os.O_NONBLOCK), "rb") as file:  # a FIFO would block
             status = os.fstat(file.fileno())
             if not stat.S_ISREG(status.st_mode):
                 raise UserError(f"weights: {path} is no file; set 'weights' to one")
-            if status.st_size > MAX_BYTES:
-                size = f"{status.st_size / 1e9:.1f} GB"
-                raise UserError(f"weights: {path} is of {size}, and weights of this network are of 0.1 to 0.5 GB")
-            return file.read(MAX_BYTES)
+            if status.st_size > most:
+                sizes = f"{status.st_size / 1e9:.1f} GB, and weights of this network have at most {most / 1e9:.1f}"
+                raise UserError(f"weights: {path} is of {sizes}")
+            return file.read(most)
     except OSError as error:
         raise UserError(
             f"weights: cannot read {path} ({error.strerror}); fetch the published weights with "
@@ -132,46 +123,19 @@ def _read(path: Path) -> bytes:
         ) from None
 
 
-def _state_dict(data: bytes, path: Path) -> dict[str, Tensor]:
+def _state_dict(data: bytes, path: Path, backbone: Backbone) -> dict[str, Tensor]:
     """The named tensors in a file's content."""
     if data.startswith(TORCH_MAGIC):
         content = _read_torch(data, path)
     elif data[8:9] == b"{" and int.from_bytes(data[:8], "little") <= len(data):
         content = _read_safetensors(data, path)
     else:
-        content = _read_caffe2(data, path)
+        content = backbone.read_other(data, path)
     state = _without_prefixes(content, path)
     for name, tensor in state.items():
-        if _needed(name) and (fault := _fault(tensor)):
+        if not backbone.is_left_out(name) and (fault := _fault(tensor)):
             raise UserError(f"weights: {path} is of no use: {name!r} {fault}")
-    return state
-
-
-def random_state_dict(expected: Mapping[str, tuple[int, ...]], seed: int = 0) -> dict[str, Tensor]:
-    """Made-up float32 weights for a trial: the same on every machine, and features of ordinary size.
-
-    Each tensor comes from a NumPy generator seeded by the CRC-32 of its name plus `seed`. Convolutions are scaled as
-    in He et al. 2015 (arXiv:1502.01852); the last batch norm of a block is small, so that blocks do not add up.
-    """
-    state = {}
-    for name, shape in expected.items():
-        if not _needed(name):
-            continue
-        generator = np.random.default_rng(zlib.crc32(name.encode()) + seed)
-        if name.endswith("running_var"):
-            values = generator.uniform(0.5, 1.5, shape)
-        elif len(shape) == 5:
-            values = generator.normal(0, math.sqrt(2 / math.prod(shape[1:])), shape)
-        elif name.endswith("weight"):
-            values = generator.uniform(0.5, 1.5, shape) * (0.3 if "bn3" in name else 1)
-        else:
-            values = generator.normal(0, 0.1, shape)
-        state[name] = torch.from_numpy(values.astype(np.float32))
-    return state
-
-
-def _needed(name: str) -> bool:
-    return not (name.startswith("fc.") or name.endswith("num_batches_tracked"))
+    return backbone.renamed(state)
 
 
 def _fault(value: Any) -> str | None:
@@ -261,54 +225,6 @@ def _reason(error: Exception) -> str:
     return (str(error).splitlines() or [type(error).__name__])[0][:200] or type(error).__name__
 
 
-def _read_caffe2(data: bytes, path: Path) -> dict[str, Tensor]:
-    content = read_array_pickle(data, path)
-    blobs = content.get("blobs", content) if isinstance(content, dict) else None
-    if not isinstance(blobs, dict):
-        raise UserError(f"weights: {path} holds no Caffe2 blobs: get the published file again")
-    with np.errstate(over="ignore"):  # what becomes infinite is refused with its name
-        return {
-            _state_dict_name(blob): torch.from_numpy(np.asarray(values, np.float32, order="C"))
-            for blob, values in blobs.items()
-            if isinstance(values, np.ndarray) and blob not in TRAINING_STATE and "momentum" not in blob
-        }
-
-
-def _state_dict_name(blob: str) -> str:
-    """`res3_0_branch2a_bn_riv` is `layer2.0.bn1.running_var`; a name of no known form stays as it is."""
-    module, _, parameter = blob.rpartition("_")
-    block = BLOCK.fullmatch(module)
-    if parameter not in PARAMETERS:
-        return blob
-    if module in OUTER:
-        return f"{OUTER[module]}.{PARAMETERS[parameter]}"
-    if block and block[3] in INNER:
-        return f"layer{int(block[1]) - 1}.{block[2]}.{INNER[block[3]]}.{PARAMETERS[parameter]}"
-    return blob
-
-
 def _listing(names: Collection[str]) -> str:
     more = f" and {len(names) - LISTED} more" if len(names) > LISTED else ""
     return ", ".join(sorted(names)[:LISTED]) + more
-
-
-def _hint(found: Mapping[str, Tensor], expected: Mapping[str, tuple[int, ...]]) -> str:
-    """What the tensors at hand suggest the file is."""
-
-    def plain(names: Collection[str]) -> set[str]:
-        return {name for name in names if ".nl." not in name}
-
-    if plain(found) == plain(expected) and len(found) > len(expected):
-        return "these weights have non-local blocks, set `model: i3d_r50_nl`."
-    if plain(found) == plain(expected) and len(found) < len(expected):
-        return (
-            "these weights have no non-local blocks, set `model: i3d_r50`, or fetch the non-local ones with "
-            f"{commands.snakemake('weights')} and set `weights: resources/i3d_r50_nl_kinetics.pth`."
-        )
-    if any("Mixed_" in name or "Conv3d_1a" in name for name in found):
-        return "these are I3D-Inception weights, and this workflow's network is I3D-ResNet50."
-    if "conv1.weight" in found and found["conv1.weight"].ndim == 4:
-        return "these are weights of an image ResNet, and this workflow's network is I3D-ResNet50."
-    if any(name.startswith("layer3.6.") for name in found):
-        return "these are weights of a ResNet-101, and this workflow's network is I3D-ResNet50."
-    return f"use the published I3D-ResNet50 weights ({commands.snakemake('weights')})."

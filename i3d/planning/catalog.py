@@ -14,13 +14,15 @@ from typing import Any
 
 import msgspec
 
+from i3d.backbones import BACKBONES, know
+from i3d.backbones.timm_image import TimmImage
 from i3d.decoding.probe import Probe, probe_many
 from i3d.digests import file_sha256, video_digest
 from i3d.errors import UserError, warn_once
 from i3d.files import read_file, write_atomically
 from i3d.paths import is_clean
 from i3d.planning.tree import Video
-from i3d.planning.weights_check import check_weights
+from i3d.planning.weights_check import check_weights, described
 from i3d.quantities import count
 from i3d.settings import RANDOM
 
@@ -59,6 +61,7 @@ class _Content(msgspec.Struct, forbid_unknown_fields=True):
     videos: dict[str, VideoEntry] = {}
     features: dict[str, FeatureEntry] = {}
     weights: list[tuple[str, str]] = []  # SHA-256 and model of weights that were found to fit
+    towers: dict[str, TimmImage] = {}  # by the model's name, what timm said of them
 
 
 class Catalog:
@@ -135,6 +138,14 @@ class Catalog:
             check_weights(weights, model)
             self._content.weights.append((sha256, model))
             self._changed = True
+
+    def know_model(self, model: str) -> None:
+        """Make a tower of timm known to planning, asking once. Raises UserError if there is no such model."""
+        if model not in BACKBONES:
+            if model not in self._content.towers:
+                self._content.towers[model] = described(model)
+                self._changed = True
+            know(self._content.towers[model])
 
     def sha256_of(self, feature: Path, name: str) -> str:
         """SHA-256 of a feature file, `name` by its path under the features tree."""

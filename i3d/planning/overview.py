@@ -1,16 +1,17 @@
 """The plan in a few lines, as `snakemake -n` opens with it and `make status` prints it."""
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 
 from i3d import commands
+from i3d.backbones import backbone
 from i3d.datasets.naming import summary
 from i3d.planning.plan import ASSUMED_FRAMES, Plan
 from i3d.quantities import SPELT_OUT, count, counts, duration, listed, size
 from i3d.quantities import named as names_of
 from i3d.records.record import FAILED, OK, as_planned, settings_differences
 from i3d.results.names import by_path
-from i3d.specs import MODELS, SAMPLE_MODES
+from i3d.specs import SAMPLE_MODES
 
 FLOAT_BYTES = 4  # of a feature's values
 
@@ -84,7 +85,17 @@ def failures(plan: Plan) -> dict[str, str]:
 
 def warnings(plan: Plan) -> list[str]:
     """What would spoil a data set without stopping a run: leaks between splits or labels, and mixed settings."""
-    return [*_copies(plan), *_mixtures(plan)]
+    return [*_copies(plan), *_mixtures(plan), *_resized_otherwise(plan)]
+
+
+def _resized_otherwise(plan: Plan) -> Iterator[str]:
+    numbers = Counter(record.resized_by for record in plan.present.values())
+    for pillow, number in numbers.items():
+        if pillow:
+            yield (
+                f"{count(number, 'feature')} of frames resized by {pillow}, whose pictures differ from those of the "
+                "version in envs/requirements.txt: install that one before you go on"
+            )
 
 
 def _copies(plan: Plan) -> Iterator[str]:
@@ -153,7 +164,7 @@ def _price(plan: Plan) -> str:
 
 def _to_write(plan: Plan, frames: Sequence[int]) -> str:
     crops = SAMPLE_MODES[plan.settings.sample_mode].crops
-    snippet_bytes = crops * MODELS[plan.settings.model].dim * FLOAT_BYTES
+    snippet_bytes = crops * backbone(plan.settings.model).dim * FLOAT_BYTES
     features = sum(_snippets(plan, length) for length in frames) * snippet_bytes
     on_its_way = plan.pricing.frames_text(plan.bundles)
     unknown = sum(plan.videos[video].probe.frames is None for video in plan.pending)

@@ -250,10 +250,11 @@ def make_plan(
     here = videos_name(root)
     dataset = open_dataset(settings)
     tree = find_videos(root, settings.extensions, settings.subsets, work.features, frame_folders=settings.frame_folders)
+    catalog = Catalog(work.catalog)
+    catalog.know_model(settings.model)
     check_readable(work)
     files = [video for video in tree.videos if not only or video.feature in only]
 
-    catalog = Catalog(work.catalog)
     known = catalog.learn(
         files, clip_length=settings.clip_length, fps=settings.fps, via_jpeg=settings.via_jpeg, processes=processes()
     )

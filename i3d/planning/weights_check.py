@@ -1,17 +1,22 @@
-"""Whether the weights are fit for the network, asked before any video is decoded and once per content."""
+"""What planning must know of models and weights and torch alone can tell, asked in processes of their own.
+
+Planning does without torch. Each answer is kept in the catalog.
+"""
 
 import subprocess
 import sys
 from pathlib import Path
 
+import msgspec
+
 from i3d import commands
+from i3d.backbones.timm_image import TimmImage
 from i3d.digests import file_sha256
 from i3d.errors import PREFIX, UserError
 from i3d.settings import RANDOM
 
-PROGRAM = (
-    Path(__file__).parents[2] / "scripts" / "check_weights.py"
-)  # a process of its own: planning does without torch
+SCRIPTS = Path(__file__).parents[2] / "scripts"
+CHECK, DESCRIBE = SCRIPTS / "check_weights.py", SCRIPTS / "describe_model.py"
 
 
 def weights_digest(weights: str) -> str:
@@ -29,9 +34,21 @@ def weights_digest(weights: str) -> str:
 
 def check_weights(weights: str, model: str) -> None:
     """Raise UserError, saying why, if the file does not hold finite weights for the model."""
-    done = subprocess.run([sys.executable, PROGRAM, weights, "--model", model], capture_output=True, text=True)
+    done = subprocess.run([sys.executable, CHECK, weights, "--model", model], capture_output=True, text=True)
     if done.returncode < 0:
         raise UserError(f"weights: {weights} takes more memory or time than weights can; get the published file again")
     if done.returncode:
-        said = done.stderr.strip().rpartition("\n")[2]
-        raise UserError(said.removeprefix(PREFIX) or f"weights: {weights} cannot be checked")
+        raise UserError(_last_words(done.stderr) or f"weights: {weights} cannot be checked")
+
+
+def described(model: str) -> TimmImage:
+    """What timm says of the tower `timm:NAME`. Raises UserError if there is none, or no timm."""
+    done = subprocess.run([sys.executable, DESCRIBE, model], capture_output=True, text=True)
+    try:
+        return msgspec.json.decode(done.stdout, type=TimmImage)
+    except msgspec.MsgspecError:
+        raise UserError(_last_words(done.stderr) or f"config: the model {model} cannot be looked up") from None
+
+
+def _last_words(stderr: str) -> str:
+    return stderr.strip().rpartition("\n")[2].removeprefix(PREFIX)

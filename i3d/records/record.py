@@ -41,6 +41,7 @@ class VideoRecord(msgspec.Struct, kw_only=True, omit_defaults=True):
     height: int | None = None
     decoder: str | None = None
     decoder_reason: str | None = None  # why not the configured one
+    resized_by: str | None = None  # a Pillow whose pictures are not those of the pinned one; None: they are
     damaged: str | None = None  # what is wrong with a video that gave features all the same
     seconds: float | None = None  # its share of the time its bundle took; a bundle's values sum to its total
 
@@ -52,6 +53,8 @@ class VideoRecord(msgspec.Struct, kw_only=True, omit_defaults=True):
     sample_mode: str | None = None
     frequency: int | None = None
     clip_length: int | None = None
+    frame_pooling: str | None = None  # of image towers: `mean` or `middle`
+    crop_resize: str | None = None  # to which size and by which filter, where the network takes another than crops have
     resample_fps: float | None = None  # the constant rate that its frames were taken at
     via_jpeg: bool | str | None = None  # whether its frames went through JPEG, and in which way; None: they did not
     device: str | None = None
@@ -122,6 +125,7 @@ SETTINGS_COLUMNS = (  # what fixes the numbers; rows that differ in one of these
     "sample_mode",
     "frequency",
     "clip_length",
+    "frame_pooling",
     "resample_fps",
     "via_jpeg",
 )

@@ -7,18 +7,18 @@ from datetime import UTC, datetime
 from importlib.metadata import version
 from itertools import chain, islice
 from pathlib import Path
-from typing import Any
 
+import msgspec
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
+from i3d.backbones import backbone, i3d_r50
+from i3d.backbones.i3d_r50 import fused_cpu
 from i3d.cost import machine
 from i3d.cost.calibration import Calibration, DecodeSpeed, NetworkSpeed, Recommendation
 from i3d.errors import UserError
-from i3d.network import fused_cpu
 from i3d.network.engine import DTYPES, Engine, choose_device
-from i3d.network.model import build_model, expected_shapes
 from i3d.network.weights import load_state_dict
 from i3d.planning.tree import find_videos
 from i3d.quantities import size
@@ -65,6 +65,7 @@ class SelfCheck:
     start_seconds: float = 0.0
     pipe_frames_per_second: float | None = None
     recommended: Recommendation | None = None
+    fp32_features: dict[str, np.ndarray] = field(default_factory=dict)  # of the reference clip, by whose weights
 
     def __post_init__(self) -> None:
         self.device = choose_device(self.settings.device)
@@ -72,7 +73,11 @@ class SelfCheck:
         self.budget = GPU_BUDGET if self.on_gpu else CPU_BUDGET
         self.numeric = self.settings.numeric(RANDOM)
         self.facts = facts.gather(self.device)
-        self.reference = reference.reference_weights(self.settings.model)
+        self.backbone = backbone(self.settings.model)
+        self.is_i3d = isinstance(self.backbone, i3d_r50.I3D)
+        self.reference = (
+            reference.reference_weights(self.settings.model) if self.is_i3d else self.backbone.random_weights()
+        )
         self.weights = self._users_weights()
         torch.set_num_threads(self.cpus)
 
@@ -84,6 +89,7 @@ class SelfCheck:
         self._numbers()
         if "fp32" in self.passed:
             self._speed()
+        if "fp32" in self.passed and "fp32" not in self.failed:
             self._decoding()
             self._together()
             self._recommend()
@@ -115,52 +121,62 @@ class SelfCheck:
         return None
 
     def _first_failure(self, precision: str) -> Verdict:
-        """The first check that fails, or the one against the stored features."""
+        """The first check that fails, or the first of all."""
         verdicts = self._verdicts(precision)
         stored = next(verdicts)
         return next((each for each in (stored, *verdicts) if not each.passed), stored)
 
     def _verdicts(self, precision: str) -> Iterator[Verdict]:
-        snippet = reference.reference_snippet()
-        stored = reference.reference_features(self.settings.model)
-        yield numerics.compare_features(self._features(self.reference, precision, snippet), stored, precision)
-        crop = numerics.centre_crop(snippet, reference.NORMALIZATION)
-        yield numerics.check_layers(self._model(self.reference), crop, self.device, precision)
-        if self.weights is not None:
-            yield self._verdict_on_users_weights(precision, snippet)
-
-    def _verdict_on_users_weights(self, precision: str, snippet: np.ndarray) -> Verdict:
-        assert self.weights is not None
-        found = self._features(self.weights, precision, snippet)
-        if precision == "fp32":
-            crop = numerics.centre_crop(snippet, reference.NORMALIZATION)
-            expected = numerics.plain_features(self._model(self.weights), crop, self.device)
-            verdict = numerics.compare_features(found[:, 2:3], expected, precision)
-            self._fp32_of_users = found
+        if self.is_i3d:
+            snippet = reference.reference_snippet()
+            stored = reference.reference_features(self.settings.model)
+            yield numerics.compare_features(self._features(self.reference, precision, snippet), stored, precision)
         else:
-            verdict = numerics.compare_features(found, self._fp32_of_users, precision)
-        return Verdict(verdict.error, verdict.tolerance, f"{verdict.where} with {self.settings.weights}")
+            snippet = reference.reference_snippet(self.numeric.rule.frames_used)
+            yield self._compared_with_plain("seeded weights", self.reference, precision, snippet)
+        yield numerics.check_layers(self._model(self.reference), self._centre_crop(snippet), self.device, precision)
+        if self.weights is not None:
+            yield self._compared_with_plain(self.settings.weights, self.weights, precision, snippet)
+
+    def _compared_with_plain(
+        self, name: str, weights: dict[str, Tensor], precision: str, snippet: np.ndarray
+    ) -> Verdict:
+        """Compare fp32 with the plain network's centre crop by plain kernels, and other precisions with fp32."""
+        found = self._features(weights, precision, snippet)
+        if precision == "fp32":
+            expected = numerics.plain_features(self._model(weights), self._centre_crop(snippet), self.device)
+            verdict = numerics.compare_features(found[:, 2:3], expected, precision)
+            self.fp32_features[name] = found
+        else:
+            verdict = numerics.compare_features(found, self.fp32_features[name], precision)
+        return Verdict(verdict.error, verdict.tolerance, f"{verdict.where} with {name}")
+
+    def _centre_crop(self, snippet: np.ndarray) -> Tensor:
+        return numerics.centre_crop(snippet, self.backbone, self._reference_normalization)
+
+    @property
+    def _reference_normalization(self) -> str:
+        return reference.NORMALIZATION if self.is_i3d else self.numeric.normalization
 
     def _features(self, weights: dict[str, Tensor], precision: str, snippet: np.ndarray) -> np.ndarray:
         """Features (B, 10, dim) of a full batch of the snippet, as the reference has them."""
         engine = self._engine(
-            weights, precision, sample_mode=reference.SAMPLE_MODE, normalization=reference.NORMALIZATION
+            weights, precision, sample_mode=reference.SAMPLE_MODE, normalization=self._reference_normalization
         )
-        snippets = engine.buffer(engine.batch_size, len(snippet))
-        snippets.numpy()[:] = snippet
-        return engine.launch(snippets).collect()
+        return _batch(engine, snippet)
 
     def _users_weights(self) -> dict[str, Tensor] | None:
         path = Path(self.settings.weights)
         if self.settings.weights == RANDOM or not path.exists():
             return None
-        return load_state_dict(path, expected_shapes(self.settings.model))
+        return load_state_dict(path, self.backbone)
 
     # Speed ------------------------------------------------------------------------------------------------------------
 
     def _speed(self) -> None:
         self._heading("Speed of the network")
-        snippet = reference.reference_snippet(self.settings.clip_length)
+        snippet = reference.reference_snippet(self.numeric.rule.frames_used)
+        expected: np.ndarray | None = None  # by the first engine, in fp32
         for precision in self.passed:
             for batch_size in throughput.BATCH_SIZES if self.on_gpu else (self.settings.batch_size,):
                 engine = self._engine(self.weights or self.reference, precision, batch_size=batch_size)
@@ -174,8 +190,20 @@ class SelfCheck:
                     break
                 self.network.append(speed)
                 self._line(precision, _in_words(speed, self.settings.frequency))
+                if self.on_gpu:  # where another batch size means other kernels
+                    features = _batch(engine, snippet)
+                    expected = features[0] if expected is None else expected
+                    verdict = numerics.compare_features(features, expected, precision)
+                    if not verdict.passed:
+                        self._fails_after_all(precision, f"{verdict} in batches of {batch_size}")
+                        break
             if self.on_gpu:
                 self._memory(precision, snippet)
+
+    def _fails_after_all(self, precision: str, reason: str) -> None:
+        self.failed[precision] = reason
+        self.network = [speed for speed in self.network if speed.precision != precision]
+        self._line(precision, f"WRONG, {reason}: runs on this device will refuse {precision}")
 
     def _memory(self, precision: str, snippet: np.ndarray) -> None:
         """Make a batch run out of memory, and see that the features stay the same."""
@@ -193,9 +221,7 @@ class SelfCheck:
         if verdict.passed:
             self._line("too little memory", f"goes on with batches of {halved}, {verdict}")
         else:
-            self.failed[precision] = f"{verdict} after a batch was halved"
-            self.network = [speed for speed in self.network if speed.precision != precision]
-            self._line("too little memory", f"WRONG, {verdict}: runs on this device will refuse {precision}")
+            self._fails_after_all(precision, f"{verdict} after a batch was halved")
 
     def _decoding(self) -> None:
         self._heading("Decoding your videos, frames a second")
@@ -232,9 +258,9 @@ class SelfCheck:
         self._heading("Together")
         precision = self._precision_to_run()
         best = throughput.smallest_good_batch([speed for speed in self.network if speed.precision == precision])
-        clip = reference.reference_snippet(self.settings.clip_length + 1)
         fp32 = next(speed for speed in self.network if speed.precision == "fp32")
-        self.start_seconds = pipe_speed.start_seconds(self._extract_options(), clip, fp32.snippets_per_second)
+        rule = msgspec.structs.replace(self.numeric, frequency=self.numeric.clip_length, fps=None, via_jpeg=False)
+        self.start_seconds = pipe_speed.start_seconds(self._extract_options(), rule, fp32.snippets_per_second)
         self._line("start", f"{self.start_seconds:.1f} s from an extract job's start to its first batch")
         if not self.samples:
             return
@@ -263,7 +289,7 @@ class SelfCheck:
 
     def _classes(self, engine: Engine) -> None:
         """Print what the published classifier sees some seconds into a few videos, if the weights have one."""
-        classifier = Classifier.load(Path(self.settings.weights)) if self.weights is not None else None
+        classifier = Classifier.load(Path(self.settings.weights), self.backbone) if self.weights is not None else None
         if classifier is None:
             return
         self._heading("What the network sees: do the actions resemble your videos?")
@@ -307,6 +333,7 @@ class SelfCheck:
             model=settings.model,
             sample_mode=settings.sample_mode,
             clip_length=settings.clip_length,
+            frame_pooling=self.numeric.frame_pooling,
             hardware=facts.hardware_name(self.device),
             measured=datetime.now(UTC).isoformat(timespec="seconds"),
             host=socket.gethostname(),
@@ -333,7 +360,8 @@ class SelfCheck:
 
     def _decode_options(self, processes: int) -> list[str]:
         """The settings that decoding depends on, as options of `scripts/decode.py`."""
-        values = {"decoder": self.settings.decoder, "fps": self.settings.fps, "via-jpeg": self.settings.via_jpeg}
+        names = ("decoder", "fps", "via_jpeg", "model", "frame_pooling")
+        values = {name.replace("_", "-"): getattr(self.settings, name) for name in names}
         return [f"--threads={processes}", *(f"--{name}={value}" for name, value in values.items() if value)]
 
     def _extract_options(self) -> list[str]:
@@ -350,16 +378,19 @@ class SelfCheck:
             "clip-length": settings.clip_length,
             "frequency": settings.clip_length,
             "normalization": settings.normalization,
+            "frame-pooling": settings.frame_pooling,
             "batch-size": 1,
         }
         return [f"--{name}={value}" for name, value in pairs.items()]
 
-    def _model(self, weights: dict[str, Tensor]) -> Any:
-        return build_model(self.settings.model, dict(weights))
+    def _model(self, weights: dict[str, Tensor]) -> nn.Module:
+        return self.backbone.plain(weights)
 
-    def _engine(self, weights: dict[str, Tensor], precision: str, **changes: Any) -> Engine:
-        own = {name: getattr(self.settings, name) for name in ("normalization", "sample_mode", "batch_size")}
-        return Engine(self._model(weights), self.device, precision=precision, **(own | changes))
+    def _engine(
+        self, weights: dict[str, Tensor], precision: str, batch_size: int | None = None, **changes: str
+    ) -> Engine:
+        settings = msgspec.structs.replace(self.numeric, precision=precision, **changes)
+        return Engine(settings, weights, self.device, batch_size=batch_size or self.settings.batch_size)
 
     def _heading(self, text: str) -> None:
         self.say("")
@@ -367,6 +398,13 @@ class SelfCheck:
 
     def _line(self, name: str, text: str) -> None:
         self.say(f"  {name:<18} {text}")
+
+
+def _batch(engine: Engine, snippet: np.ndarray) -> np.ndarray:
+    """Features (B, crops, dim) of a full batch of one snippet."""
+    snippets = engine.buffer(engine.batch_size, len(snippet))
+    snippets.numpy()[:] = snippet
+    return engine.launch(snippets).collect()
 
 
 def _in_words(speed: NetworkSpeed, frequency: int) -> str:

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import numpy as np
 
+from i3d.backbones.backbone import Backbone
 from i3d.network.weights import read_state_dict
 
 CLASSES = 400
@@ -33,12 +34,12 @@ class Classifier:
     bias: np.ndarray
 
     @classmethod
-    def load(cls, path: Path) -> "Classifier | None":
+    def load(cls, path: Path, backbone: Backbone) -> "Classifier | None":
         """The classifier in a weights file; None where there is none, or not one for Kinetics-400.
 
         Raises UserError for a file that is no weights file.
         """
-        state = read_state_dict(path)
+        state = read_state_dict(path, backbone)
         weight, bias = state.get("fc.weight"), state.get("fc.bias")
         if weight is None or bias is None or len(weight) != CLASSES or len(bias) != CLASSES:
             return None

@@ -16,14 +16,14 @@ from i3d.frame_stream import FRAME_BYTES, FRAME_SHAPE, HEIGHT, WIDTH, StreamWrit
 from i3d.selfcheck.samples import Sample
 from i3d.settings import JobSettings, NumericSettings
 
-PROCESSES = (1, 3, 5)  # to try, as far as the machine has CPUs for them
+PROCESSES = (1, 3, 5)  # to try, as far as the machine has CPUs for them, beside as many as a run would have
 WARM_UP_SECONDS = 0.5  # after the first frames, until all workers are at work
 MOST_VIDEOS = 2000  # that one measurement opens, however short they are
 
 
 def process_counts(cpus: int) -> list[int]:
     """Numbers of decoding processes to try."""
-    return sorted({min(count, cpus) for count in PROCESSES})
+    return sorted({min(count, cpus) for count in (*PROCESSES, cpus - 1) if count})
 
 
 class _TimeIsUpError(Exception):

@@ -30,7 +30,10 @@ def job_key(device: torch.device, settings: NumericSettings) -> Key:
         device=hardware_name(device),
         torch=version("torch"),
         cudnn=cudnn_version(device),
-        **{name: getattr(settings, name) for name in ("model", "sample_mode", "clip_length", "precision")},
+        **{
+            name: getattr(settings, name)
+            for name in ("model", "sample_mode", "clip_length", "frame_pooling", "precision")
+        },
     )
 
 

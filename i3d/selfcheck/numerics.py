@@ -1,5 +1,5 @@
 """Are the numbers right? Each precision against stored features, the user's weights against plain kernels, and the
-convolutions one by one.
+layers one by one.
 
 *Plain kernels* are torch's own, with cuDNN or oneDNN switched off and no TF32: slow, and nothing to go wrong in.
 """
@@ -14,11 +14,11 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from i3d.network.crops import normalise
-from i3d.network.model import I3DResNet50
+from i3d.backbones.backbone import Backbone
+from i3d.backbones.library import resized
 from i3d.specs import CENTRE_CROP, CROP, PRECISIONS
 
-# Of one convolution, relative to fp32 on the same inputs. Rounding to the type gives 4e-4 (tf32), 2e-3 (bf16) and
+# Of one layer, relative to fp32 on the same inputs. Rounding to the type gives 4e-4 (tf32), 2e-3 (bf16) and
 # 2e-4 (fp16); a wrong kernel gives a multiple.
 LAYER_TOLERANCE = {"fp32": 1e-5, "tf32": 2e-3, "bf16": 1e-2, "fp16": 2e-3}
 
@@ -48,7 +48,7 @@ def relative_error(found: np.ndarray, expected: np.ndarray) -> np.ndarray:
 
 
 def compare_features(found: np.ndarray, expected: np.ndarray, precision: str) -> Verdict:
-    """Judge features (B, crops, 2048) by the precision's tolerance; `expected` may lack the first axis."""
+    """Judge features (B, crops, dim) by the precision's tolerance; `expected` may lack the first axis."""
     errors = relative_error(found, np.broadcast_to(expected, found.shape))
     crop = int(errors.max(0).argmax())
     return Verdict(float(errors.max()), PRECISIONS[precision].tolerance, f"crop {crop}")
@@ -69,44 +69,53 @@ def plain_kernels(device: torch.device) -> Iterator[None]:
             torch.backends.cuda.matmul.allow_tf32 = before
 
 
-def centre_crop(snippet: np.ndarray, normalization: str) -> Tensor:
-    """A snippet's centre crop as the network takes it: uint8 (T, 256, 340, 3) to float32 (1, 3, T, 224, 224)."""
+def centre_crop(snippet: np.ndarray, backbone: Backbone, normalization: str) -> Tensor:
+    """A snippet's centre crop as the network takes it: uint8 (T, 256, 340, 3) to float32 (1, 3, T, 224, 224).
+
+    A network of another input size gets it in that size.
+    """
     top, left = CENTRE_CROP
     window = torch.from_numpy(snippet[:, top : top + CROP, left : left + CROP]).permute(3, 0, 1, 2)[None]
-    return normalise(window.float(), normalization).contiguous(memory_format=torch.channels_last_3d)
+    crop = resized(backbone.normalised(window.float(), normalization), backbone)
+    return crop.contiguous(memory_format=torch.channels_last_3d)
 
 
 @torch.inference_mode()
-def plain_features(model: I3DResNet50, crop: Tensor, device: torch.device) -> np.ndarray:
-    """Features (1, 2048) of a crop by plain kernels; `model` is one that no engine has taken over."""
+def plain_features(model: nn.Module, crop: Tensor, device: torch.device) -> np.ndarray:
+    """Features (1, dim) of a crop by plain kernels; `model` is a backbone's plain one."""
     with plain_kernels(device):
         return model.to(device)(crop.to(device)).cpu().numpy()
 
 
 @torch.inference_mode()
-def check_layers(model: I3DResNet50, crop: Tensor, device: torch.device, precision: str) -> Verdict:
-    """Compare each convolution of another shape with plain kernels on the same inputs; returns the worst.
+def check_layers(model: nn.Module, crop: Tensor, device: torch.device, precision: str) -> Verdict:
+    """Compare each convolution and linear layer of another shape with plain kernels on the same inputs.
 
-    `model` is one that no engine has taken over. What the other layers pass on is what this precision gives them.
+    `model` is a backbone's plain one. What the other layers pass on is what this precision gives them. Returns the
+    worst.
     """
     dtype = getattr(torch, PRECISIONS[precision].dtype)
     model = model.to(device, dtype).to(memory_format=torch.channels_last_3d)  # type: ignore[call-overload]
-    names = {module: name for name, module in model.named_modules() if isinstance(module, nn.Conv3d)}
+    kinds = (nn.Conv3d, nn.Conv2d, nn.Linear)
+    names = {module: name for name, module in model.named_modules() if isinstance(module, kinds)}
     errors: dict[tuple[object, ...], tuple[float, str]] = {}
 
-    def compare(conv: nn.Conv3d, inputs: tuple[Tensor], output: Tensor) -> None:
-        shape = (inputs[0].shape, conv.weight.shape, conv.stride)
+    def compare(layer: nn.Conv3d | nn.Conv2d | nn.Linear, inputs: tuple[Tensor], output: Tensor) -> None:
+        shape = (inputs[0].shape, layer.weight.shape, getattr(layer, "stride", None))
         if shape in errors:
             return
-        bias = None if conv.bias is None else conv.bias.float()
+        values, weight = inputs[0].float().contiguous(), layer.weight.float().contiguous()
+        bias = None if layer.bias is None else layer.bias.float()
         with plain_kernels(device):
-            expected = F.conv3d(
-                inputs[0].float().contiguous(), conv.weight.float().contiguous(), bias, conv.stride, conv.padding
-            )
+            if isinstance(layer, nn.Linear):
+                expected = F.linear(values, weight, bias)
+            else:
+                convolve = F.conv3d if isinstance(layer, nn.Conv3d) else F.conv2d
+                expected = convolve(values, weight, bias, layer.stride, layer.padding, layer.dilation, layer.groups)  # type: ignore[arg-type]
         error = float((output.float() - expected).norm() / expected.norm())
-        errors[shape] = (error if np.isfinite(error) else np.inf, names[conv])
+        errors[shape] = (error if np.isfinite(error) else np.inf, names[layer])
 
-    handles = [conv.register_forward_hook(compare) for conv in names]  # type: ignore[arg-type]
+    handles = [layer.register_forward_hook(compare) for layer in names]  # type: ignore[arg-type]
     torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = precision == "tf32"
     try:
         model(crop.to(device, dtype))
@@ -114,4 +123,4 @@ def check_layers(model: I3DResNet50, crop: Tensor, device: torch.device, precisi
         for handle in handles:
             handle.remove()
     error, name = max(errors.values())
-    return Verdict(error, LAYER_TOLERANCE[precision], f"{name} of {len(errors)} kinds of convolution")
+    return Verdict(error, LAYER_TOLERANCE[precision], f"{name} of {len(errors)} kinds of layer")

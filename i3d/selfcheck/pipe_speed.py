@@ -8,13 +8,12 @@ import time
 from itertools import cycle, islice
 from pathlib import Path
 
-import numpy as np
-
 from i3d.errors import UserError
 from i3d.frame_stream import StreamWriter
 from i3d.network.engine import Engine
 from i3d.network.extraction import Extraction
 from i3d.records.bundles import BundleEntry
+from i3d.selfcheck.reference import reference_snippet
 from i3d.selfcheck.samples import Sample
 from i3d.settings import NumericSettings
 
@@ -97,18 +96,20 @@ def expected_rate(decode_rate: float, network_rate: float, on_gpu: bool) -> floa
     return min(decode_rate, network_rate) if on_gpu else 1 / (1 / decode_rate + 1 / network_rate)
 
 
-def start_seconds(options: list[str], clip: np.ndarray, snippets_per_second: float) -> float:
+def start_seconds(options: list[str], settings: NumericSettings, snippets_per_second: float) -> float:
     """How long `scripts/extract.py` takes to start, by extracting one snippet.
 
-    `clip`, uint8 (clip_length + 1, 256, 340, 3), gives that snippet; `options` are the program's, but for the frames
-    and the feature. Raises UserError with its last words if it fails.
+    `options` are the program's, but for the frames and the feature; `settings` are what they stand for. Raises
+    UserError with its last words if it fails.
     """
+    count = settings.clip_length + 1
+    clip = reference_snippet(count)[[settings.rule.is_used(frame) for frame in range(count)]]
     with tempfile.TemporaryDirectory() as folder:
         frames, feature = Path(folder, "clip.frames"), Path(folder, "clip.npy")
-        ending = {"frames_decoded": len(clip), "status": "ok", "reason": None, "damaged": None, "seconds": 0}
+        ending = {"frames_decoded": count, "status": "ok", "reason": None, "damaged": None, "seconds": 0}
         with frames.open("wb") as file:
             writer = StreamWriter(file)
-            writer.begin(0, {"decoding": NumericSettings().decoding})
+            writer.begin(0, {"decoding": settings.decoding})
             writer.frames(0, clip)
             writer.end(0, ending)
             writer.close()

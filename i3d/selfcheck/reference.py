@@ -1,4 +1,4 @@
-"""The stored reference: a clip that integers alone decide, and the features it must give with seeded weights.
+"""The stored reference of I3D: a clip that integers alone decide, and the features it must give with seeded weights.
 
 `reference.npz` has, per model, features of one snippet in ten crops, float32 (10, 2048), normalization `inception`.
 Those of i3d_r50 were computed by the original extraction code, in fp32 on a CPU; those of i3d_r50_nl, with damped
@@ -11,10 +11,9 @@ from pathlib import Path
 import numpy as np
 from torch import Tensor
 
+from i3d.backbones import backbone
 from i3d.decoding.resize import resize
 from i3d.errors import UserError
-from i3d.network.model import expected_shapes
-from i3d.network.weights import random_state_dict
 
 FILE = Path(__file__).with_name("reference.npz")
 CLIP_LENGTH = 16
@@ -48,7 +47,7 @@ def reference_weights(model: str) -> dict[str, Tensor]:
     Attention is damped: with seeded weights it is so peaked that rounding alone would decide whom it attends to.
     Raises UserError if NumPy's generators give other values than they did for the stored features.
     """
-    state = random_state_dict(expected_shapes(model))
+    state = backbone(model).random_weights()
     for name, value in state.items():
         if name.endswith(("nl.theta.weight", "nl.phi.weight")):
             value *= ATTENTION_SCALE

@@ -8,6 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 from itertools import product
 
 import numpy as np
+import PIL
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -16,7 +17,7 @@ from PIL import Image
 from i3d.decoding import resize as module
 from i3d.decoding.lanczos import coefficients, compiled
 from i3d.decoding.lanczos.compiled import Lanczos
-from i3d.decoding.resize import resize, why_pillow
+from i3d.decoding.resize import other_pillow, resize, why_pillow
 
 EDGES = (1, 2, 3, 17, 96, 255, 256, 257, 340, 341, 720)  # 121 pairs: up, down, odd, one pixel, the target's own
 COMMON = [(240, 320), (480, 640), (1080, 1920), (1920, 1080), (5, 4000), (3000, 7)]
@@ -53,7 +54,7 @@ def test_is_pillows_lanczos_to_256_by_340(height, width):
 
 
 def test_the_faster_way_is_at_work_here():
-    assert why_pillow() is None
+    assert why_pillow() is None and other_pillow() is None
 
 
 @given(st.integers(1, 400), st.integers(1, 500), st.integers(0, 2**32 - 1), st.integers(1, 255))
@@ -169,3 +170,4 @@ def test_another_pillow_is_followed(fresh, monkeypatch):
     frame = next(pictures(90, 130))
     assert np.array_equal(resize(frame), by_pillow(frame))
     assert why_pillow() == "the faster way gives other pictures than this Pillow"
+    assert other_pillow() == f"Pillow {PIL.__version__}"

@@ -5,8 +5,7 @@ import re
 import pytest
 import torch
 
-from i3d.network.model import expected_shapes
-from i3d.network.weights import random_state_dict
+from i3d.backbones import backbone
 from tests.support.workflow import CLIPS, TWO_BUNDLES, Workflow
 
 pytestmark = pytest.mark.faults
@@ -16,7 +15,7 @@ REASON = "NaN or Inf in the features of snippet 0: broken weights, or an overflo
 
 def test_a_reason_is_the_same_wherever_it_stands(workflow, undisturbed):
     path = workflow.folder / "overflowing.pth"
-    weights = random_state_dict(expected_shapes("i3d_r50"))
+    weights = backbone("i3d_r50").random_weights()
     torch.save({key: value * 1e9 if value.dim() == 5 else value for key, value in weights.items()}, path)
     output = workflow.run("--keep-going", weights=path.name, ok=False)
 

@@ -1,28 +1,5 @@
 """The clip and the weights that the golden features were computed from."""
 
-import numpy as np
-import pytest
-import torch
+from tests.support.golden_inputs import clip, weights
 
-from i3d.decoding.resize import resize
-from i3d.network.model import expected_shapes
-from i3d.specs import MODELS
-from tests.support import reference_inputs
-
-
-@pytest.fixture(scope="package")
-def clip() -> torch.Tensor:
-    """The first two snippets of the reference clip, uint8 (2, 16, 256, 340, 3)."""
-    frames = np.stack([resize(frame) for frame in reference_inputs.frames()[:32]])
-    return torch.from_numpy(frames.reshape(2, 16, *frames.shape[1:]))
-
-
-@pytest.fixture(scope="package")
-def weights() -> dict[str, dict[str, torch.Tensor]]:
-    """Model name -> the reference weights for it."""
-    return {
-        name: {
-            key: torch.from_numpy(value) for key, value in reference_inputs.state_dict(expected_shapes(name)).items()
-        }
-        for name in MODELS
-    }
+__all__ = ["clip", "weights"]

@@ -2,23 +2,23 @@
 
 import logging
 from types import SimpleNamespace
+from unittest.mock import Mock
 
 import numpy as np
 import pytest
 import torch
 
+from i3d.backbones import backbone
 from i3d.errors import UserError
 from i3d.frame_stream import FRAME_SHAPE
-from i3d.network.engine import Engine, choose_device, device_name
-from i3d.network.model import build_model, expected_shapes
-from i3d.network.weights import random_state_dict
+from i3d.network.engine import Engine, choose_device, device_name, is_short_of_memory
+from i3d.settings import NumericSettings
 
 
 @pytest.fixture(scope="module")
 def engine() -> Engine:
-    model = build_model("i3d_r50", random_state_dict(expected_shapes("i3d_r50")))
-    options = {"normalization": "inception", "sample_mode": "center_crop", "precision": "fp32", "batch_size": 20}
-    return Engine(model, torch.device("cpu"), **options)
+    settings = NumericSettings(sample_mode="center_crop")
+    return Engine(settings, backbone("i3d_r50").random_weights(), torch.device("cpu"), batch_size=20)
 
 
 def numbered(snippets: torch.Tensor) -> torch.Tensor:
@@ -78,6 +78,17 @@ def test_memory_for_less_than_a_snippet_is_told(engine, monkeypatch, short):
         engine.launch(batch(4))
     assert str(short).splitlines()[0] in str(told.value)
     assert "\n" not in str(told.value)
+
+
+def test_a_librarys_error_with_much_memory_free_is_no_shortness(engine, monkeypatch):
+    error = RuntimeError("cuDNN error: CUDNN_STATUS_INTERNAL_ERROR")
+    monkeypatch.setattr(engine, "_forward", Mock(side_effect=error))
+    monkeypatch.setattr(engine, "batch_size", 4)
+    monkeypatch.setattr("i3d.network.engine.free_share", lambda device: 0.9)
+    with pytest.raises(RuntimeError, match="CUDNN_STATUS_INTERNAL_ERROR"):
+        engine.launch(batch(4))
+    assert engine.batch_size == 4
+    assert is_short_of_memory(RuntimeError("CUDA error: out of memory"), free=0.9)
 
 
 def test_other_errors_are_no_shortness_of_memory(engine, monkeypatch):

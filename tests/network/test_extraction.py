@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from i3d.digests import video_digest
-from i3d.frame_stream import CHANGED, FRAME_SHAPE, StreamError, StreamWriter
+from i3d.frame_stream import CHANGED, FRAME_SHAPE, Frames, StreamError, StreamWriter
 from i3d.network.extraction import Cutter, Extraction, changed
 from i3d.records import journal
 from i3d.records.bundles import BundleEntry
@@ -24,7 +24,7 @@ PROVENANCE = {"fingerprint": "f", "bundle": "b"}
 class MeanEngine:
     """In the network's place: every feature of a snippet is the mean of its frames."""
 
-    crops = 2
+    dim, crops = 2048, 2
 
     def __init__(self, batch_size: int = 3, broken_at: float | None = None) -> None:
         self.batch_size = batch_size
@@ -81,16 +81,17 @@ def whole(writer, video, frames, status="ok", **result):
 @given(st.integers(8, 40), st.integers(1, 50), st.lists(st.integers(0, 70), max_size=6))
 def test_snippets_are_the_definitions(clip_length, frequency, blocks):
     cutter = Cutter(clip_length, frequency)
-    cutter._frames = np.empty((clip_length, 1), np.uint16)  # one number per frame, to keep the test quick
     total = sum(blocks)
     rule = SnippetRule(clip_length, frequency)
     used = [frame for frame in range(total) if rule.is_used(frame)]
     frames = np.array(used, np.uint16)[:, None]
     seen = []
-    start = 0
+    snippet = np.empty((clip_length, 1), np.uint16)  # one number per frame, to keep the test quick
+    file = io.BytesIO(frames.tobytes())
     for count in blocks:
-        seen += [snippet[:, 0].tolist() for snippet in map(np.copy, cutter.cut(frames[start : start + count]))]
-        start += count
+        message = Frames(0, min(count, (len(frames) * 2 - file.tell()) // 2), file)
+        while message.count and cutter.fill(snippet, message):
+            seen.append(snippet[:, 0].tolist())
     count = (total - clip_length) // frequency + 1 if total >= clip_length else 0
     assert seen == [list(range(i * frequency, i * frequency + clip_length)) for i in range(count)]
 

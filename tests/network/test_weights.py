@@ -8,6 +8,7 @@ import sys
 import warnings
 import zipfile
 from copy import copy
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import numpy as np
@@ -15,11 +16,14 @@ import pytest
 import safetensors.torch
 import torch
 
+from i3d.backbones import backbone
+from i3d.backbones.i3d_r50 import I3D
+from i3d.backbones.i3d_r50.layers import empty_model
+from i3d.backbones.i3d_r50.weights import random_state_dict
 from i3d.digests import file_sha256
 from i3d.errors import UserError
 from i3d.network import weights
-from i3d.network.model import build_model, expected_shapes
-from i3d.network.weights import load_state_dict, random_state_dict, read_state_dict
+from i3d.network.weights import load_state_dict, read_state_dict
 from scripts.convert_weights import convert_weights
 from tests.support import reference_inputs
 from tests.support.paths import SCRIPTS
@@ -28,9 +32,30 @@ from tests.support.python2 import python2_pickle
 SCRIPT = SCRIPTS / "convert_weights.py"
 
 
+def whole(model: str) -> dict[str, tuple[int, ...]]:
+    """Names and shapes of all tensors in a state dict, classifier and counters included."""
+    state = empty_model(backbone(model).nonlocal_blocks).state_dict()
+    return {name: tuple(value.shape) for name, value in state.items()}
+
+
 def shrunk(model: str) -> dict[str, tuple[int, ...]]:
-    """The model's names with shapes of at most two values a side: for what hangs on names alone."""
-    return {name: tuple(min(size, 2) for size in shape) for name, shape in expected_shapes(model).items()}
+    """The same with shapes of at most two values a side: for what hangs on names alone."""
+    return {name: tuple(min(size, 2) for size in shape) for name, shape in whole(model).items()}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Expecting(I3D):
+    """An I3D that expects other tensors."""
+
+    shapes: dict[str, tuple[int, ...]]
+
+    def expected_shapes(self):
+        return {name: shape for name, shape in self.shapes.items() if not self.is_left_out(name)}
+
+
+def load(path, expected, sha256=None) -> dict[str, torch.Tensor]:
+    """The weights in a file, for an I3D that expects these tensors."""
+    return load_state_dict(path, Expecting(**asdict(backbone("i3d_r50")), shapes=expected), sha256)
 
 
 def tensors(shapes) -> dict[str, torch.Tensor]:
@@ -70,7 +95,7 @@ def assert_equal(found, wanted) -> None:
 
 def refusal(path, expected) -> str:
     with pytest.raises(UserError) as caught:
-        load_state_dict(path, expected)
+        load(path, expected)
     assert str(path) in str(caught.value)
     return str(caught.value)
 
@@ -107,20 +132,20 @@ def test_names_of_known_blobs():
 def test_a_caffe2_pickle_gives_the_state_dict(tmp_path, model, small, write):
     path = tmp_path / "published.anything"
     path.write_bytes(write(caffe2_content(small)))
-    assert_equal(load_state_dict(path, shrunk(model)), small)
+    assert_equal(load(path, shrunk(model)), small)
 
 
 def test_pytorch_files_of_every_kind_give_the_state_dict(save, tmp_path, model, small):
     expected = shrunk(model)
-    assert_equal(load_state_dict(save(small), expected), small)
-    assert_equal(load_state_dict(save(small, "named.pkl"), expected), small)
-    assert_equal(load_state_dict(save(small, _use_new_zipfile_serialization=False), expected), small)
+    assert_equal(load(save(small), expected), small)
+    assert_equal(load(save(small, "named.pkl"), expected), small)
+    assert_equal(load(save(small, _use_new_zipfile_serialization=False), expected), small)
     safetensors.torch.save_file(small, tmp_path / "i3d.safetensors")
-    assert_equal(load_state_dict(tmp_path / "i3d.safetensors", expected), small)
-    assert_equal(load_state_dict(save({k: v.double() for k, v in small.items()}), expected), small)
-    assert_equal(load_state_dict(save({k: v for k, v in small.items() if k[:3] != "fc."}), expected), small)
+    assert_equal(load(tmp_path / "i3d.safetensors", expected), small)
+    assert_equal(load(save({k: v.double() for k, v in small.items()}), expected), small)
+    assert_equal(load(save({k: v for k, v in small.items() if k[:3] != "fc."}), expected), small)
     other_classes = small | {"fc.weight": torch.zeros(13, 2), "fc.bias": torch.zeros(13)}
-    assert_equal(load_state_dict(save(other_classes), expected), small)
+    assert_equal(load(save(other_classes), expected), small)
 
 
 @pytest.mark.parametrize("model", ["i3d_r50"])
@@ -139,15 +164,15 @@ def test_pytorch_files_of_every_kind_give_the_state_dict(save, tmp_path, model, 
 )
 def test_what_training_programs_wrap_a_state_dict_in_is_taken_off(save, small, wrap, name):
     content = wrap({name.format(key): value for key, value in small.items()})
-    assert_equal(load_state_dict(save(content), shrunk("i3d_r50")), small)
+    assert_equal(load(save(content), shrunk("i3d_r50")), small)
 
 
 @pytest.mark.parametrize("model", ["i3d_r50"])
 def test_a_compiled_part_and_a_head_beside_the_backbone_do_no_harm(save, small):
     compiled = {key.replace("layer1.", "layer1._orig_mod."): value for key, value in small.items()}
-    assert_equal(load_state_dict(save(compiled), shrunk("i3d_r50")), small)
+    assert_equal(load(save(compiled), shrunk("i3d_r50")), small)
     headed = {f"backbone.{key}": value for key, value in small.items()} | {"cls_head.fc_cls.weight": torch.ones(2, 2)}
-    assert_equal(load_state_dict(save(headed), shrunk("i3d_r50")), small)
+    assert_equal(load(save(headed), shrunk("i3d_r50")), small)
     twins = small | {f"module.{key}": value for key, value in small.items()}
     assert "several models" in refusal(save(twins), shrunk("i3d_r50"))
 
@@ -256,10 +281,10 @@ def test_damaged_safetensors_are_refused(tmp_path):
 def test_other_weights_than_planned_are_refused(save):
     path = save({"conv1.weight": torch.ones(2)})
     expected, planned = {"conv1.weight": (2,)}, file_sha256(path)
-    assert load_state_dict(path, expected, planned)["conv1.weight"].tolist() == [1, 1]
+    assert load(path, expected, planned)["conv1.weight"].tolist() == [1, 1]
     save({"conv1.weight": torch.zeros(2)})
     with pytest.raises(UserError, match=f"weights.pth has changed since .*SHA-256 {file_sha256(path)[:12]}"):
-        load_state_dict(path, expected, planned)
+        load(path, expected, planned)
 
 
 def test_what_is_hashed_is_what_is_loaded(save, monkeypatch):
@@ -274,7 +299,7 @@ def test_what_is_hashed_is_what_is_loaded(save, monkeypatch):
         return data
 
     monkeypatch.setattr(weights, "_read", read_and_replace)
-    assert load_state_dict(path, {"conv1.weight": (2,)}, planned)["conv1.weight"].tolist() == [1, 1]
+    assert load(path, {"conv1.weight": (2,)}, planned)["conv1.weight"].tolist() == [1, 1]
 
 
 @pytest.mark.filterwarnings("ignore:Sparse invariant checks")
@@ -307,14 +332,13 @@ def test_a_hostile_pytorch_file_is_refused_by_name_and_runs_nothing(save, tmp_pa
 
 
 def test_random_weights_are_the_reference_ones_and_change_with_the_seed(model):
-    expected = expected_shapes(model)
-    assert_equal(random_state_dict(expected), tensors(expected))
+    assert_equal(backbone(model).random_weights(), tensors(whole(model)))
     some = {"conv1.weight": (2, 3, 5, 7, 7)}
     assert not torch.equal(random_state_dict(some, seed=1)["conv1.weight"], random_state_dict(some)["conv1.weight"])
 
 
 def test_converted_weights_give_the_same_features_as_the_pytorch_file(tmp_path):
-    expected = expected_shapes("i3d_r50")
+    expected = whole("i3d_r50")
     state = tensors(expected)
     source, target, again = tmp_path / "published.pkl", tmp_path / "new" / "i3d.pth", tmp_path / "again.pth"
     source.write_bytes(python2_pickle(caffe2_content(state)))
@@ -322,7 +346,7 @@ def test_converted_weights_give_the_same_features_as_the_pytorch_file(tmp_path):
     run = subprocess.run(command, capture_output=True, text=True, check=True)
     assert run.stdout == f"{target}: i3d_r50, sha256 {file_sha256(target)}\n"
     assert sorted(target.parent.iterdir()) == [target]
-    assert torch.equal(read_state_dict(target)["fc.weight"], state["fc.weight"])
+    assert torch.equal(read_state_dict(target, backbone("i3d_r50"))["fc.weight"], state["fc.weight"])
     convert_weights(source, again, "i3d_r50")
     assert file_sha256(again) == file_sha256(target)
 
@@ -330,7 +354,7 @@ def test_converted_weights_give_the_same_features_as_the_pytorch_file(tmp_path):
     torch.save(state, tmp_path / "port.pth")
     with torch.inference_mode():
         converted, port = (
-            build_model("i3d_r50", load_state_dict(path, expected))(clip) for path in (target, tmp_path / "port.pth")
+            backbone("i3d_r50").plain(load(path, expected))(clip) for path in (target, tmp_path / "port.pth")
         )
     assert converted.shape == (1, 2048)
     assert converted.abs().sum() > 0

@@ -71,7 +71,7 @@ disk = Disk()  # an audit hook cannot be taken out again
 class MeanEngine:
     """In the network's place: every feature of a snippet is the mean of its frames."""
 
-    crops, batch_size = 1, 3
+    dim, crops, batch_size = 2048, 1, 3
 
     def buffer(self, snippets, clip_length):
         return torch.zeros((snippets, clip_length, *FRAME_SHAPE), dtype=torch.uint8)

@@ -130,6 +130,11 @@ def test_features_of_other_settings_are_a_warning(config, tmp_path):
     assert "normalization inception, not kinetics; precision fp32, not bf16" in said
 
 
+def test_features_by_a_pillow_with_other_pictures_are_named(config):
+    plans.finish(make_plan(config), "test/a.mp4", resized_by="Pillow 13.0.0")
+    assert lines(config)["warning"].startswith("1 feature of frames resized by Pillow 13.0.0, whose pictures differ")
+
+
 def test_what_failed_is_named_with_its_reason(config):
     plans.finish(make_plan(config), "test/b.mp4", "failed", "decoding hung for 60 s")
     found = lines(config)

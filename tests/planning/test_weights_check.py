@@ -3,16 +3,15 @@
 import pytest
 import torch
 
+from i3d.backbones import backbone
 from i3d.errors import UserError
-from i3d.network.model import expected_shapes
-from i3d.network.weights import random_state_dict
 from i3d.planning import catalog, weights_check
 from i3d.planning.catalog import Catalog
 from i3d.planning.weights_check import check_weights
 
 
 def test_sound_weights_pass_and_others_are_refused_in_a_sentence(tmp_path):
-    state = random_state_dict(expected_shapes("i3d_r50"))
+    state = backbone("i3d_r50").random_weights()
     torch.save(state, tmp_path / "good.pth")
     check_weights(str(tmp_path / "good.pth"), "i3d_r50")
     with pytest.raises(UserError, match="have no non-local blocks"):
@@ -26,7 +25,7 @@ def test_sound_weights_pass_and_others_are_refused_in_a_sentence(tmp_path):
 def test_a_program_that_is_killed_is_a_refusal(tmp_path, monkeypatch):
     program = tmp_path / "killed.py"
     program.write_text("import os; os.kill(os.getpid(), 9)")
-    monkeypatch.setattr(weights_check, "PROGRAM", program)
+    monkeypatch.setattr(weights_check, "CHECK", program)
     with pytest.raises(UserError, match="bomb.pth takes more memory or time"):
         check_weights("bomb.pth", "i3d_r50")
 

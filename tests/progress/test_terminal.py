@@ -9,8 +9,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from i3d.network.model import expected_shapes
-from i3d.network.weights import random_state_dict
+from i3d.backbones import backbone
 from tests.support.terminal import CTRL_C, Terminal
 from tests.support.workflow import CLIPS, TWO_BUNDLES, Workflow, wait_until, write_clip
 
@@ -89,7 +88,7 @@ def test_ctrl_c_leaves_one_line_and_keeps_what_is_done(workflow):
 def failing(workflow) -> list[str]:
     """The command of a run in which every video fails."""
     path = workflow.folder / "overflowing.pth"
-    weights = random_state_dict(expected_shapes("i3d_r50"))
+    weights = backbone("i3d_r50").random_weights()
     torch.save({key: value * 1e9 if value.dim() == 5 else value for key, value in weights.items()}, path)
     return workflow.command(*CORES, weights=path.name)
 

@@ -7,9 +7,8 @@ import sys
 import pytest
 import torch
 
+from i3d.backbones import backbone
 from i3d.digests import file_sha256
-from i3d.network.model import expected_shapes
-from i3d.network.weights import random_state_dict
 from tests.support.paths import SCRIPTS
 
 
@@ -21,7 +20,7 @@ def check(*arguments: object) -> subprocess.CompletedProcess[str]:
 @pytest.fixture(scope="module")
 def weights(tmp_path_factory):
     path = tmp_path_factory.mktemp("weights") / "i3d.pth"
-    torch.save(random_state_dict(expected_shapes("i3d_r50")), path)
+    torch.save(backbone("i3d_r50").random_weights(), path)
     return path
 
 

@@ -6,8 +6,8 @@ import torch
 
 from i3d.cost.calibration import Calibration
 from i3d.network.engine import Engine
-from i3d.network.model import build_model
 from i3d.selfcheck import reference
+from i3d.settings import NumericSettings
 from tests.support.calibrations import MEASURED
 
 
@@ -30,11 +30,5 @@ def engine() -> Engine:
 
 
 def engine_in(precision: str, sample_mode: str = "oversample") -> Engine:
-    return Engine(
-        build_model("i3d_r50", reference.reference_weights("i3d_r50")),
-        torch.device("cpu"),
-        normalization="inception",
-        sample_mode=sample_mode,
-        precision=precision,
-        batch_size=1,
-    )
+    settings = NumericSettings(sample_mode=sample_mode, precision=precision)
+    return Engine(settings, reference.reference_weights("i3d_r50"), torch.device("cpu"), batch_size=1)

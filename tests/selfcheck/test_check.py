@@ -8,11 +8,11 @@ import pytest
 import torch
 from torch import nn
 
+from i3d.backbones.i3d_r50 import fused_cpu
 from i3d.config import complete
 from i3d.cost import calibration, machine
 from i3d.errors import UserError
 from i3d.network import engine as engine_module
-from i3d.network import fused_cpu
 from i3d.selfcheck import check, numerics
 from i3d.selfcheck.check import Budget, SelfCheck
 from i3d.selfcheck.classes import class_names

@@ -18,7 +18,7 @@ def sample(tmp_path_factory):
     return Sample(h264_clip(tmp_path_factory.mktemp("clip") / "a.mp4", frames=48), 160, 96, "h264")
 
 
-@pytest.mark.parametrize(("cpus", "counts"), [(1, [1]), (2, [1, 2]), (4, [1, 3, 4]), (16, [1, 3, 5])])
+@pytest.mark.parametrize(("cpus", "counts"), [(1, [1]), (2, [1, 2]), (4, [1, 3, 4]), (16, [1, 3, 5, 15])])
 def test_as_many_processes_as_there_are_cpus_for(cpus, counts):
     assert decode_speed.process_counts(cpus) == counts
 

@@ -5,9 +5,9 @@ import pytest
 import torch
 from torch import nn
 
-from i3d.network import fused_cpu
+from i3d.backbones import backbone
+from i3d.backbones.i3d_r50 import fused_cpu
 from i3d.network.engine import DTYPES
-from i3d.network.model import build_model
 from i3d.selfcheck import numerics, reference
 
 from .conftest import engine_in
@@ -33,7 +33,7 @@ def features(engine, snippet):
 
 
 def plain_model():
-    return build_model("i3d_r50", reference.reference_weights("i3d_r50"))
+    return backbone("i3d_r50").plain(reference.reference_weights("i3d_r50"))
 
 
 @pytest.mark.parametrize("precision", FAST)
@@ -77,8 +77,10 @@ def test_features_that_are_not_finite_fail(poison):
 
 
 def test_sound_convolutions_pass(snippet):
-    verdict = numerics.check_layers(plain_model(), numerics.centre_crop(snippet, "inception"), CPU, FAST[-1])
-    assert verdict.passed and "of 26 kinds of convolution" in verdict.where
+    verdict = numerics.check_layers(
+        plain_model(), numerics.centre_crop(snippet, backbone("i3d_r50"), "inception"), CPU, FAST[-1]
+    )
+    assert verdict.passed and "of 26 kinds of layer" in verdict.where
 
 
 def test_a_wrong_convolution_is_named(snippet, monkeypatch):
@@ -92,7 +94,9 @@ def test_a_wrong_convolution_is_named(snippet, monkeypatch):
         return result
 
     monkeypatch.setattr(nn.Conv3d, "forward", wrong)
-    verdict = numerics.check_layers(plain_model(), numerics.centre_crop(snippet, "inception"), CPU, "fp32")
+    verdict = numerics.check_layers(
+        plain_model(), numerics.centre_crop(snippet, backbone("i3d_r50"), "inception"), CPU, "fp32"
+    )
     assert not verdict.passed and verdict.where.startswith("layer3.2.conv1")
 
 
@@ -104,6 +108,6 @@ def test_plain_kernels_do_without_onednn_and_put_it_back(snippet, monkeypatch):
 
 
 def test_plain_features_equal_the_originals(snippet):
-    crop = numerics.centre_crop(snippet, "inception")
+    crop = numerics.centre_crop(snippet, backbone("i3d_r50"), "inception")
     found = numerics.plain_features(plain_model(), crop, CPU)
     assert numerics.relative_error(found[0], reference.reference_features("i3d_r50")[2]) < 1e-6

@@ -4,7 +4,6 @@ import pytest
 
 from i3d.errors import UserError
 from i3d.selfcheck import pipe_speed
-from i3d.selfcheck.reference import reference_snippet
 from i3d.selfcheck.samples import Sample
 from i3d.settings import NumericSettings
 from tests.support.clips import h264_clip
@@ -58,10 +57,10 @@ OPTIONS = ["--weights=random", "--sample-mode=center_crop", "--clip-length=8", "
 
 
 def test_a_job_takes_time_to_start():
-    seconds = pipe_speed.start_seconds(OPTIONS, reference_snippet(9), snippets_per_second=1e6)
+    seconds = pipe_speed.start_seconds(OPTIONS, SETTINGS, snippets_per_second=1e6)
     assert seconds > 0.5  # Python and torch alone
 
 
 def test_a_job_that_fails_is_told_by_its_last_words():
     with pytest.raises(UserError, match=r"extract.py failed: error: .*nowhere.pth"):
-        pipe_speed.start_seconds([*OPTIONS[1:], "--weights=nowhere.pth"], reference_snippet(9), 1.0)
+        pipe_speed.start_seconds([*OPTIONS[1:], "--weights=nowhere.pth"], SETTINGS, 1.0)

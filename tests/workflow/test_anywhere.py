@@ -9,8 +9,7 @@ import numpy as np
 import pytest
 import torch
 
-from i3d.network.model import expected_shapes
-from i3d.network.weights import random_state_dict
+from i3d.backbones import backbone
 from tests.support.paths import ROOT
 from tests.support.workflow import write_clip
 
@@ -136,7 +135,7 @@ def test_exports_and_failures_of_a_module(tmp_path):
     assert np.load((crops / "test_one_crop.list").read_text().rstrip()).shape[1:] == (2048,)
 
     before = feature.read_bytes()
-    weights = random_state_dict(expected_shapes("i3d_r50"))
+    weights = backbone("i3d_r50").random_weights()
     huge = {name: tensor * 1e9 if tensor.dim() == 5 else tensor for name, tensor in weights.items()}  # sums overflow
     torch.save(huge, tmp_path / "data/huge.pth")
     configure(tmp_path, weights="huge.pth")

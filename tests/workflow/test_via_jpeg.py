@@ -8,11 +8,12 @@ import pytest
 import torch
 from PIL import Image
 
+from i3d.backbones import backbone
+from i3d.backbones.i3d_r50.layers import I3DResNet50
 from i3d.decoding.damage import Faults
 from i3d.decoding.jpeg import jpeg_files
 from i3d.decoding.timestamps import PacketTimes
 from i3d.decoding.video_file import Video
-from i3d.network.model import I3DResNet50, expected_shapes
 from tests.support import reference_inputs
 from tests.support.clips import X264, ffmpeg, pattern
 from tests.support.jpegs import program_pictures, timed
@@ -27,7 +28,7 @@ GOLDEN = SHARED / "reference" / "golden"
 
 @pytest.fixture(scope="module")
 def weights() -> dict[str, torch.Tensor]:
-    arrays = reference_inputs.state_dict(expected_shapes("i3d_r50"))
+    arrays = reference_inputs.state_dict(backbone("i3d_r50").expected_shapes())
     return {name: torch.from_numpy(array) for name, array in arrays.items()}
 
 

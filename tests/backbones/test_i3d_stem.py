@@ -4,10 +4,10 @@ import pytest
 import torch
 from torchvision.transforms import v2
 
-from i3d.network.crops import normalise, stem_of_crops
-from i3d.network.model import build_model, expected_shapes
-from i3d.network.weights import random_state_dict
-from i3d.specs import NORMALIZATIONS, SAMPLE_MODES
+from i3d.backbones import backbone
+from i3d.backbones.i3d_r50 import NORMALIZATIONS, shares_stem
+from i3d.backbones.i3d_r50.stem import stem_of_crops
+from i3d.specs import SAMPLE_MODES
 
 IN_OUR_ORDER = [0, 1, 4, 2, 3, 5, 6, 9, 7, 8]  # torchvision's ten crops have the centre last of five
 
@@ -33,19 +33,19 @@ def torchvision_crops(frames: torch.Tensor) -> torch.Tensor:
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
 def test_shared_stem_equals_the_stem_of_each_crop(frames, dtype):
-    model = build_model("i3d_r50", random_state_dict(expected_shapes("i3d_r50"))).to(dtype)
+    model = backbone("i3d_r50").plain(backbone("i3d_r50").random_weights()).to(dtype)
     expected = model.stem(torchvision_crops(frames).flatten(0, 1).to(dtype))
-    stems = stem_of_crops(model, frames.to(dtype), "oversample")
+    stems = stem_of_crops(model, frames.to(dtype), SAMPLE_MODES["oversample"])
     assert stems.shape == (20, 64, 2, 55, 55)
     torch.testing.assert_close(stems, expected, rtol=1e-5 if dtype == torch.float32 else 2e-2, atol=1e-5)
 
 
 def test_centre_crop_is_torchvisions(frames):
-    assert torch.equal(stem_of_crops(Window(), frames, "center_crop"), v2.CenterCrop(224)(frames))
+    assert torch.equal(stem_of_crops(Window(), frames, SAMPLE_MODES["center_crop"]), v2.CenterCrop(224)(frames))
 
 
 def test_offsets_suit_the_shared_stem():
-    shared = [mode for mode in SAMPLE_MODES.values() if mode.shares_stem]
+    shared = [mode for mode in SAMPLE_MODES.values() if shares_stem(mode)]
     assert shared
     assert all(top % 2 == left % 2 == 0 for mode in shared for top, left in mode.places)
 
@@ -54,5 +54,5 @@ def test_offsets_suit_the_shared_stem():
 def test_normalization_is_torchvisions(name, mean, std):
     values = torch.arange(256.0).repeat(3, 1, 1)
     expected = v2.Normalize([mean] * 3, [std] * 3)(values / 255)
-    torch.testing.assert_close(normalise(values.clone(), name), expected)
+    torch.testing.assert_close(backbone("i3d_r50").normalised(values.clone(), name), expected)
     assert set(NORMALIZATIONS) == {"inception", "kinetics"}

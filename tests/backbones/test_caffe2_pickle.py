@@ -10,8 +10,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from i3d.backbones.i3d_r50.caffe2_pickle import MAX_OPCODES, read_array_pickle
 from i3d.errors import UserError
-from i3d.network.caffe2_pickle import MAX_OPCODES, read_array_pickle
 from tests.support.python2 import python2_pickle
 
 ARRAYS = {

@@ -8,13 +8,12 @@ Shapes below: B clips, T frames, H x W pixels; an input clip is (B, 3, 16, 224, 
 """
 
 import math
+from collections.abc import Mapping
 from typing import TypeVar
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
-
-from i3d.specs import MODELS
 
 # Blocks per stage, and for each block whether its first convolution spans 3 frames (1) or 1 (0).
 TEMPORAL_KERNELS = {1: (1, 1, 1), 2: (1, 0, 1, 0), 3: (1, 0, 1, 0, 1, 0), 4: (0, 1, 0)}
@@ -95,6 +94,7 @@ class I3DResNet50(nn.Module):
         self.layer3 = _stage(3, 512, nonlocal_blocks)
         self.layer4 = _stage(4, 1024, nonlocal_blocks)
         self.fc: nn.Module = nn.Linear(2048, 400)
+        self.bias_after_pooling: Tensor | None = None  # conv1's, (64, 1, 1, 1), where conv1 does not add it
 
     def forward(self, x: Tensor) -> Tensor:
         return self.trunk(self.stem(x))  # (B, 2048)
@@ -108,7 +108,10 @@ class I3DResNet50(nn.Module):
 
         (B, 64, 8, 112, 112) to (B, 64, 4, 55, 55).
         """
-        return F.relu(F.max_pool3d(x, (2, 3, 3), stride=2), inplace=True)
+        x = F.max_pool3d(x, (2, 3, 3), stride=2)
+        if self.bias_after_pooling is not None:
+            x.add_(self.bias_after_pooling)
+        return F.relu(x, inplace=True)
 
     def trunk(self, x: Tensor) -> Tensor:
         """The four stages, (B, 64, 4, 55, 55) to (B, 2048)."""
@@ -117,7 +120,7 @@ class I3DResNet50(nn.Module):
         x = self.layer2(x)  # (B, 512, 2, 28, 28)
         x = self.layer3(x)  # (B, 1024, 2, 14, 14)
         x = self.layer4(x)  # (B, 2048, 2, 7, 7)
-        return x.mean((2, 3, 4))  # (B, 2048)
+        return x.mean((2, 3, 4), dtype=torch.float32)  # (B, 2048)
 
 
 def halve(x: Tensor, axis: int) -> Tensor:
@@ -144,23 +147,18 @@ def _stage(stage: int, channels: int, nonlocal_blocks: bool) -> nn.Sequential:
     return blocks
 
 
-def empty_model(name: str) -> I3DResNet50:
-    """A model of this name (one of specs.MODELS) on the meta device: shapes without memory or initialisation."""
+def empty_model(nonlocal_blocks: bool) -> I3DResNet50:
+    """A model on the meta device: shapes without memory or initialisation."""
     with torch.device("meta"):
-        return I3DResNet50(MODELS[name].nonlocal_blocks)
+        return I3DResNet50(nonlocal_blocks)
 
 
-def expected_shapes(name: str) -> dict[str, tuple[int, ...]]:
-    """Names and shapes of all tensors in a state dict for the model `name`."""
-    return {key: tuple(value.shape) for key, value in empty_model(name).state_dict().items()}
+def build_model(nonlocal_blocks: bool, state_dict: Mapping[str, Tensor]) -> I3DResNet50:
+    """The model in inference mode with these weights, batch norm folded into the convolutions.
 
-
-def build_model(name: str, state_dict: dict[str, Tensor]) -> I3DResNet50:
-    """The model `name` in inference mode with these weights, batch norm folded into the convolutions.
-
-    `state_dict` holds float32 tensors named as in `expected_shapes`; `fc` and `num_batches_tracked` may lack.
+    `state_dict` holds float32 tensors; `fc` and `num_batches_tracked` may lack.
     """
-    model = empty_model(name)
+    model = empty_model(nonlocal_blocks)
     model.load_state_dict(state_dict, assign=True, strict=False)
     model.fc = nn.Identity()  # features stop before the classifier
     return fold_batch_norm(model.eval().requires_grad_(False))

@@ -1,7 +1,4 @@
-"""From resized frames to the crops the network sees, and the network's first stage on them.
-
-The order of crops is the original extraction code's, and the features' second axis.
-"""
+"""The network's first stage on all crops of a frame."""
 
 from collections.abc import Sequence
 
@@ -9,28 +6,22 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from i3d.network.model import I3DResNet50
-from i3d.specs import CROP, NORMALIZATIONS, SAMPLE_MODES
+from i3d.backbones.i3d_r50 import shares_stem
+from i3d.backbones.i3d_r50.layers import I3DResNet50
+from i3d.specs import CROP, SampleMode
 
 _STEM_USED = 111  # of a crop's 112 rows and columns after conv1, those that pooling (3 wide, stride 2) looks at
 _POOLED = 55  # rows and columns of a crop after pooling
 _EDGE = 8  # first rows or columns of a crop, from which the first 3 after conv1 are computed
 
 
-def normalise(frames: Tensor, normalization: str) -> Tensor:
-    """Scale float frames with values 0..255, in place."""
-    spec = NORMALIZATIONS[normalization]
-    return frames.sub_(spec.subtract).div_(spec.divide)
-
-
-def stem_of_crops(model: I3DResNet50, frames: Tensor, sample_mode: str) -> Tensor:
+def stem_of_crops(model: I3DResNet50, frames: Tensor, mode: SampleMode) -> Tensor:
     """Crop normalised frames and take the crops through the network's stem.
 
     (B, 3, T, 256, 340) to (B * crops, 64, T/4, 55, 55), channels last; equal to `model.stem` of each crop alone.
     """
-    mode = SAMPLE_MODES[sample_mode]
     frames = frames.contiguous(memory_format=torch.channels_last_3d)
-    if not mode.shares_stem:
+    if not shares_stem(mode):
         ((top, left),) = mode.places
         return model.stem(_window(frames, top, left, CROP))
     sides = [frames]

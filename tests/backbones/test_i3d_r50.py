@@ -5,9 +5,14 @@ import pytest
 import torch
 import torch.nn.functional as F
 
+from i3d.backbones import backbone
+from i3d.backbones.counting import work_of_a_frame
+from i3d.backbones.i3d_r50 import BACKBONES
+from i3d.backbones.i3d_r50.layers import NonLocal, empty_model, fold_batch_norm, halve
+from i3d.backbones.i3d_r50.stem import stem_of_crops
 from i3d.network.engine import Engine
-from i3d.network.model import NonLocal, build_model, empty_model, expected_shapes, halve
-from i3d.specs import PRECISIONS, SAMPLE_MODES
+from i3d.settings import NumericSettings
+from i3d.specs import HEIGHT, PRECISIONS, SAMPLE_MODES, WIDTH
 from tests.support.reference_inputs import GOLDEN, relative_error
 
 
@@ -35,19 +40,20 @@ def test_other_precisions_stay_close(clip, weights, precision):
 
 
 def run(clip, weights, model, normalization, sample_mode, precision) -> np.ndarray:
-    network = build_model(model, dict(weights))
-    options = {"normalization": normalization, "sample_mode": sample_mode, "precision": precision, "batch_size": 2}
-    features = Engine(network, torch.device("cpu"), **options).launch(clip).collect()
+    settings = NumericSettings(model=model, normalization=normalization, sample_mode=sample_mode, precision=precision)
+    features = Engine(settings, weights, torch.device("cpu"), batch_size=2).launch(clip).collect()
     assert features.shape == (len(clip), SAMPLE_MODES[sample_mode].crops, 2048)
     return features
 
 
 def test_state_dict_names_are_the_published_ports():
-    names = set(expected_shapes("i3d_r50_nl"))
-    assert {"conv1.weight", "bn1.running_var", "layer1.0.downsample.1.bias", "layer4.2.bn3.weight", "fc.bias"} <= names
+    names = set(backbone("i3d_r50_nl").expected_shapes())
+    assert {"conv1.weight", "bn1.running_var", "layer1.0.downsample.1.bias", "layer4.2.bn3.weight"} <= names
     blocks = {name.rsplit(".nl.", 1)[0] for name in names if ".nl." in name}
     assert blocks == {"layer2.1", "layer2.3", "layer3.1", "layer3.3", "layer3.5"}
-    temporal = [name for name, shape in expected_shapes("i3d_r50").items() if len(shape) == 5 and shape[2] == 3]
+    temporal = [
+        name for name, shape in backbone("i3d_r50").expected_shapes().items() if len(shape) == 5 and shape[2] == 3
+    ]
     assert temporal == [
         f"layer{s}.{b}.conv1.weight"
         for s, b in [(1, 0), (1, 1), (1, 2), (2, 0), (2, 2), (3, 0), (3, 2), (3, 4), (4, 1)]
@@ -78,4 +84,24 @@ def test_attention_does_not_overflow_half_precision():
 
 
 def test_an_empty_model_takes_no_memory():
-    assert all(parameter.is_meta for parameter in empty_model("i3d_r50").parameters())
+    assert all(parameter.is_meta for parameter in empty_model(False).parameters())
+
+
+@pytest.mark.parametrize("sample_mode", SAMPLE_MODES)
+@pytest.mark.parametrize("network", BACKBONES, ids=lambda network: network.name)
+def test_work_and_width_are_the_networks(network, sample_mode):
+    model = fold_batch_norm(empty_model(network.nonlocal_blocks).eval().requires_grad_(False))
+    model.fc = torch.nn.Identity()
+    widths = set()
+
+    def run(frames):
+        features = model.trunk(stem_of_crops(model, frames, SAMPLE_MODES[sample_mode]))
+        widths.add(features.shape[1])
+        return features
+
+    gflop, values = work_of_a_frame(run, (3, 16, HEIGHT, WIDTH), 1)
+    assert network.snippet_tflop(sample_mode, 16) == pytest.approx(gflop / 1e3, rel=5e-3)
+    assert network.snippet_tflop(sample_mode, 32) == 2 * network.snippet_tflop(sample_mode, 16)
+    assert network.snippet_gigabytes(sample_mode, 16, 2) == pytest.approx(2 * values, rel=0.2)
+    assert network.snippet_gigabytes(sample_mode, 16, 2, fused=True) < 0.7 * 2 * values
+    assert widths == {network.dim}

@@ -10,7 +10,7 @@ import logging
 import torch
 from torch import Tensor, nn
 
-from i3d.network.model import Bottleneck, I3DResNet50, fold_batch_norm
+from i3d.backbones.i3d_r50.layers import Bottleneck, I3DResNet50, fold_batch_norm
 
 log = logging.getLogger(__name__)
 

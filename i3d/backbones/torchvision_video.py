@@ -1,0 +1,108 @@
+"""torchvision's video networks, trained on Kinetics-400, without their classifiers.
+
+A further one is a line in the table below. What planning needs is said there (`tests/backbones` compares it with the
+library); normalization, filter and the address of the weights are the library's own.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cache
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from i3d.backbones.backbone import Backbone, Network, Published
+from i3d.specs import SAMPLE_MODES
+
+if TYPE_CHECKING:
+    from torch import Tensor, nn
+
+
+@dataclass(frozen=True, kw_only=True)
+class TorchvisionVideo(Backbone):
+    """A network that `torchvision.models.get_model` knows by the same name."""
+
+    weights: str  # the library's name of the published ones
+
+    requires: ClassVar[tuple[str, ...]] = ("torchvision",)
+
+    def published(self) -> Published:
+        import torch.hub
+
+        url = self._library_weights().url
+        digits = torch.hub.HASH_REGEX.search(url)  # within the file's name, as torch.hub checks them
+        return Published(url, digits[1] if digits else None)
+
+    def expected_shapes(self) -> dict[str, tuple[int, ...]]:
+        from i3d.backbones.counting import on_meta
+
+        state = on_meta(self._module).state_dict()
+        return {name: tuple(value.shape) for name, value in state.items() if not self.is_left_out(name)}
+
+    def is_left_out(self, name: str) -> bool:
+        return (
+            name.startswith(f"{_classifier(self.name)}.")
+            or name.endswith("relative_position_index")  # follows from the window's size
+            or super().is_left_out(name)
+        )
+
+    def random_weights(self, seed: int = 0) -> "dict[str, Tensor]":
+        from i3d.backbones.library import random_weights
+
+        return random_weights(self.expected_shapes(), seed)
+
+    def plain(self, weights: "Mapping[str, Tensor]") -> "nn.Module":
+        module = self._module().eval().requires_grad_(False)
+        module.load_state_dict(weights, strict=False)
+        return module
+
+    def network(self, weights: "Mapping[str, Tensor]", *, normalization: str, sample_mode: str) -> Network:
+        from i3d.backbones.library import LibraryNetwork
+
+        return LibraryNetwork(self, self.plain(weights), SAMPLE_MODES[sample_mode])
+
+    def normalised(self, frames: "Tensor", normalization: str) -> "Tensor":
+        from i3d.backbones.library import normalised
+
+        preset = self._library_weights().transforms()
+        return normalised(frames, tuple(preset.mean), tuple(preset.std))
+
+    def _module(self) -> "nn.Module":
+        """The network without its classifier, which is its last part, as initialised."""
+        from torch import nn
+        from torchvision.models import get_model
+
+        module = get_model(self.name, weights=None)
+        setattr(module, _classifier(self.name), nn.Identity())
+        return module
+
+    def _library_weights(self) -> Any:
+        from torchvision.models import get_weight
+
+        return get_weight(self.weights)
+
+
+@cache
+def _classifier(name: str) -> str:
+    """The attribute that holds a network's classifier: its last part."""
+    from torchvision.models import get_model
+
+    from i3d.backbones.counting import on_meta
+
+    *_, (last, _) = on_meta(lambda: get_model(name, weights=None)).named_children()
+    return last
+
+
+def _video(name: str, weights: str, dim: int, gflop: float, values: float, **more: Any) -> TorchvisionVideo:
+    weights = f"{weights}_Weights.KINETICS400_V1"
+    return TorchvisionVideo(name=name, weights=weights, dim=dim, gflop=gflop, values=values, **more)
+
+
+# Licences are those of the code that the weights come from; torchvision says that the data they were trained on may add
+# terms. Work and numbers as `backbones/counting.py` counts them, in 16 frames.
+BACKBONES = (
+    _video("swin3d_t", "Swin3D_T", 768, 5.485, 0.1219, licence="Apache 2.0"),
+    _video("swin3d_s", "Swin3D_S", 768, 10.36, 0.1972, licence="Apache 2.0"),
+    _video("swin3d_b", "Swin3D_B", 1024, 17.58, 0.2628, licence="Apache 2.0"),
+    _video("mvit_v2_s", "MViT_V2_S", 768, 8.028, 0.1145, clip_lengths=(16, 16), licence="Apache 2.0"),
+    _video("r2plus1d_18", "R2Plus1D_18", 512, 5.065, 0.0253, input_size=112, filter="bilinear", licence="BSD 3-Clause"),
+    _video("s3d", "S3D", 1024, 2.247, 0.0196, clip_lengths=(14, 512), licence="BSD 3-Clause"),
+)
