@@ -23,7 +23,7 @@ def visit(tmp_path, *command):
 @pytest.mark.parametrize(
     ("stage", "found"),
     [
-        ("tries", r"= try flat_blocks: [\d.]+ ms against [\d.]+ ms, error [\de.-]+-0[678]\n"),
+        ("tries", r"= try first: [\d.]+ ms against [\d.]+ ms, error [\de.-]+-0[678]\n"),
         ("numbers", r"= i3d_r50 fp32: right, error"),
         ("speed", r"= fp32 batch 1: .* frames/s, .*; right, error"),
         ("profile", r"= part fp32: layer4 [\d.]+ ms"),

@@ -65,7 +65,8 @@ def test_features_are_the_references_in_every_precision_and_batch(device, model,
     settings = NumericSettings(model=model, precision=precision)
     made = Engine(settings, reference_weights(model), device, batch_size=batch_size)
     snippets = torch.from_numpy(reference_snippet()).expand(batch_size, -1, -1, -1, -1)
-    error = relative_error(made.launch(snippets).collect(), reference_features(model)[None])
+    expected = np.repeat(reference_features(model)[None], batch_size, axis=0)
+    error = relative_error(made.launch(snippets).collect(), expected)
     assert error < PRECISIONS[precision].tolerance
 
 

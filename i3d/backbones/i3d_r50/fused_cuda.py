@@ -4,8 +4,8 @@ A convolution's bias, the shortcut and the rectification cost a pass over memory
 slice in half precision. cuDNN can do all of them while a convolution's result is still on the chip. Biases that no
 such call takes are moved to where they cost less.
 
-The first convolution has three input channels, for which there is no good kernel: as one of 24 channels over blocks of
-2x2x2 pixels it takes half the time (an H100 in bf16: 4.9 instead of 10.0 ms for 20 snippets).
+The first convolution has three input channels, for which there is no good kernel: over blocks of 2x2 pixels, filled up
+to 16 channels, it takes under half the time (`python -m bench.gpu_visit tries first`).
 
 Whether a fast way is right and faster depends on the GPU, the precision and the layer, so each is tried when its first
 input comes.
@@ -152,35 +152,40 @@ class PackedConv(TwoWays):
         return self.conv(frames)
 
     def fast(self, frames: Tensor) -> Tensor:  # type: ignore[override]
-        """As 3x4x4 by steps of 1, over blocks of 2x2x2 pixels."""
-        return F.conv3d(packed(frames), self._packed, self.bias)
+        """As 5x4x4 by steps of 2, 1 and 1, over blocks of 2x2 pixels."""
+        return F.conv3d(packed(frames), self._packed, self.bias, stride=(2, 1, 1))
 
 
 def packed(frames: Tensor) -> Tensor:
-    """Blocks of 2x2x2 pixels as one of 8 times the channels, zeros around them as the first convolution has them.
+    """Blocks of 2x2 pixels as one of 4 times the channels, filled up to a multiple of 8 for the GPU's matrix units.
 
-    (B, C, T, H, W) to (B, 8 * C, T/2 + 2, H/2 + 3, W/2 + 3), channels last; H and W are even.
+    (B, C, T, H, W) to (B, 16, T + 4, H/2 + 3, W/2 + 3) for three channels, channels last, with zeros around them as the
+    first convolution has them. H and W are even.
     """
-    if frames.shape[2] % 2:
-        frames = F.pad(frames, (0, 0, 0, 0, 0, 1))
-    batch, channels, *sizes = frames.shape
-    depth, height, width = (size // 2 for size in sizes)
-    blocks = frames.new_zeros((batch, depth + 2, height + 3, width + 3, 2, 2, 2, channels))
-    pixels = frames.permute(0, 2, 3, 4, 1).reshape(batch, depth, 2, height, 2, width, 2, channels)
-    blocks[:, 1:-1, 2:-1, 2:-1] = pixels.permute(0, 1, 3, 5, 2, 4, 6, 7)
-    return blocks.flatten(4).permute(0, 4, 1, 2, 3)
+    batch, channels, depth, *sizes = frames.shape
+    height, width = (size // 2 for size in sizes)
+    blocks = frames.new_zeros((batch, depth + 4, height + 3, width + 3, _filled(4 * channels)))
+    pixels = frames.permute(0, 2, 3, 4, 1).reshape(batch, depth, height, 2, width, 2, channels)
+    inner = blocks[:, 2:-2, 2:-1, 2:-1, : 4 * channels].unflatten(-1, (2, 2, channels))
+    inner.copy_(pixels.permute(0, 1, 2, 4, 3, 5, 6))
+    return blocks.permute(0, 4, 1, 2, 3)
 
 
 def packed_weight(weight: Tensor) -> Tensor:
-    """The first convolution's weight (O, C, 5, 7, 7) for `packed` frames, (O, 8 * C, 3, 4, 4), channels last.
+    """The first convolution's weight (O, C, 5, 7, 7) for `packed` frames, (O, 16, 5, 4, 4) for three channels.
 
-    Its taps begin 2, 3 and 3 pixels before a place of even number: with a tap of zero where need be, pairs of taps
+    In a picture its taps begin 3 pixels before a place of even number: with a tap of zero before them, pairs of taps
     meet pairs of pixels.
     """
     outputs, channels = weight.shape[:2]
-    taps = F.pad(weight, (1, 0, 1, 0, 0, 1)).reshape(outputs, channels, 3, 2, 4, 2, 4, 2)
-    blocks = taps.permute(0, 3, 5, 7, 1, 2, 4, 6).reshape(outputs, 8 * channels, 3, 4, 4)
-    return blocks.contiguous(memory_format=torch.channels_last_3d)
+    taps = F.pad(weight, (1, 0, 1, 0)).reshape(outputs, channels, 5, 4, 2, 4, 2).permute(0, 4, 6, 1, 2, 3, 5)
+    blocks = taps.reshape(outputs, 4 * channels, 5, 4, 4)
+    filled = F.pad(blocks, (0, 0, 0, 0, 0, 0, 0, _filled(4 * channels) - 4 * channels))
+    return filled.contiguous(memory_format=torch.channels_last_3d)
+
+
+def _filled(channels: int) -> int:
+    return -(-channels // 8) * 8
 
 
 def relative_error(found: Tensor, expected: Tensor) -> float:
