@@ -19,11 +19,6 @@ def test_the_version_is_the_same_everywhere():
     assert citation["version"] == VERSION
 
 
-def test_what_is_not_released_stands_first():
-    headings = re.findall(r"^## (\S+)", (ROOT / "CHANGELOG.md").read_text(), re.MULTILINE)
-    assert headings[0] == "Unreleased"
-
-
 def named_paths() -> list[str]:
     """The files and folders that CONTRIBUTING names."""
     words = re.findall(r"`([^`\s]+)`", (ROOT / "CONTRIBUTING.md").read_text())
