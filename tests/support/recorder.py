@@ -34,6 +34,8 @@ class Recorder:
 def decode(path, decoder="decord", fps=None, memory_mb=1024, rule=ORIGINAL_RULE, via_jpeg=False, links=None):
     """The recorder and the END message's result of decoding one video."""
     recorder = Recorder(memory_mb)
-    job = {"path": str(path), "decoder": decoder, "reason": None, "fps": fps, "via_jpeg": via_jpeg, **asdict(rule)}
+    job = {"path": str(path), "decoder": decoder, "reason": None, "fps": fps, "via_jpeg": via_jpeg}
+    job |= {"clip_length": rule.clip_length, "frequency": rule.frequency}
+    job["frame_pooling"] = "middle" if rule.middle_only else "mean"
     job["links"] = links and str(links)
     return recorder, VideoDecoder(recorder, recorder, job).run()
