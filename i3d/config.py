@@ -15,6 +15,8 @@ from i3d.backbones import BACKBONES, kind
 from i3d.errors import UserError
 from i3d.settings import RANDOM, SHEET_SUFFIXES, Settings
 
+MOST_VALUES = 1_000_000  # of a configuration, all lists unfolded
+
 
 def complete(config: dict[str, Any], prefix: str = "") -> Settings:
     """The settings that `config` gives, with defaults for absent keys, and `~` in paths replaced by the home folder.
@@ -23,6 +25,7 @@ def complete(config: dict[str, Any], prefix: str = "") -> Settings:
     A `prefix`, as a Snakemake module may have one, goes before relative paths.
     Raises UserError naming the key, what is wrong with it and what to write.
     """
+    _refuse_endless(config)
     config = _typed(schema(), config)
     for error in sorted(Draft202012Validator(schema()).iter_errors(config), key=lambda e: [str(p) for p in e.path]):
         raise UserError(_sentence(error, config))
@@ -33,6 +36,20 @@ def complete(config: dict[str, Any], prefix: str = "") -> Settings:
             "leave one of them out"
         )
     return msgspec.convert(_with_paths(schema(), _suiting_the_model(config), prefix), Settings)
+
+
+def _refuse_endless(value: Any) -> None:
+    """Raise UserError for YAML whose aliases unfold to more than a configuration can mean, or contain themselves."""
+    rest, seen = [value], 0
+    while rest:
+        inner = rest.pop()
+        seen += 1
+        if isinstance(inner, dict | list):
+            rest += inner.values() if isinstance(inner, dict) else inner
+        if seen + len(rest) > MOST_VALUES:
+            raise UserError(
+                f"config: its lists unfold to more than {MOST_VALUES:,} values; look at its YAML aliases (`&`, `*`)"
+            )
 
 
 def _suiting_the_model(config: dict[str, Any]) -> dict[str, Any]:
@@ -129,6 +146,7 @@ def _typed(schema: dict[str, Any], value: Any) -> Any:
         except (yaml.YAMLError, ValueError, RecursionError):
             return value
         if "string" not in kinds or (read is None and "null" in kinds):
+            _refuse_endless(read)
             return _typed(schema, read) if isinstance(read, list | dict) else read
     return value
 

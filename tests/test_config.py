@@ -198,3 +198,22 @@ def test_settings_are_frozen_and_typed():
 def test_the_files_that_come_from_the_settings_are_up_to_date():
     for path, content in document_settings.files().items():
         assert path.read_text() == content, f"run `make settings` ({path})"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "subsets: &a [*a]",
+        "a: &a [x,x,x,x,x,x,x,x,x]\nb: &b [*a,*a,*a,*a,*a,*a,*a,*a,*a]\nc: &c [*b,*b,*b,*b,*b,*b,*b,*b,*b]\n"
+        "d: &d [*c,*c,*c,*c,*c,*c,*c,*c,*c]\ne: &e [*d,*d,*d,*d,*d,*d,*d,*d,*d]\nf: &f [*e,*e,*e,*e,*e,*e,*e,*e,*e]\n"
+        "subsets: [*f,*f,*f,*f,*f,*f,*f,*f,*f]",
+    ],
+)
+def test_yaml_that_unfolds_without_end_is_a_sentence(text):
+    with pytest.raises(UserError, match="YAML aliases"):
+        complete(yaml.safe_load(text))
+
+
+def test_so_it_is_within_a_setting_given_as_text():
+    with pytest.raises(UserError, match="YAML aliases"):
+        complete({"subsets": "&a [*a]"})
