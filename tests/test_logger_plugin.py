@@ -60,7 +60,8 @@ def test_the_jobs_of_bundles_are_silent_and_others_are_a_line():
         tell(made, None, event=LogEvent.PROGRESS, done=1, total=6)
     tell(made, "", event=LogEvent.JOB_INFO, **job("figures", 7, output=["a.svg", "b.svg", "c.svg"]))
     tell(made, "", event=LogEvent.JOB_INFO, **job("report", 8, output=[]))
-    assert output(made) == "figures: a.svg and 2 more\n"
+    tell(made, "", event=LogEvent.JOB_INFO, **job("measure_machine", 9, rule_msg="Checking this machine"))
+    assert output(made) == "figures: a.svg and 2 more\nChecking this machine\n"
 
 
 @pytest.mark.parametrize("text", plugin.SILENT_MESSAGES)

@@ -152,8 +152,10 @@ class LogHandler(LogHandlerBase):
             self._print(text)
 
     def _tell_job(self, record: Any) -> None:
-        """A job that begins, unless bundles show it or it makes nothing."""
-        if not is_shown_by_bundles(record.rule_name) and record.output:
+        """A job that begins, by its rule's message if it has one, unless bundles show it or it makes nothing."""
+        if message := getattr(record, "rule_msg", None):
+            self._print(message)
+        elif not is_shown_by_bundles(record.rule_name) and record.output:
             more = f" and {len(record.output) - 1} more" if len(record.output) > 1 else ""
             self._print(f"{record.rule_name}: {record.output[0]}{more}")
 
