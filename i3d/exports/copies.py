@@ -16,7 +16,7 @@ class CopyNames:
     """
 
     def __init__(self, endings: Iterable[str] = ()) -> None:
-        self._endings = [re.escape(ending).replace(r"\*", "[^_]*") for ending in endings]
+        self._endings = [_expression(ending) for ending in endings]
         self._whole = re.compile("|".join(self._endings) or "(?!)")
         self._ends = re.compile(rf"(.+?)(?:_(?:{self._whole.pattern}))+")
 
@@ -33,3 +33,12 @@ class CopyNames:
     def _stripped(self, name: str) -> str:
         match = self._ends.fullmatch(name)
         return match[1] if match else name
+
+
+def _expression(ending: str) -> str:
+    """An ending as a regular expression that never goes back: of the texts between stars, the first place will do."""
+    first, *middle = (re.escape(text) for text in re.split(r"\*+", ending))
+    if not middle:
+        return first
+    *middle, last = middle
+    return "".join([first, *(f"(?>[^_]*?{text})" for text in middle), f"[^_]*{last}(?![^_])"])

@@ -34,3 +34,16 @@ def test_endings_are_configurable_and_no_expressions():
     assert rotated.source("t/a/x_rot15.mp4") == "t/a/x" == rotated.source("t/a/x_a.b.mp4")
     assert not rotated.is_copy("t/a/x_axb.mp4") and not rotated.is_copy("t/a/x_rot_5.mp4")
     assert not CopyNames().is_copy("t/a/x_flip_h.mp4")
+
+
+@pytest.mark.parametrize("ending", ["*a*a*a*a*a*a*a*b", "*" * 30 + "b", "x*a*a*a*a*a*a*a*b"])
+def test_no_ending_takes_for_ever(ending):
+    names = CopyNames([ending])
+    assert not names.is_copy(f"anomaly/v_x{'a' * 240}.mp4")
+    assert names.source(f"anomaly/v_x{'a' * 230}b.mp4") == "anomaly/v"
+
+
+def test_stars_within_an_ending():
+    names = CopyNames(["rot*deg", "a*_b*c"])
+    assert names.source("x/v_rot90deg.mp4") == "x/v" and names.source("x/v_rot90deg_axx_bxxc.mp4") == "x/v"
+    assert not names.is_copy("x/v_rot90degrees.mp4") and not names.is_copy("x/v_rot_deg.mp4")
