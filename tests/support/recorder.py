@@ -1,7 +1,5 @@
 """Decoding without worker processes: what a worker would send, kept."""
 
-from dataclasses import asdict
-
 from i3d.decoding.decoder import VideoDecoder
 from i3d.snippets import ORIGINAL_RULE
 
