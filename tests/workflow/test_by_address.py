@@ -28,14 +28,13 @@ module i3d:
 use rule * from i3d
 """
 FACTS = """
-import json, i3d
-from i3d.cluster.profiles import PROFILES, options
+import json
+from importlib.metadata import requires
+from i3d.cluster.profiles import options
 from i3d.datasets.sheet import known_sheets
-from i3d.paths import workflow_folder
-names = sorted(path.name for path in workflow_folder("scripts").glob("*.py"))
-shared = options("narval", "gpu:a100:1", 6, 40)["configfile"]
-print(json.dumps([i3d.__file__, names, known_sheets(), shared, sorted(path.name for path in PROFILES.iterdir())]))
+print(json.dumps([requires("i3d-features"), known_sheets(), options("narval", "gpu:a100:1", 6, 40)["configfile"]]))
 """
+CARRIED = ("scripts/", "config/datasets/", "profiles/")
 
 
 def git(*arguments: object) -> str:
@@ -110,14 +109,17 @@ def test_by_git_address_from_a_folder_of_configuration_and_videos(installed, dat
 
 
 def test_the_installed_package_is_whole(installed, data):
-    """Programs, sheets, profiles and logger; then a run whose rules lie where nothing else does."""
-    facts = json.loads(installed.run(installed.python, "-c", FACTS, folder=data))
-    profiles = sorted(path.name for path in (ROOT / "profiles").iterdir() if path.is_dir())
-    assert facts[0] == f"{installed.site}/i3d/__init__.py"
-    assert facts[1] == sorted(path.name for path in (ROOT / "scripts").glob("*.py"))
-    assert facts[2] == sorted(path.stem for path in (ROOT / "config/datasets").glob("*.yaml"))
-    assert all(Path(path).is_relative_to(installed.site) and Path(path).exists() for path in facts[3])
-    assert facts[4] == profiles
+    """All files, the pins, sheets, profiles and logger; then a run whose rules lie where nothing else does."""
+    ours = git("-C", ROOT, "ls-files").splitlines()
+    expected = {name for name in ours if name.startswith("i3d/")}
+    expected |= {f"i3d/workflow/{name}" for name in ours if name.startswith(CARRIED) and name.endswith((".py", ".yaml"))}
+    files = {str(path.relative_to(installed.site)) for path in Path(installed.site, "i3d").rglob("*") if path.is_file()}
+    assert {name for name in files if "__pycache__" not in name} == expected
+    pins, sheets, settings = json.loads(installed.run(installed.python, "-c", FACTS, folder=data))
+    required = (ROOT / "envs/requirements.txt").read_text().splitlines()
+    assert pins == [line for line in required if not line.startswith("#")]
+    assert sheets == sorted(path.stem for path in (ROOT / "config/datasets").glob("*.yaml"))
+    assert all(Path(path).is_relative_to(installed.site) and Path(path).exists() for path in settings)
     for name in ("Snakefile", "rules", "envs"):
         (data / "rules_alone" / name).parent.mkdir(exist_ok=True)
         (data / "rules_alone" / name).symlink_to(installed.repository / name)
