@@ -35,6 +35,7 @@ from i3d.datasets.sheet import known_sheets
 print(json.dumps([requires("i3d-features"), known_sheets(), options("narval", "gpu:a100:1", 6, 40)["configfile"]]))
 """
 CARRIED = ("scripts/", "config/datasets/", "profiles/")
+PARTS = (".py", ".yaml")
 
 
 def git(*arguments: object) -> str:
@@ -112,7 +113,7 @@ def test_the_installed_package_is_whole(installed, data):
     """All files, the pins, sheets, profiles and logger; then a run whose rules lie where nothing else does."""
     ours = git("-C", ROOT, "ls-files").splitlines()
     expected = {name for name in ours if name.startswith("i3d/")}
-    expected |= {f"i3d/workflow/{name}" for name in ours if name.startswith(CARRIED) and name.endswith((".py", ".yaml"))}
+    expected |= {f"i3d/workflow/{name}" for name in ours if name.startswith(CARRIED) and Path(name).suffix in PARTS}
     files = {str(path.relative_to(installed.site)) for path in Path(installed.site, "i3d").rglob("*") if path.is_file()}
     assert {name for name in files if "__pycache__" not in name} == expected
     pins, sheets, settings = json.loads(installed.run(installed.python, "-c", FACTS, folder=data))
