@@ -52,7 +52,7 @@ check: env ## formatting, lint, types
 	ruff check .
 	ruff format --check .
 	mypy
-	snakefmt --check Snakefile rules
+	snakefmt --check Snakefile workflow rules
 	snakemake --lint
 
 unit: env ## tests of the modules

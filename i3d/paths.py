@@ -4,6 +4,13 @@ import os
 from pathlib import Path, PurePosixPath
 
 
+def workflow_folder(name: str) -> Path:
+    """A folder of the workflow that the package reads: beside it in a clone, in it when it was installed (setup.py)."""
+    package = Path(__file__).parent
+    installed = package / "workflow" / name
+    return installed if installed.exists() else package.parent / name
+
+
 def is_clean(name: str) -> bool:
     """Whether this is a path below some folder: relative, without `..`, and written as we write it."""
     path = PurePosixPath(name)

@@ -26,6 +26,7 @@ from i3d.exports.places import check_places
 from i3d.files import remove_empty, share_with_group
 from i3d.cost import time_limits
 from i3d.cost.gpu_request import read_request
+from i3d.paths import workflow_folder
 from i3d.records.bundles import read_bundle
 from i3d.planning.due import only_failures_are_due, refuse_replacing
 from i3d.planning.overview import status_text
@@ -54,6 +55,8 @@ with exit_on_user_error():
 gc.disable()  # the graph of ten thousand videos is millions of objects and no garbage: a quarter of the time
 
 SCRIPTS = Path(workflow.current_basedir.get_path_or_uri(secret_free=False)).parent / "scripts"
+if not SCRIPTS.exists():  # the rules come from an address
+    SCRIPTS = workflow_folder("scripts")
 FEATURES = Path(SETTINGS.features)
 WORK = WorkFolder.beside(FEATURES)
 # Published weights by the name of their file, with the model that they are of.

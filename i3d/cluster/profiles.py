@@ -3,12 +3,13 @@
 Snakemake's profiles cannot include each other, but may be templates, in which Python is called.
 """
 
-from pathlib import Path
 from typing import Any
 
 import yaml
 
-PROFILES = Path(__file__).parents[2] / "profiles"
+from i3d.paths import workflow_folder
+
+PROFILES = workflow_folder("profiles")
 
 
 def options(cluster: str, gres: str, cpus: int, memory_gb: int) -> dict[str, Any]:

@@ -16,9 +16,10 @@ from i3d.datasets.patterns import Pattern
 from i3d.digests import json_digest
 from i3d.errors import UserError
 from i3d.files import read_file
+from i3d.paths import workflow_folder
 from i3d.settings import SHEET_SUFFIXES
 
-FOLDER = Path(__file__).parents[2] / "config" / "datasets"
+FOLDER = workflow_folder("config/datasets")
 MOST_BYTES = 64_000
 
 Name = Annotated[str, Meta(min_length=1, max_length=200, pattern=r"^[^/]+$")]

@@ -13,9 +13,10 @@ from i3d import commands
 from i3d.backbones.timm_image import TimmImage
 from i3d.digests import file_sha256
 from i3d.errors import PREFIX, UserError
+from i3d.paths import workflow_folder
 from i3d.settings import RANDOM
 
-SCRIPTS = Path(__file__).parents[2] / "scripts"
+SCRIPTS = workflow_folder("scripts")
 CHECK, DESCRIBE = SCRIPTS / "check_weights.py", SCRIPTS / "describe_model.py"
 
 

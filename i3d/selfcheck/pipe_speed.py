@@ -12,12 +12,13 @@ from i3d.errors import UserError
 from i3d.frame_stream import StreamWriter
 from i3d.network.engine import Engine
 from i3d.network.extraction import Extraction
+from i3d.paths import workflow_folder
 from i3d.records.bundles import BundleEntry
 from i3d.selfcheck.reference import reference_snippet
 from i3d.selfcheck.samples import Sample
 from i3d.settings import NumericSettings
 
-SCRIPTS = Path(__file__).parents[2] / "scripts"
+SCRIPTS = workflow_folder("scripts")
 MOST_VIDEOS = 500  # on decode's command line
 ENOUGH = 0.9  # of the slowest stage's speed
 
