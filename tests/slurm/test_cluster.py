@@ -10,7 +10,7 @@ import pytest
 
 from tests.support.paths import ROOT
 from tests.support.slurm_cluster import H100, H100_LONG, run, wait_for
-from tests.support.slurm_project import LONG, NEWEST, PINNED, SHORT, SlurmWorkflow, limited
+from tests.support.slurm_project import LONG, NEWEST, SHORT, SlurmWorkflow, limited, running
 from tests.support.workflow import PARTS, write_clip
 
 pytestmark = pytest.mark.slurm
@@ -22,9 +22,7 @@ ODD_NAMES = [
 ]
 
 
-@pytest.mark.parametrize("venv", [PINNED, NEWEST], ids=["pinned", "newest"])
-def test_bundles_are_single_jobs_that_ask_for_what_the_profile_says(workflow: SlurmWorkflow, venv):
-    workflow.venv = venv
+def test_bundles_are_single_jobs_that_ask_for_what_the_profile_says(workflow: SlurmWorkflow):
     for name in ODD_NAMES:
         write_clip(workflow.video(name), SHORT)
     write_clip(workflow.video("test/anomaly/hollow.mp4"), LONG)
@@ -143,6 +141,8 @@ def test_a_job_out_of_memory_is_tried_again_with_more(workflow: SlurmWorkflow):
 
 
 def test_the_workflow_of_a_clone_runs_in_a_data_folder(workflow: SlurmWorkflow):
+    """With the newest Snakemake and another cluster's profile."""
+    workflow.venv = NEWEST
     for name in PARTS:
         (workflow.folder / name).unlink()
     write_clip(workflow.video("test/anomaly/a.mp4"), SHORT)
@@ -211,11 +211,6 @@ def extract_of(workflow: SlurmWorkflow, video: str) -> int:
         if bundle.name in Path(f"/proc/{process}/cmdline").read_text()
     ]
     return process
-
-
-def running() -> list[str]:
-    """Numbers of the jobs in the queue."""
-    return run("squeue", "-h", "-o", "%i").split()
 
 
 def files_of_first(workflow: SlurmWorkflow) -> dict[str, int]:
