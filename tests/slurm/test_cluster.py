@@ -59,10 +59,11 @@ def test_interrupted_jobs_lose_nothing_that_was_finished(workflow: SlurmWorkflow
     pairs(workflow, "abcd")
     snakemake = workflow.start("--retries", "0", **PAIRS)
     struck = freeze(workflow, "bcd")
+    queued = [job["JobID"] for job in workflow.jobs()]
 
     run("scontrol", "update", f"jobid={struck['b']}", "timelimit=1")
     run("scancel", struck["c"])
-    wait_for(lambda: running() == [struck["d"]], "one to be cancelled, one to time out, one to end")
+    wait_for(lambda: running(queued) == {struck["d"]}, "one to be cancelled, one to time out, one to end")
     node = run("squeue", "-h", "-j", struck["d"], "-o", "%N")
     run("scontrol", "update", f"nodename={node}", "state=down", "reason=test")
     wait_for(lambda: run("squeue", "-h", "-j", struck["d"], "-o", "%T") == "PENDING", "the job to be queued again")
@@ -103,6 +104,7 @@ def test_after_a_killed_snakemake_only_what_its_jobs_left_is_done_from_another_f
     pairs(workflow, "ab")
     snakemake = workflow.start(**PAIRS)
     struck = freeze(workflow, "b")
+    queued = [job["JobID"] for job in workflow.jobs()]
     snakemake.process.kill()
     snakemake.end()
 
@@ -111,7 +113,7 @@ def test_after_a_killed_snakemake_only_what_its_jobs_left_is_done_from_another_f
     elsewhere = SlurmWorkflow(tmp_path / "elsewhere")
     assert f"jobs {struck['b']} of your run in {workflow.folder}" in elsewhere.run("-n", **PAIRS, **trees)
     second = elsewhere.start(**PAIRS, **trees)
-    wait_for(lambda: running() == [struck["b"]], "the orphan to end")
+    wait_for(lambda: running(queued) == {struck["b"]}, "the orphan to end")
     assert not elsewhere.jobs(), "the second run waits"
     run("scancel", struck["b"])
     code, output = second.end()

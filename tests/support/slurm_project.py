@@ -1,6 +1,6 @@
 """Fixtures: the cluster, and a folder in which the workflow runs on it with the Narval profile as it is."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -64,9 +64,9 @@ def accounted_jobs() -> list[dict[str, str]]:
     return jobs
 
 
-def running() -> list[str]:
-    """Numbers of the jobs in the queue."""
-    return run("squeue", "-h", "-o", "%i").split()
+def running(jobs: Iterable[str]) -> set[str]:
+    """Which of these jobs, by their numbers, are in the queue."""
+    return set(jobs) & set(run("squeue", "-h", "-o", "%i").split())
 
 
 @contextmanager
