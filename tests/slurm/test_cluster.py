@@ -107,13 +107,15 @@ def test_after_a_killed_snakemake_only_what_its_jobs_left_is_done_from_another_f
     queued = [job["JobID"] for job in workflow.jobs()]
     snakemake.process.kill()
     snakemake.end()
+    wait_for(lambda: running(queued) == {struck["b"]}, "the other job to end")
 
-    assert "--unlock" in workflow.run(ok=False, **PAIRS)
     trees = {name: workflow.folder / str(workflow.config[name]) for name in ("videos", "features")}
     elsewhere = SlurmWorkflow(tmp_path / "elsewhere")
     assert f"jobs {struck['b']} of your run in {workflow.folder}" in elsewhere.run("-n", **PAIRS, **trees)
     second = elsewhere.start(**PAIRS, **trees)
-    wait_for(lambda: running(queued) == {struck["b"]}, "the orphan to end")
+    wait_for(
+        lambda: any("waiting until they" in each.read_text() for each in elsewhere.folder.glob("output.*")), "waiting"
+    )
     assert not elsewhere.jobs(), "the second run waits"
     run("scancel", struck["b"])
     code, output = second.end()
