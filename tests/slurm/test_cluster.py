@@ -8,10 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.paths import ROOT
-from tests.support.slurm_cluster import H100, H100_LONG, run, wait_for
-from tests.support.slurm_project import LONG, NEWEST, SHORT, SlurmWorkflow, limited, running
-from tests.support.workflow import PARTS, write_clip
+from tests.support.slurm_cluster import H100, run, wait_for
+from tests.support.slurm_project import LONG, SHORT, SlurmWorkflow, limited, running
+from tests.support.workflow import write_clip
 
 pytestmark = pytest.mark.slurm
 
@@ -96,68 +95,6 @@ def test_interrupted_jobs_lose_nothing_that_was_finished(workflow: SlurmWorkflow
     assert len(workflow.features()) == 8
     assert files_of_first(workflow) == first
     assert {row["status"] for row in workflow.metadata().values()} == {"ok"}
-
-
-def test_after_a_killed_snakemake_only_what_its_jobs_left_is_done_from_another_folder(
-    workflow: SlurmWorkflow, tmp_path
-):
-    pairs(workflow, "ab")
-    snakemake = workflow.start(**PAIRS)
-    struck = freeze(workflow, "b")
-    queued = [job["JobID"] for job in workflow.jobs()]
-    snakemake.process.kill()
-    snakemake.end()
-    wait_for(lambda: running(queued) == {struck["b"]}, "the other job to end")
-
-    trees = {name: workflow.folder / str(workflow.config[name]) for name in ("videos", "features")}
-    elsewhere = SlurmWorkflow(tmp_path / "elsewhere")
-    assert f"jobs {struck['b']} of your run in {workflow.folder}" in elsewhere.run("-n", **PAIRS, **trees)
-    second = elsewhere.start(**PAIRS, **trees)
-    wait_for(
-        lambda: any("waiting until they" in each.read_text() for each in elsewhere.folder.glob("output.*")), "waiting"
-    )
-    assert not elsewhere.jobs(), "the second run waits"
-    run("scancel", struck["b"])
-    code, output = second.end()
-    assert code == 0 and f"`scancel {struck['b']}` ends them" in output, output
-
-    assert workflow.states() == ["CANCELLED", "COMPLETED"]
-    assert elsewhere.states() == ["COMPLETED"], "for what the orphan had not finished"
-    assert len(workflow.features()) == 4
-    assert not list((workflow.work / "jobs").glob("*"))
-
-
-def test_a_job_out_of_memory_is_tried_again_with_more(workflow: SlurmWorkflow):
-    write_clip(workflow.video("test/anomaly/a.mp4"), SHORT)
-    asked = ["slurm_account=def-test_gpu", "gres=gpu:a100_4g.20gb:1", "cpus_per_task=2", "mem_mb=400 * attempt"]
-    output = workflow.run("--default-resources", *asked)
-    jobs = workflow.jobs()
-    assert [(job["State"] == "COMPLETED", job["Timelimit"]) for job in jobs] == [
-        (False, "01:00:00"),
-        (True, "02:00:00"),
-    ]
-    assert "mem=800M" in jobs[0]["AllocTRES"]
-    assert "mem=1600M" in jobs[1]["AllocTRES"]
-    assert "ran out of its 800 MB of memory" in output and "attempt 1 of 3, tried again" in output
-    assert list((workflow.folder / "logs/extract").glob("*.attempt1.log")), "a second attempt keeps the first one's log"
-    assert "OUT_OF_MEMORY" in run("sacct", "-n", "-P", "-o", "State", "-j", jobs[0]["JobID"])
-    assert set(workflow.features()) == {"test/anomaly/a.npy"}
-
-
-def test_the_workflow_of_a_clone_runs_in_a_data_folder(workflow: SlurmWorkflow):
-    """With the newest Snakemake and another cluster's profile."""
-    workflow.venv = NEWEST
-    for name in PARTS:
-        (workflow.folder / name).unlink()
-    write_clip(workflow.video("test/anomaly/a.mp4"), SHORT)
-    workflow.profile = ["-s", f"{ROOT}/Snakefile", "--profile", f"{ROOT}/profiles/fir"]
-    workflow.run()
-    (job,) = workflow.jobs()
-    assert job["State"] == "COMPLETED"
-    assert {f"gres/gpu:{H100_LONG}=1", "gres/gpu=1", "cpu=3", "mem=40G"} <= set(job["AllocTRES"].split(","))
-    assert set(workflow.features()) == {"test/anomaly/a.npy"}
-    assert {row["status"] for row in workflow.metadata().values()} == {"ok"}
-    assert not {path.name for path in workflow.folder.iterdir()} & set(PARTS)
 
 
 def test_a_refusal_that_passes_costs_no_attempt(workflow: SlurmWorkflow):
