@@ -7,6 +7,7 @@ Ends with an error if not even fp32 gives the right numbers. Other precisions th
 """
 
 import argparse
+import os
 from pathlib import Path
 
 import yaml
@@ -52,3 +53,4 @@ def parse_args() -> argparse.Namespace:
 
 if __name__ == "__main__":
     run_main(main)
+    os._exit(0)  # all is written; a batch that is still computed, and wanted by nobody, would break an orderly end

@@ -8,10 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.paths import ROOT
-from tests.support.slurm_cluster import H100, H100_LONG, run, wait_for
-from tests.support.slurm_project import LONG, NEWEST, PINNED, SHORT, SlurmWorkflow, limited
-from tests.support.workflow import PARTS, write_clip
+from tests.support.slurm_cluster import H100, run, wait_for
+from tests.support.slurm_project import LONG, SHORT, SlurmWorkflow, limited, running
+from tests.support.workflow import write_clip
 
 pytestmark = pytest.mark.slurm
 
@@ -22,9 +21,7 @@ ODD_NAMES = [
 ]
 
 
-@pytest.mark.parametrize("venv", [PINNED, NEWEST], ids=["pinned", "newest"])
-def test_bundles_are_single_jobs_that_ask_for_what_the_profile_says(workflow: SlurmWorkflow, venv):
-    workflow.venv = venv
+def test_bundles_are_single_jobs_that_ask_for_what_the_profile_says(workflow: SlurmWorkflow):
     for name in ODD_NAMES:
         write_clip(workflow.video(name), SHORT)
     write_clip(workflow.video("test/anomaly/hollow.mp4"), LONG)
@@ -61,10 +58,11 @@ def test_interrupted_jobs_lose_nothing_that_was_finished(workflow: SlurmWorkflow
     pairs(workflow, "abcd")
     snakemake = workflow.start("--retries", "0", **PAIRS)
     struck = freeze(workflow, "bcd")
+    queued = [job["JobID"] for job in workflow.jobs()]
 
     run("scontrol", "update", f"jobid={struck['b']}", "timelimit=1")
     run("scancel", struck["c"])
-    wait_for(lambda: running() == [struck["d"]], "one to be cancelled, one to time out, one to end")
+    wait_for(lambda: running(queued) == {struck["d"]}, "one to be cancelled, one to time out, one to end")
     node = run("squeue", "-h", "-j", struck["d"], "-o", "%N")
     run("scontrol", "update", f"nodename={node}", "state=down", "reason=test")
     wait_for(lambda: run("squeue", "-h", "-j", struck["d"], "-o", "%T") == "PENDING", "the job to be queued again")
@@ -78,11 +76,11 @@ def test_interrupted_jobs_lose_nothing_that_was_finished(workflow: SlurmWorkflow
     assert set(workflow.features()) == {f"test/anomaly/{name}.npy" for name in finished}
     rows = workflow.metadata()
     assert {name: row["status"] for name, row in rows.items()} == {
-        f"test/anomaly/{name}.mp4": "ok" if name in finished else "failed" for name in finished | {"b2", "c2"}
+        f"test/anomaly/{name}.mp4": "ok" if name in finished else "not done" for name in finished | {"b2", "c2"}
     }
     assert f"its job {struck['b']} reached its time limit" in rows["test/anomaly/b2.mp4"]["reason"]
     assert f"its job {struck['c']} was cancelled by root (CANCELLED)" in rows["test/anomaly/c2.mp4"]["reason"]
-    log = re.search(r"; see (\S+)", rows["test/anomaly/b2.mp4"]["reason"])
+    log = re.search(r"; see ([^;\s]+)", rows["test/anomaly/b2.mp4"]["reason"])
     assert log and (workflow.folder / log[1]).is_file(), "the reason names a log that is there"
     for bundle, why in (("b", "reached its time limit"), ("c", "was cancelled by root")):
         told = f"(test/anomaly/{bundle}1.mp4 and 1 more video): its job {struck[bundle]} {why}"
@@ -97,63 +95,6 @@ def test_interrupted_jobs_lose_nothing_that_was_finished(workflow: SlurmWorkflow
     assert len(workflow.features()) == 8
     assert files_of_first(workflow) == first
     assert {row["status"] for row in workflow.metadata().values()} == {"ok"}
-
-
-def test_after_a_killed_snakemake_only_what_its_jobs_left_is_done_from_another_folder(
-    workflow: SlurmWorkflow, tmp_path
-):
-    pairs(workflow, "ab")
-    snakemake = workflow.start(**PAIRS)
-    struck = freeze(workflow, "b")
-    snakemake.process.kill()
-    snakemake.end()
-
-    assert "--unlock" in workflow.run(ok=False, **PAIRS)
-    trees = {name: workflow.folder / str(workflow.config[name]) for name in ("videos", "features")}
-    elsewhere = SlurmWorkflow(tmp_path / "elsewhere")
-    assert f"jobs {struck['b']} of your run in {workflow.folder}" in elsewhere.run("-n", **PAIRS, **trees)
-    second = elsewhere.start(**PAIRS, **trees)
-    wait_for(lambda: running() == [struck["b"]], "the orphan to end")
-    assert not elsewhere.jobs(), "the second run waits"
-    run("scancel", struck["b"])
-    code, output = second.end()
-    assert code == 0 and f"`scancel {struck['b']}` ends them" in output, output
-
-    assert workflow.states() == ["CANCELLED", "COMPLETED"]
-    assert elsewhere.states() == ["COMPLETED"], "for what the orphan had not finished"
-    assert len(workflow.features()) == 4
-    assert not list((workflow.work / "jobs").glob("*"))
-
-
-def test_a_job_out_of_memory_is_tried_again_with_more(workflow: SlurmWorkflow):
-    write_clip(workflow.video("test/anomaly/a.mp4"), SHORT)
-    asked = ["slurm_account=def-test_gpu", "gres=gpu:a100_4g.20gb:1", "cpus_per_task=2", "mem_mb=400 * attempt"]
-    output = workflow.run("--default-resources", *asked)
-    jobs = workflow.jobs()
-    assert [(job["State"] == "COMPLETED", job["Timelimit"]) for job in jobs] == [
-        (False, "01:00:00"),
-        (True, "02:00:00"),
-    ]
-    assert "mem=800M" in jobs[0]["AllocTRES"]
-    assert "mem=1600M" in jobs[1]["AllocTRES"]
-    assert "ran out of its 800 MB of memory" in output and "attempt 1 of 3, tried again" in output
-    assert list((workflow.folder / "logs/extract").glob("*.attempt1.log")), "a second attempt keeps the first one's log"
-    assert "OUT_OF_MEMORY" in run("sacct", "-n", "-P", "-o", "State", "-j", jobs[0]["JobID"])
-    assert set(workflow.features()) == {"test/anomaly/a.npy"}
-
-
-def test_the_workflow_of_a_clone_runs_in_a_data_folder(workflow: SlurmWorkflow):
-    for name in PARTS:
-        (workflow.folder / name).unlink()
-    write_clip(workflow.video("test/anomaly/a.mp4"), SHORT)
-    workflow.profile = ["-s", f"{ROOT}/Snakefile", "--profile", f"{ROOT}/profiles/fir"]
-    workflow.run()
-    (job,) = workflow.jobs()
-    assert job["State"] == "COMPLETED"
-    assert {f"gres/gpu:{H100_LONG}=1", "gres/gpu=1", "cpu=3", "mem=40G"} <= set(job["AllocTRES"].split(","))
-    assert set(workflow.features()) == {"test/anomaly/a.npy"}
-    assert {row["status"] for row in workflow.metadata().values()} == {"ok"}
-    assert not {path.name for path in workflow.folder.iterdir()} & set(PARTS)
 
 
 def test_a_refusal_that_passes_costs_no_attempt(workflow: SlurmWorkflow):
@@ -211,11 +152,6 @@ def extract_of(workflow: SlurmWorkflow, video: str) -> int:
         if bundle.name in Path(f"/proc/{process}/cmdline").read_text()
     ]
     return process
-
-
-def running() -> list[str]:
-    """Numbers of the jobs in the queue."""
-    return run("squeue", "-h", "-o", "%i").split()
 
 
 def files_of_first(workflow: SlurmWorkflow) -> dict[str, int]:

@@ -5,10 +5,10 @@ import signal
 
 import pytest
 
-from tests.slurm.test_cluster import PAIRS, extract_of, files_of_first, freeze, pairs, running
+from tests.slurm.test_cluster import PAIRS, extract_of, files_of_first, freeze, pairs
 from tests.support.paths import ROOT
 from tests.support.slurm_cluster import run, wait_for
-from tests.support.slurm_project import ON_THIS_MACHINE, SlurmWorkflow
+from tests.support.slurm_project import ON_THIS_MACHINE, SlurmWorkflow, accounted_jobs, running
 
 pytestmark = pytest.mark.slurm
 
@@ -23,19 +23,26 @@ def submit_head(workflow: SlurmWorkflow) -> str:
     return run("sbatch", *options, environment, str(ROOT / "profiles/head.sh"), *arguments)
 
 
+def state_of(number: str) -> str:
+    """What the accounting says of a job."""
+    [job] = [job for job in accounted_jobs() if job["JobID"] == number]
+    return job["State"]
+
+
 def test_a_head_that_met_its_time_limit_is_followed_by_another_that_does_the_rest(workflow: SlurmWorkflow):
     pairs(workflow, "ab")
     first, second = submit_head(workflow), submit_head(workflow)
     struck = freeze(workflow, "b")
+    queued = {first, second, *(job["JobID"] for job in workflow.jobs())}
     run("scontrol", "update", f"jobid={first}", "timelimit=1")
-    wait_for(lambda: running() == [second, struck["b"]] or running() == [struck["b"], second], "the next head to wait")
-    assert run("sacct", "-X", "-n", "-P", "-o", "State", "-j", first) == "TIMEOUT"
+    wait_for(lambda: running(queued) == {second, struck["b"]}, "the next head to wait")
+    assert state_of(first) == "TIMEOUT"
     finished = files_of_first(workflow)
     said = workflow.folder / f"i3d-head-{second}.log"
     wait_for(lambda: said.exists() and "waiting until they have ended" in said.read_text(), "what it waits for")
 
     os.kill(extract_of(workflow, "test/anomaly/b1.mp4"), signal.SIGCONT)
-    wait_for(lambda: not running(), "the second head to end")
-    assert run("sacct", "-X", "-n", "-P", "-o", "State", "-j", second) == "COMPLETED", said.read_text()
+    wait_for(lambda: not running(queued), "the second head to end")
+    assert state_of(second) == "COMPLETED", said.read_text()
     assert workflow.states() == ["COMPLETED"] * 3 + ["TIMEOUT"], "two heads, two bundles: nothing was done twice"
     assert len(workflow.features()) == 4 and files_of_first(workflow) == finished

@@ -1,13 +1,13 @@
 """Fixtures: the cluster, and a folder in which the workflow runs on it with the Narval profile as it is."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
 from tests.support.paths import ROOT
-from tests.support.slurm_cluster import cluster, run
+from tests.support.slurm_cluster import cluster, run, wait_for
 from tests.support.workflow import Run, Workflow
 
 PINNED, NEWEST = ROOT / ".venv", ROOT / ".venv-newest"
@@ -43,13 +43,30 @@ class SlurmWorkflow(Workflow):
 
     def jobs(self) -> list[dict[str, str]]:
         """What the accounting knows of this folder's jobs, oldest first, by `JOB_FIELDS`."""
-        listing = run("sacct", "-X", "-n", "-P", "-S", "now-1hours", "-o", ",".join(JOB_FIELDS))
-        jobs = [dict(zip(JOB_FIELDS, line.split("|"), strict=True)) for line in listing.splitlines()]
-        return [job for job in jobs if job["WorkDir"] == str(self.folder)]
+        return [job for job in accounted_jobs() if job["WorkDir"] == str(self.folder)]
 
     def states(self) -> list[str]:
         """The first word of every job's state, sorted."""
         return sorted(job["State"].split()[0] for job in self.jobs())
+
+
+def accounted_jobs() -> list[dict[str, str]]:
+    """All jobs by `JOB_FIELDS`, oldest first, once the accounting has heard of the end of every job that ended."""
+    jobs: list[dict[str, str]] = []
+
+    def up_to_date() -> bool:
+        listing = run("sacct", "-X", "-n", "-P", "-S", "now-1hours", "-o", ",".join(JOB_FIELDS))
+        jobs[:] = [dict(zip(JOB_FIELDS, line.split("|"), strict=True)) for line in listing.splitlines()]
+        going = {job["JobID"] for job in jobs if job["State"] in ("PENDING", "RUNNING")}
+        return going <= set(run("squeue", "-h", "-t", "PENDING,RUNNING", "-o", "%i").split())
+
+    wait_for(up_to_date, "the accounting")
+    return jobs
+
+
+def running(jobs: Iterable[str]) -> set[str]:
+    """Which of these jobs, by their numbers, are in the queue."""
+    return set(jobs) & set(run("squeue", "-h", "-o", "%i").split())
 
 
 @contextmanager
