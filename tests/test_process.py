@@ -6,6 +6,8 @@ import sys
 
 import pytest
 
+from tests.support.processes import hear_ctrl_c
+
 # Signals that come while the main thread holds the lock that the handler takes, as Snakemake's does.
 PROGRAM = """
 import os, signal, threading
@@ -47,7 +49,7 @@ def run(program: str, **replaced: str) -> subprocess.CompletedProcess[str]:
     for name, text in replaced.items():
         program = program.replace(name, text)
     command = [sys.executable, "-u", "-c", program]
-    return subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    return subprocess.run(command, capture_output=True, text=True, timeout=60, check=False, preexec_fn=hear_ctrl_c)
 
 
 @pytest.mark.parametrize("number", ["SIGTERM", "SIGHUP"])

@@ -39,6 +39,7 @@ NUMERIC: dict[str, Callable[[Row], Any]] = {
     "crops": attrgetter("sample_mode"),
     "frequency": attrgetter("frequency"),
     "clip length": attrgetter("clip_length"),
+    "frame pooling": attrgetter("frame_pooling"),
     "frames": _resampling,
 }
 OTHER: dict[str, Callable[[Row], Any]] = {"device": attrgetter("device"), "versions": attrgetter("versions")}

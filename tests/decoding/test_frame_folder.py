@@ -51,7 +51,7 @@ def test_frames_are_pillows_in_the_order_of_the_numbers(twenty):
     recorder, result = decode(twenty)
     assert np.array_equal(recorder.frames, [shown(twenty / f"{number}.png") for number in range(20)])
     assert (result["status"], result["frames_decoded"], result["damaged"]) == ("ok", 20, None)
-    begin = {"frames_declared": 20, "fps": None, "width": 96, "height": 64}
+    begin = {"frames_declared": 20, "fps": None, "width": 96, "height": 64, "resized_by": None}
     assert recorder.begin == begin | {"decoder": "pillow", "decoder_reason": "a folder of pictures"}
     assert result["digest"] == video_digest(twenty)
     assert probe(twenty, clip_length=16) == Probe(20, True, None, 96, 64, codec="png", declared=20)

@@ -19,7 +19,7 @@ from i3d.records.work_folder import WorkFolder
 from i3d.settings import NumericSettings
 from tests.support.clips import KINDS, true_frames
 from tests.support.paths import SCRIPTS
-from tests.support.processes import gone
+from tests.support.processes import gone, hear_ctrl_c
 from tests.support.records import record, record_of_feature
 
 PROGRAM = [sys.executable, str(SCRIPTS / "decode.py")]
@@ -151,7 +151,10 @@ def test_trouble_with_the_machine_is_one_line_and_a_failure(clips, tmp_path, arg
 def test_a_reader_that_goes_away_ends_it(clips, tmp_path):
     os.mkfifo(tmp_path / "pipe")
     process = subprocess.Popen(
-        [*PROGRAM, clips["plain.mp4"], "--output", tmp_path / "pipe"], stderr=subprocess.PIPE, text=True
+        [*PROGRAM, clips["plain.mp4"], "--output", tmp_path / "pipe"],
+        stderr=subprocess.PIPE,
+        text=True,
+        preexec_fn=hear_ctrl_c,
     )
     (tmp_path / "pipe").open("rb").close()
     _, log = process.communicate(timeout=60)

@@ -46,7 +46,10 @@ def test_each_call_extracts_anew(frames, tmp_path):
         ({"--frames": "missing.frames"}, "missing.frames: cannot read the frames (No such file or directory)"),
         ({"--frames": os.devnull}, "the frame stream ends early: decode did not finish; decode anew"),
         ({"--weights": "missing.pth"}, "weights: cannot read missing.pth (No such file or directory); fetch"),
-        ({"--model": "i3d_r51"}, "invalid value 'i3d_r51' of 'model'; expected one of i3d_r50, i3d_r50_nl"),
+        (
+            {"--model": "i3d_r51"},
+            "invalid value 'i3d_r51' of 'model'; did you mean 'i3d_r50'? There are",
+        ),
         ({"--precision": "fp8"}, "invalid value 'fp8' of 'precision'; expected one of fp32, tf32, bf16, fp16"),
         ({"--clip-length": "0"}, "invalid value 0 of 'clip_length'; expected a whole number of at least 8"),
         ({"--batch-size": "0"}, "invalid value 0 of 'batch_size'; expected a whole number of at least 1"),

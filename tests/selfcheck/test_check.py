@@ -9,6 +9,7 @@ import torch
 from torch import nn
 
 from i3d.backbones.i3d_r50 import fused_cpu
+from i3d.backbones.i3d_r50 import network as i3d_network
 from i3d.config import complete
 from i3d.cost import calibration, machine
 from i3d.errors import UserError
@@ -50,7 +51,7 @@ def break_kernels_of(monkeypatch, precision):
     It is computed in float32, as every processor does quickly; only its tolerance tells it from fp32.
     """
     spec = dataclasses.replace(PRECISIONS[precision], dtype="float32")
-    for module in (check, engine_module, numerics):
+    for module in (check, engine_module, numerics, i3d_network):
         monkeypatch.setattr(module, "PRECISIONS", {"fp32": PRECISIONS["fp32"], precision: spec})
     monkeypatch.setitem(engine_module.DTYPES, precision, torch.float32)
     fuse = fused_cpu.fuse
@@ -72,7 +73,7 @@ def published(tmp_path_factory):
     return path
 
 
-def test_a_sound_machine_passes_and_is_measured(videos, published):
+def test_a_sound_machine_passes_and_is_measured(videos, published, only_fp32):
     found, report = run(videos, weights=str(published))
     assert found.device == found.hardware == machine.cpu_model()
     assert "fp32" in found.passed and found.failed == {}

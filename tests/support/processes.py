@@ -20,5 +20,6 @@ def gone(pid, seconds=10):
 
 
 def hear_ctrl_c() -> None:
-    """For `preexec_fn`: take SIGINT as a program in a terminal does; tests that a shell runs with `&` ignore it."""
+    """For `preexec_fn`: hear SIGINT and SIGHUP as a program in a terminal does, also under `&` and `nohup`."""
     signal.signal(signal.SIGINT, signal.SIG_DFL)
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)
