@@ -3,11 +3,19 @@
 Snakemake forgets the default target of a file that is included: each of the two has its own `rule all`.
 """
 
+import sys
+from importlib.util import find_spec
 from pathlib import Path
 
 from snakemake.utils import min_version
 
 min_version("9.17")
+
+if find_spec("i3d") is None:
+    sys.exit(
+        f"error: {sys.executable} has no package 'i3d'; activate the workflow's environment (`source .venv/bin/activate` "
+        "in its folder), or install it into this one with pip"
+    )
 
 
 if Path("config/config.yaml").exists():
