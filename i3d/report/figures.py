@@ -1,5 +1,8 @@
 """The report's figures, each titled with what it shows."""
 
+import logging
+import re
+import warnings
 from collections import Counter
 from collections.abc import Callable, Sequence
 from pathlib import Path, PurePosixPath
@@ -8,6 +11,7 @@ import matplotlib as mpl
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.font_manager import get_font_names
 from matplotlib.layout_engine import ConstrainedLayoutEngine
 from matplotlib.lines import Line2D
 from matplotlib.patheffects import withStroke
@@ -33,11 +37,32 @@ SUBSETS = 40  # that a figure shows at most, those with most videos
 Numbers = Sequence[float] | np.ndarray
 LOG_FROM = 50  # largest by smallest value from which an axis is logarithmic
 
+FONT = "DejaVu Sans"  # comes with matplotlib
+# For characters that it lacks: the first of the installed ones that has them. By system: Linux, macOS, Windows.
+FALLBACK_FONTS = (
+    *("Noto Sans CJK SC", "Noto Sans CJK JP", "Noto Sans SC", "WenQuanYi Zen Hei", "WenQuanYi Micro Hei"),
+    *("Droid Sans Fallback", "Noto Sans", "Noto Sans Thai", "Noto Sans Devanagari", "Unifont"),
+    *("PingFang SC", "Hiragino Sans", "Apple SD Gothic Neo", "Arial Unicode MS"),
+    *("Microsoft YaHei", "Yu Gothic", "Malgun Gothic", "Leelawadee UI", "Nirmala UI", "Segoe UI Emoji"),
+)
+SHOWN = 20  # characters that a warning names
+MISSING_GLYPH = re.compile(r"Glyph (\d+) .* missing from font")
+
+log = logging.getLogger(__name__)
+
+
+def installed(fonts: Sequence[str]) -> list[str]:
+    """Those of the fonts that matplotlib finds; naming others makes it complain at every text."""
+    found = set(get_font_names())
+    return [font for font in fonts if font in found]
+
+
 mpl.rcParams.update(
     {
-        "font.family": "DejaVu Sans",
+        "font.family": [FONT, *installed(FALLBACK_FONTS)],
         "font.size": 10,
         "text.color": INK,
+        "text.parse_math": False,  # names may hold dollar signs
         "axes.labelcolor": FAINT,
         "axes.edgecolor": LINE,
         "axes.axisbelow": True,
@@ -297,6 +322,24 @@ def _log_if_wide(axes: Axes, axis: str, values: Numbers) -> None:
     which.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,g}"))
 
 
+_said: set[str] = set()  # characters that no font has, of which this program has spoken
+
+
 def save(figure: Figure, path: Path) -> None:
-    """Write the figure in the format of the path's suffix, without a date: same figure, same file."""
-    figure.savefig(path, metadata={"Date": None} if path.suffix == ".svg" else None)
+    """Write the figure in the format of the path's suffix, without a date: same figure, same file.
+
+    Characters that no installed font has are drawn as boxes; the first figure with any warns, once per program.
+    """
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        figure.savefig(path, metadata={"Date": None} if path.suffix == ".svg" else None)
+    missing = {chr(int(match[1])) for each in caught if (match := MISSING_GLYPH.match(str(each.message)))}
+    for each in caught:
+        if not MISSING_GLYPH.match(str(each.message)):
+            warnings.warn_explicit(each.message, each.category, each.filename, each.lineno)
+    if missing and not _said:
+        log.warning(
+            "warning: no installed font has %s, which figures show as boxes; install one, such as Noto Sans CJK",
+            " ".join(sorted(missing)[:SHOWN]),
+        )
+    _said.update(missing)

@@ -170,6 +170,8 @@ def _setting_warnings(done: Sequence[Row], used: Iterable[Setting]) -> list[Warn
 
 def _video_warnings(rows: Sequence[Row], orphaned: int) -> list[Warn]:
     found = []
+    if not any(row.status == OK for row in rows):
+        found.append(Warn("No video has features.", "The figures are empty until one has.", loud=True))
     if failed := sum(row.status == FAILED for row in rows):
         found.append(Warn(f"{quantities.count(failed, 'video')} failed.", "Run the workflow again to retry."))
     if damaged := sum(bool(row.damaged) for row in rows if row.status == OK):

@@ -73,9 +73,10 @@ def measure(rows: Iterable[Row], features: Path, threads: int = 1) -> Statistics
     finished = [row for row in rows if row.status == OK]
     with ThreadPoolExecutor(threads) as pool:
         measured = list(pool.map(lambda row: _measure(features / row.feature_file), finished))
-    if len({len(mean) for mean, _ in measured}) > 1:
+    widths = {len(mean) for mean, _ in measured}
+    if len(widths) > 1:
         raise UserError(f"{features}: features of different widths; extract all with one model")
-    pooled = np.array([mean for mean, _ in measured], np.float32).reshape(len(finished), -1)
+    pooled = np.array([mean for mean, _ in measured], np.float32).reshape(len(finished), *(widths or {0}))
     return Statistics(finished, pooled, np.array([norm for _, norm in measured], np.float64))
 
 

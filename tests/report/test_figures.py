@@ -113,3 +113,17 @@ def test_the_same_figure_is_the_same_file(tmp_path):
     for name in ("a.svg", "b.svg"):
         figures.save(figures.counts(finished(3)), tmp_path / name)
     assert (tmp_path / "a.svg").read_bytes() == (tmp_path / "b.svg").read_bytes()
+
+
+def test_a_name_with_dollars_is_no_mathematics(tmp_path):
+    figure = figures.blank("won_$50_and_$60.mp4 $\\frac$", "")
+    assert figure.texts[0].get_text().startswith("won_$50") and not figure.texts[0].get_parse_math()
+    figures.save(figure, tmp_path / "a.svg")  # mathematics would raise
+
+
+def test_characters_that_no_font_has_are_named_once(tmp_path, caplog, monkeypatch):
+    monkeypatch.setattr(figures, "_said", set())
+    for name in ("a.svg", "b.svg"):
+        figures.save(figures.blank("\U000e0fff\U000e0ffe", "\U000e0fff"), tmp_path / name)  # unassigned for ever
+    (message,) = caplog.messages
+    assert "no installed font has \U000e0ffe \U000e0fff, which" in message

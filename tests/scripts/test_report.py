@@ -110,3 +110,17 @@ def test_it_says_what_to_do_without_a_table(tmp_path):
     done = subprocess.run(command, capture_output=True, text=True)
     assert done.returncode == 1
     assert done.stderr.startswith(f"error: {tmp_path}/metadata.csv: no such table") and done.stderr.count("\n") == 1
+
+
+@pytest.mark.parametrize("status", ["failed", "skipped"])
+def test_without_any_features_the_report_says_so(status, tmp_path):
+    table = tmp_path / "metadata.csv"
+    with table.open("w", newline="") as file:
+        row = {"video": "test/a.mp4", "status": status, "reason": "killed", "split": "test"}
+        csv.writer(file).writerows([COLUMNS, [row.get(name, "") for name in COLUMNS]])
+    out = tmp_path / "out"
+    draw("figures", "--metadata", table, "--output", out)
+    draw("events", "--metadata", table, "--output", out)
+    draw("contact-sheets", "--metadata", table, "--output", out / "contact_sheets", "--videos", tmp_path)
+    assert "<b>No video has features.</b>" in (out / "index.html").read_text()
+    assert "killed" in (out / "problems.html").read_text()
