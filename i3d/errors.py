@@ -1,5 +1,6 @@
 """The one exception that users are meant to see."""
 
+import os
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -42,6 +43,21 @@ def run_main(main: Callable[[], None]) -> None:
     except KeyboardInterrupt:
         sys.stderr.write("stopped by Ctrl-C\n")
         sys.exit(128 + SIGINT)
+
+
+def run_main_and_leave(main: Callable[[], None]) -> None:
+    """As `run_main`, for programs of torch: ends the process at once, however `main` ends.
+
+    A batch that a thread still computes, and nobody wants, would abort an orderly end.
+    """
+    status: object = 0
+    try:
+        run_main(main)
+    except SystemExit as ended:
+        status = ended.code or 0
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(status if isinstance(status, int) else 1)
 
 
 def errors_in_logs(folder: Path, since: float) -> list[str]:

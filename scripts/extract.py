@@ -9,7 +9,6 @@ file, in its work folder, says with which settings. By hand:
 
 import argparse
 import logging
-import os
 from collections.abc import Iterator
 from importlib.metadata import version
 from pathlib import Path
@@ -21,7 +20,7 @@ from i3d.backbones import backbone
 from i3d.command_line import add_settings, given_settings
 from i3d.config import complete
 from i3d.cost.calibration import passed_precisions, refuse_failed
-from i3d.errors import UserError, run_main
+from i3d.errors import UserError, run_main_and_leave
 from i3d.frame_stream import StreamError, read_stream
 from i3d.network.engine import Engine, choose_device, device_name
 from i3d.network.extraction import Extraction
@@ -170,5 +169,4 @@ def report(record: VideoRecord) -> None:
 
 
 if __name__ == "__main__":
-    run_main(main)
-    os._exit(0)  # all is written; tearing torch down takes half a second
+    run_main_and_leave(main)

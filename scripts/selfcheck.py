@@ -7,7 +7,6 @@ Ends with an error if not even fp32 gives the right numbers. Other precisions th
 """
 
 import argparse
-import os
 from pathlib import Path
 
 import yaml
@@ -15,7 +14,7 @@ import yaml
 from i3d.config import complete
 from i3d.cost import machine
 from i3d.cost.calibration import save
-from i3d.errors import UserError, run_main
+from i3d.errors import UserError, run_main_and_leave
 from i3d.selfcheck.check import SelfCheck
 
 
@@ -52,5 +51,4 @@ def parse_args() -> argparse.Namespace:
 
 
 if __name__ == "__main__":
-    run_main(main)
-    os._exit(0)  # all is written; a batch that is still computed, and wanted by nobody, would break an orderly end
+    run_main_and_leave(main)

@@ -41,7 +41,7 @@ def test_a_run_moves_in_its_terminal_and_in_another_one(workflow):
     for terminal in (run, watch):
         assert " of 2 done" in terminal.drawn and "/5 videos" in terminal.drawn and "extract" in terminal.drawn
     assert watch.shown == ["The run has ended; features/metadata.csv tells what became of each video."]
-    done, videos, table, advice = run.shown[-4:]
+    done, videos, table, advice, *_ = run.shown[[line[:5] for line in run.shown].index("done ") :]
     assert done.startswith("done      5 features in ") and advice.startswith("next ")
     assert videos == "videos    5: 5 with features, 0 skipped, 0 failed"
     assert "features/metadata.csv has a row" in table

@@ -146,5 +146,5 @@ def test_exports_and_failures_of_a_module(tmp_path):
     other_weights, _, reason = row["reason"].partition("; ")
     assert row["status"] == "ok" and other_weights.startswith("made under other settings: weights")
     assert "NaN or Inf" in reason, "tables are written after failures too"
-    assert output.rstrip().splitlines()[-1] == f"  data/dataset/videos/test/normal/a.mp4: {reason}", "it comes last"
+    assert output.rstrip().splitlines()[-1] == f"  data/videos/test/normal/a.mp4: {reason}", "it comes last"
     assert feature.read_bytes() == before, "the old one stays until then"
