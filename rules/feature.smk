@@ -13,7 +13,7 @@ rule feature:
     output:
         update("<features>/{feature}"),
     log:
-        "<logs>/feature/{feature}.txt",  # no name that a search for features finds
+        "<logs>/feature/{feature}/why.txt",  # a name of its own: a feature's may be as long as a name can be
     retries: 0  # the reason will be the same
     localrule: True
     conda:

@@ -16,6 +16,7 @@ import numpy as np
 
 from i3d.records import journal
 from i3d.records.record import OK
+from tests.support.forked_snakemake import ForkedSnakemake
 from tests.support.paths import ROOT
 from tests.support.processes import hear_ctrl_c
 
@@ -37,6 +38,7 @@ CLIPS = {  # name -> frames; one bundle by CONFIG, two with at most TWO_BUNDLES 
     "train_val/anomaly/e.mp4": 9,
 }
 TWO_BUNDLES = 40
+SNAKEMAKE = [sys.executable, "-m", "snakemake"]
 TIMEOUT_SECONDS = 400
 
 
@@ -94,10 +96,10 @@ class Workflow:
 
     def command(self, *arguments: str, **config: object) -> list[str]:
         """Snakemake with arguments and settings."""
-        return [sys.executable, "-m", "snakemake", *arguments, *self.settings(**config)]
+        return [*SNAKEMAKE, *arguments, *self.settings(**config)]
 
     def start(self, *arguments: str, cores: int = 1, prefix: tuple[str, ...] = (), **config: object) -> "Run":
-        """Start Snakemake in a session of its own."""
+        """Start Snakemake in a session of its own, by a program `prefix` if one is given."""
         command = self.command("--cores", str(cores), "--nocolor", *arguments, **config)
         return Run(self.folder, [*prefix, *command])
 
@@ -169,6 +171,10 @@ class Run:
         environment = os.environ | {"PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"} | environment
         self._began = time.monotonic()
         self._output = folder / f"output.{time.monotonic_ns()}"
+        self.process: ForkedSnakemake | subprocess.Popen[bytes]
+        if command[:3] == SNAKEMAKE:
+            self.process = ForkedSnakemake(command[3:], folder, self._output, environment)
+            return
         with self._output.open("w") as file:
             self.process = subprocess.Popen(
                 command,

@@ -2,24 +2,20 @@
 
 import re
 import shlex
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
 from tests.support.paths import ROOT
-from tests.support.workflow import write_clip
+from tests.support.workflow import SNAKEMAKE, Run, write_clip
 
 pytestmark = pytest.mark.workflow
 
 
 def run(folder: Path, command: list[str], *, ok: bool = True) -> str:
-    done = subprocess.run(
-        [sys.executable, "-m", *command], cwd=folder, capture_output=True, text=True, timeout=300, check=False
-    )
-    assert (done.returncode == 0) == ok, done.stdout + done.stderr
-    return done.stdout + done.stderr
+    code, output = Run(folder, [*SNAKEMAKE, *command[1:]]).end()
+    assert (code == 0) == ok, output
+    return output
 
 
 def hints(output: str) -> dict[str, list[str]]:
