@@ -9,7 +9,7 @@ import sys
 import threading
 from pathlib import Path
 
-_LOADED = [
+_LOADED = ["snakemake.cli", "snakemake.executors.local", "snakemake.report", "msgspec", "numpy", "PIL.Image"]
     "snakemake.cli",
     "snakemake.executors.local",
     "snakemake.report",
