@@ -10,14 +10,6 @@ import threading
 from pathlib import Path
 
 _LOADED = ["snakemake.cli", "snakemake.executors.local", "snakemake.report", "msgspec", "numpy", "PIL.Image"]
-    "snakemake.cli",
-    "snakemake.executors.local",
-    "snakemake.report",
-    "msgspec",
-    "numpy",
-    "PIL.Image",
-    "rich.live",
-]
 _context = multiprocessing.get_context("forkserver")
 _context.set_forkserver_preload(_LOADED)
 
