@@ -33,14 +33,21 @@ def test_fp32_features_equal_the_originals(clip, weights, file, model, normaliza
 
 @pytest.mark.parametrize("precision", ["tf32", "bf16"])  # fp16 on a GPU, see tests/network/test_gpu.py
 def test_other_precisions_stay_close(clip, weights, precision):
-    features = run(clip[:1], weights["i3d_r50"], "i3d_r50", "inception", "center_crop", precision)
-    golden = np.load(GOLDEN / "synthetic_center_crop.npy")[:1]
+    """On half a snippet, since most CPUs have no instructions for bf16."""
+    given = (clip[:1, :8], weights["i3d_r50"], "i3d_r50", "inception", "center_crop")
+    features, expected = run(*given, precision), run(*given, "fp32")
     assert features.dtype == np.float32
-    assert relative_error(features, golden) < PRECISIONS[precision].tolerance
+    assert relative_error(features, expected) < PRECISIONS[precision].tolerance
 
 
 def run(clip, weights, model, normalization, sample_mode, precision) -> np.ndarray:
-    settings = NumericSettings(model=model, normalization=normalization, sample_mode=sample_mode, precision=precision)
+    settings = NumericSettings(
+        model=model,
+        normalization=normalization,
+        sample_mode=sample_mode,
+        precision=precision,
+        clip_length=clip.shape[1],
+    )
     features = Engine(settings, weights, torch.device("cpu"), batch_size=2).launch(clip).collect()
     assert features.shape == (len(clip), SAMPLE_MODES[sample_mode].crops, 2048)
     return features

@@ -1,7 +1,6 @@
 """What the workflow reads off Snakemake's own objects, with the pinned Snakemake and the newest one."""
 
 import json
-import subprocess
 import sys
 from pathlib import Path
 
@@ -10,8 +9,9 @@ import pytest
 from i3d.cluster.snakemake_internals import check_options
 from i3d.errors import UserError
 from tests.support.paths import ROOT
+from tests.support.workflow import Run
 
-PYTHONS = {"pinned": Path(sys.executable), "newest": ROOT / ".venv-newest" / "bin" / "python"}
+PYTHONS = {"pinned": sys.executable, "newest": str(ROOT / ".venv-newest/bin/python")}
 SNAKEFILE = Path(__file__).with_name("snakemake_probe.smk")
 
 
@@ -22,9 +22,8 @@ def snakemake(request, tmp_path):
     """Runs the probe; returns what it was told, and the whole output."""
 
     def run(*arguments: str, snakefile: Path = SNAKEFILE):
-        command = [PYTHONS[request.param], "-m", "snakemake", "-s", snakefile, "--cores", "1", *arguments]
-        done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=120, check=False)
-        output = done.stdout + done.stderr
+        command = [PYTHONS[request.param], "-m", "snakemake", "-s", str(snakefile), "--cores", "1", *arguments]
+        _, output = Run(tmp_path, command).end()
         told = [line for line in output.splitlines() if line.startswith("told ")]
         assert told, output
         return json.loads(told[0].removeprefix("told ")), output
