@@ -14,7 +14,7 @@ from i3d.backbones import BACKBONES, kind
 from i3d.backbones.backbone import OWN
 from i3d.digests import json_digest
 from i3d.snippets import SnippetRule
-from i3d.specs import PRECISIONS
+from i3d.specs import PRECISIONS, PrecisionName, SampleModeName
 
 RANDOM = "random"  # the value of `weights` that stands for seeded weights
 OLD_FFMPEG = "old_ffmpeg"  # the value of `via_jpeg` that stands for FFmpeg before 6.1
@@ -226,7 +226,7 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
         ),
     ] = "mean"
     sample_mode: Annotated[
-        Literal["oversample", "center_crop"],
+        SampleModeName,
         Meta(description="oversample takes ten crops of each snippet, center_crop one"),
     ] = "oversample"
     frequency: Annotated[Count, Meta(description="frames between the starts of two snippets")] = 16
@@ -243,7 +243,7 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
         Meta(description="where the network runs; auto takes a GPU when there is one"),
     ] = "auto"
     precision: Annotated[
-        Literal["fp32", "tf32", "bf16", "fp16"],
+        PrecisionName,
         Meta(
             description="arithmetic of the network; fp32 for features equal to the original's, bf16 or fp16 for speed"
         ),

@@ -4,6 +4,7 @@ All that depends on one of them is said here, once. Needs neither torch nor NumP
 """
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal, TypeAlias
 
 HEIGHT, WIDTH = 256, 340  # pixels; every frame is resized to this, whatever its own proportions
 CROP = 224  # pixels, height and width of what the network sees of it
@@ -49,3 +50,11 @@ PRECISIONS = {
     "bf16": Precision("bfloat16", 2, tensor_cores=True, tolerance=1e-2),
     "fp16": Precision("float16", 2, tensor_cores=True, tolerance=2e-3),
 }
+
+# The choices that the settings have.
+if TYPE_CHECKING:
+    SampleModeName: TypeAlias = str
+    PrecisionName: TypeAlias = str
+else:
+    SampleModeName = Literal[*SAMPLE_MODES]
+    PrecisionName = Literal[*PRECISIONS]

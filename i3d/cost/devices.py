@@ -13,9 +13,9 @@ from functools import cache
 from pathlib import Path
 
 from i3d.errors import UserError
+from i3d.specs import PRECISIONS
 
 TABLES = Path(__file__).parent
-PRECISIONS = ("fp32", "tf32", "bf16", "fp16")
 
 
 @dataclass(frozen=True)
