@@ -50,6 +50,8 @@ def sections_of(args: argparse.Namespace) -> dict[str, Callable[[], list[list[st
     repeats, threads = args.repeats, args.threads
 
     def decoding() -> list[list[str]]:
+        from bench import reader
+
         stage, pairs = decode.stage(args.clips, repeats), decode.pairs(args.clips, repeats)
         resize = decode.resizing(repeats)
         return [
@@ -57,6 +59,7 @@ def sections_of(args: argparse.Namespace) -> dict[str, Callable[[], list[list[st
             table("decord and PyAV: CPU time per frame on one core", decode.PAIR_HEAD, pairs, 1),
             table("Resize to 340x256: CPU time per frame on one core", decode.RESIZE_HEAD, resize, 1),
             table("Frame stream", STAGE, decode.pipe(repeats), 1),
+            table("From the stream to the batch: CPU time per frame", reader.HEAD, reader.reading(repeats), 1),
         ]
 
     def network() -> list[list[str]]:

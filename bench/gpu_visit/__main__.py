@@ -6,7 +6,6 @@ import subprocess
 import sys
 import threading
 import time
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -16,12 +15,13 @@ from bench import network as bench_network
 from bench.gpu_visit import tries as candidates
 from bench.gpu_visit.measuring import CUDA, DEVICE, REDUCED, device, milliseconds, result
 from bench.measuring import ROOT
+from bench.reader import NoNetwork
 from bench.whole import Whole, bundle_of
 from i3d.backbones import backbone
 from i3d.backbones.i3d_r50.layers import halve
 from i3d.backbones.i3d_r50.stem import stem_of_crops
 from i3d.config import complete
-from i3d.network.engine import Engine, Pending
+from i3d.network.engine import Engine
 from i3d.selfcheck import decode_speed, numerics, pipe_speed, reference, throughput
 from i3d.selfcheck import facts as product_facts
 from i3d.selfcheck.check import SelfCheck
@@ -183,23 +183,6 @@ class Load:
         return f"GPU busy {busy:.0f} %, {clock:.0f} MHz, {power:.0f} W"
 
 
-@dataclass
-class Nothing:
-    """An engine that computes nothing: what decode, the pipe and the reader give at most."""
-
-    dim = 2048
-    crops = 10
-    batch_size = 20
-
-    def buffer(self, snippets: int, frames: int) -> torch.Tensor:
-        """As the engine's."""
-        return torch.empty((snippets, frames, 256, 340, 3), dtype=torch.uint8, pin_memory=CUDA)
-
-    def launch(self, snippets: torch.Tensor) -> Pending:
-        """Zeros."""
-        return Pending(torch.zeros(len(snippets), self.crops, self.dim), None)
-
-
 def pipe() -> None:
     """Decode and extract together, the same without a network, and decode alone."""
     paths = [_demo_clip()] if REDUCED else sorted(CLIPS.glob("*.mp4"))
@@ -224,7 +207,7 @@ def pipe() -> None:
         engine = engine_of("bf16", 20)
         engine.launch(engine.buffer(20, 16)).collect()  # tunes
         together(engine, "bf16")
-    together(Nothing(), "without a network")
+    together(NoNetwork(), "without a network")
     for name, samples in kinds.items():
         for count in sorted({1, processes}):
             found = decode_speed.measure(samples, count, 0.3 if REDUCED else 3, NumericSettings(), JobSettings())
