@@ -4,7 +4,6 @@ The plan is made when it is first asked for: jobs on other nodes and `--lint` ne
 """
 
 import atexit
-import gc
 import json
 import os
 import re
@@ -52,7 +51,7 @@ with exit_on_user_error():
     snakemake_internals.check_options()
     cluster_run.keep_account()
 
-gc.disable()  # the graph of ten thousand videos is millions of objects and no garbage: a quarter of the time
+process.collect_no_garbage()
 
 SCRIPTS = Path(workflow.current_basedir.get_path_or_uri(secret_free=False)).parent / "scripts"
 if not SCRIPTS.exists():  # the rules come from an address
@@ -302,8 +301,7 @@ def begin_run() -> None:
     The plan is written again: another run may have ended, and tidied, after it was made.
     """
     global slurm_jobs, tables_before, makes_features
-    gc.freeze()
-    gc.enable()
+    process.collect_garbage()
     process.take_stop_signals()
     # Unlike a run of exports or of the report alone, which may be of somebody else's features.
     makes_features = snakemake_internals.runs_any_of(workflow, (*EXTRACTION_RULES, "aggregate"))

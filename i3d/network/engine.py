@@ -4,9 +4,7 @@ Frames travel to the device as uint8 and are cropped, mirrored and normalised th
 overlaps the computation of the one before.
 """
 
-import ctypes
 import logging
-import platform
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -14,6 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from i3d import process
 from i3d.backbones import backbone
 from i3d.errors import UserError
 from i3d.frame_stream import FRAME_SHAPE
@@ -23,7 +22,6 @@ from i3d.specs import PRECISIONS
 log = logging.getLogger(__name__)
 
 DTYPES: dict[str, torch.dtype] = {name: getattr(torch, spec.dtype) for name, spec in PRECISIONS.items()}
-M_TRIM_THRESHOLD, M_MMAP_MAX = -1, -4  # from glibc's malloc.h
 MUCH_MEMORY = 0.5  # share of a GPU's memory: more than any kernel's workspace takes
 CPU_BATCH = 1  # snippets per pass on a CPU, which gains nothing from more
 # What CUDA's libraries say, beside torch's OutOfMemoryError, when memory is short: cuDNN finds no kernel whose
@@ -63,18 +61,6 @@ def _why_no_gpu() -> str:
     return "no device"
 
 
-def keep_freed_memory() -> None:
-    """Make the C library reuse memory instead of giving it back to the system.
-
-    On a CPU each layer's output is so large that it is mapped, filled with zeros by the kernel and unmapped anew each
-    time, which costs a third of the network's time. Only glibc has the switch.
-    """
-    if platform.libc_ver()[0] == "glibc":
-        libc = ctypes.CDLL(None)
-        libc.mallopt(M_MMAP_MAX, 0)
-        libc.mallopt(M_TRIM_THRESHOLD, 2**31 - 1)
-
-
 @dataclass
 class Pending:
     """A batch on its way: `features` is valid once `ready` (a CUDA event) has come."""
@@ -100,10 +86,9 @@ class Engine:
         self, settings: NumericSettings, weights: Mapping[str, Tensor], device: torch.device, *, batch_size: int
     ) -> None:
         precision = settings.precision
-        torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = precision == "tf32"
-        torch.backends.cudnn.benchmark = True  # all passes have one shape
+        process.tune_torch(tf32=precision == "tf32")
         if device.type == "cpu":
-            keep_freed_memory()
+            process.keep_freed_memory()
         self.device = device
         self.batch_size = batch_size if device.type == "cuda" else min(batch_size, CPU_BATCH)
         self.network = backbone(settings.model).network(

@@ -1,14 +1,15 @@
 """How fast this machine decodes and resizes the user's videos, by the very path that a run takes."""
 
-import logging
 import time
 from collections.abc import Iterable
+from contextlib import suppress
 from itertools import cycle, islice
 from typing import BinaryIO, cast
 
 import numpy as np
 from PIL import Image
 
+from i3d import process
 from i3d.cost.calibration import DecodeSpeed
 from i3d.decoding.decoder import decode_videos
 from i3d.decoding.resize import resize
@@ -80,13 +81,8 @@ def _decode_quietly(
 ) -> None:
     """Decode into a file until it has had enough, without the line per video that a run logs."""
     videos = ((place, str(sample), sample.path) for place, sample in enumerate(samples))
-    logging.getLogger("decode").disabled = True
-    try:
+    with process.silenced("decode"), suppress(_TimeIsUpError):
         decode_videos(videos, StreamWriter(cast(BinaryIO, file)), settings, job, threads=threads)
-    except _TimeIsUpError:
-        pass
-    finally:
-        logging.getLogger("decode").disabled = False
 
 
 class _FrameCollector:

@@ -14,6 +14,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from i3d import process
 from i3d.backbones.backbone import Backbone
 from i3d.backbones.library import resized
 from i3d.specs import CENTRE_CROP, CROP, PRECISIONS
@@ -116,7 +117,7 @@ def check_layers(model: nn.Module, crop: Tensor, device: torch.device, precision
         errors[shape] = (error if np.isfinite(error) else np.inf, names[layer])
 
     handles = [layer.register_forward_hook(compare) for layer in names]  # type: ignore[arg-type]
-    torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = precision == "tf32"
+    process.tune_torch(tf32=precision == "tf32")
     try:
         model(crop.to(device, dtype))
     finally:

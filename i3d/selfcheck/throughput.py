@@ -1,6 +1,5 @@
 """How fast the network is, in batches of several sizes, and whether it survives too little memory."""
 
-import logging
 import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
@@ -8,6 +7,7 @@ from contextlib import AbstractContextManager, contextmanager
 import numpy as np
 import torch
 
+from i3d import process
 from i3d.cost.calibration import NetworkSpeed
 from i3d.errors import UserError
 from i3d.network.engine import Engine
@@ -73,12 +73,8 @@ def check_halving(
     snippets.numpy()[:] = snippet
     expected = engine.launch(snippets).collect()
     before = engine.batch_size
-    logging.getLogger("i3d.network.engine").disabled = True  # its warning is meant for real work
-    try:
-        with shortage:
-            found = engine.launch(snippets).collect()
-    finally:
-        logging.getLogger("i3d.network.engine").disabled = False
+    with process.silenced("i3d.network.engine"), shortage:
+        found = engine.launch(snippets).collect()
     if engine.batch_size == before:
         raise UserError(f"batches of {before} snippets did not run out of memory where they should have")
     return engine.batch_size, Verdict(float(relative_error(found, expected).max()), PRECISIONS[precision].tolerance)
