@@ -47,7 +47,7 @@ def take_stop_signals() -> None:
 
 
 def collect_no_garbage() -> None:
-    """While Snakemake builds its graph: millions of objects for ten thousand videos, all kept; a quarter of the time."""
+    """While Snakemake builds its graph: millions of objects for 10,000 videos, all kept: a quarter of the time."""
     gc.disable()
 
 
