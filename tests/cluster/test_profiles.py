@@ -1,6 +1,7 @@
 """The profiles of clusters, as Snakemake reads them."""
 
 import math
+import os
 from pathlib import Path
 
 import msgspec
@@ -72,6 +73,7 @@ def test_no_line_stands_in_two_profiles_but_those_that_make_it_one():
 def test_a_plan_on_a_laptop_shows_the_slices_of_the_profiles_cluster(tmp_path, monkeypatch):
     """And no other; a made-up self-check makes the work long enough to compare them."""
     monkeypatch.delenv("CC_CLUSTER", raising=False)
+    monkeypatch.setenv("SLURM_CONF", os.devnull)  # other tests may have started a cluster here
     workflow = Workflow(tmp_path, {"test/a.mp4": 400}, clip_length=16, frequency=16)
     slow = calibration.NetworkSpeed("fp32", 20, 0.01, 3.0, 7200.0)
     measured = msgspec.structs.replace(MEASURED, device="h100_2g.20gb", network=(slow,))
