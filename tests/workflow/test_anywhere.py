@@ -2,7 +2,6 @@
 
 import csv
 import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +10,7 @@ import torch
 
 from i3d.backbones import backbone
 from tests.support.paths import ROOT
-from tests.support.workflow import write_clip
+from tests.support.workflow import SNAKEMAKE, Run, write_clip
 
 pytestmark = pytest.mark.workflow
 
@@ -21,10 +20,9 @@ OPTIONS = ["--config", *(f"{key}={value}" for key, value in SETTINGS.items())]
 
 
 def snakemake(folder: Path, *arguments: object, ok: bool = True) -> str:
-    command = [sys.executable, "-m", "snakemake", "--cores", "2", "--nocolor", *map(str, arguments)]
-    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=300, check=False)
-    assert (done.returncode == 0) == ok, done.stdout + done.stderr
-    return done.stdout + done.stderr
+    code, output = Run(folder, [*SNAKEMAKE, "--cores", "2", "--nocolor", *map(str, arguments)]).end()
+    assert (code == 0) == ok, output
+    return output
 
 
 def clip(folder: Path, *names: str) -> None:
@@ -112,19 +110,23 @@ def configure(tmp_path: Path, **changes: str) -> None:
     (tmp_path / "config.yaml").write_text(f"i3d:\n{lines}")
 
 
-@pytest.mark.parametrize(("prefix", "folder"), [("", "."), ('prefix: "data"', "data")])
-def test_as_a_module(tmp_path, prefix, folder):
+def run_module(tmp_path: Path, prefix: str, folder: str) -> Path:
+    """Have such a workflow make its feature; returns the features tree."""
     tree = as_module(tmp_path, prefix, folder)
     output = snakemake(tmp_path, "--configfile", "config.yaml")
     check(tmp_path, str(tree.relative_to(tmp_path) / "test/normal/a.npy"))
     assert "my start" in output, "the hooks of the workflow that uses it run too"
     assert (tmp_path / "mine.txt").read_text().strip() == "2"
     assert {path.name for path in (tmp_path / folder / "logs").iterdir()} >= {"decode", "extract"}
+    return tree
 
 
-def test_exports_and_failures_of_a_module(tmp_path):
-    tree = as_module(tmp_path, 'prefix: "data"', "data")
-    snakemake(tmp_path, "--configfile", "config.yaml")
+def test_as_a_module(tmp_path):
+    run_module(tmp_path, "", ".")
+
+
+def test_exports_and_failures_of_a_module_with_a_prefix(tmp_path):
+    tree = run_module(tmp_path, 'prefix: "data"', "data")
     (tmp_path / "data/events.csv").write_text("video_name,start_annotation,end_annotation\n")
     configure(tmp_path, ground_truth="{annotations: events.csv}")
     snakemake(tmp_path, "i3d_ground_truth", "i3d_deepmil", "--configfile", "config.yaml")

@@ -120,13 +120,14 @@ def test_a_change_of_the_way_makes_features_due_and_the_old_default_does_not(tmp
 
 
 @pytest.mark.skipif(not GOLDEN.exists(), reason="real clips and their features lie beside some checkouts only")
-def test_folders_of_real_clips_pictures_have_the_original_scripts_features(tmp_path, weights):
-    made = workflow(tmp_path, weights)
-    for name in ("v_GGSY1Qvo990.mp4", "normal_019.MP4"):
-        folder, video = made.video(f"test/normal/{Path(name).stem}"), Video(REAL / name)
-        folder.mkdir()
-        for number, file in enumerate(jpeg_files(video, video.decode(Faults(), PacketTimes(video).mend))):
-            (folder / f"{number}.jpg").write_bytes(file)
+def test_real_clips_have_the_original_scripts_features_through_jpeg(tmp_path, weights):
+    """One as a folder of pictures, the other as the recording that it is."""
+    made = workflow(tmp_path, weights, via_jpeg="true")
+    folder, video = made.video("test/normal/normal_019"), Video(REAL / "normal_019.MP4")
+    folder.mkdir()
+    for number, file in enumerate(jpeg_files(video, video.decode(Faults(), PacketTimes(video).mend))):
+        (folder / f"{number}.jpg").write_bytes(file)
+    shutil.copy(REAL / "v_GGSY1Qvo990.mp4", made.video("test/normal"))
     made.run(cores=2)
     for name in ("v_GGSY1Qvo990", "normal_019"):
         features = np.load(made.feature(f"test/normal/{name}.npy"))
@@ -134,13 +135,13 @@ def test_folders_of_real_clips_pictures_have_the_original_scripts_features(tmp_p
 
 
 @pytest.mark.skipif(not GOLDEN.exists(), reason="real clips and their features lie beside some checkouts only")
-@pytest.mark.parametrize("way", ["true", "old_ffmpeg"])
-def test_real_clips_have_the_original_scripts_features(tmp_path, weights, way):
-    made = workflow(tmp_path, weights, via_jpeg=way)
-    for name in ("v_GGSY1Qvo990.mp4", "normal_019.MP4"):
-        shutil.copy(REAL / name, made.video("test/normal"))
+@pytest.mark.parametrize(
+    ("settings", "found"),
+    [({"via_jpeg": "old_ffmpeg"}, "v_GGSY1Qvo990_center_crop_jpeg"), ({}, "v_GGSY1Qvo990_center_crop")],
+)
+def test_a_real_clip_has_the_original_scripts_features(tmp_path, weights, settings, found):
+    made = workflow(tmp_path, weights, **settings)
+    shutil.copy(REAL / "v_GGSY1Qvo990.mp4", made.video("test/normal"))
     made.run(cores=2)
-    for name in ("v_GGSY1Qvo990", "normal_019"):
-        features = np.load(made.feature(f"test/normal/{name}.npy"))
-        error = relative_error(features, np.load(GOLDEN / f"{name}_center_crop_jpeg.npy"))
-        assert error < 1e-5, name
+    features = np.load(made.feature("test/normal/v_GGSY1Qvo990.npy"))
+    assert relative_error(features, np.load(GOLDEN / f"{found}.npy")) < 1e-5

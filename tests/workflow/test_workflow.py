@@ -1,17 +1,14 @@
 """The workflow end to end, as a user runs it, on tiny clips, with seeded weights and the centre crop."""
 
 import io
-import shutil
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from tests.support.paths import SHARED
 from tests.support.workflow import Workflow
 
 pytestmark = pytest.mark.workflow
-REAL = SHARED / "videos" / "real"
 
 
 @pytest.fixture(scope="module")
@@ -135,15 +132,3 @@ def test_what_the_user_must_mend_is_one_line_before_any_job(project, config, wor
     (told,) = [line for line in output.splitlines() if line.startswith("error: ")]
     assert words in told
     assert "Traceback" not in output and "Select jobs to execute" not in output
-
-
-@pytest.mark.skipif(not REAL.exists(), reason="real clips lie beside some checkouts only")
-def test_real_clips(tmp_path):
-    project = Workflow(tmp_path, {}, clip_length=16, frequency=16)
-    for source, target in (("v_GGSY1Qvo990.mp4", "test/non_anomaly"), ("normal_019.MP4", "train_val/anomaly")):
-        project.video(target).mkdir(parents=True)
-        shutil.copy(REAL / source, project.video(target))
-    project.run(cores=2)
-    assert np.load(project.feature("test/non_anomaly/v_GGSY1Qvo990.npy")).shape == (22, 1, 2048)
-    assert np.load(project.feature("train_val/anomaly/normal_019.npy")).shape == (27, 1, 2048)
-    assert project.metadata()["train_val/anomaly/normal_019.MP4"]["frames_decoded"] == "433"
