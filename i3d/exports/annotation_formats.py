@@ -274,6 +274,7 @@ def _folder(path: Path) -> Annotations:
     are_tracks = files[0].name.endswith(TRACKS)
     for each in files:
         name = each.name.removesuffix(TRACKS) if are_tracks else each.stem
+        own: list[Event | Span]
         if are_tracks:
             own = list(_tracks(each))
         else:
