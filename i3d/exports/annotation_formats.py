@@ -265,8 +265,8 @@ def _folder(path: Path) -> Annotations:
     files = _files_of(path)
     if not files:
         raise UserError(
-            f"{path}: holds neither masks (<video>.npy) nor tracks (<video>{TRACKS}); correct "
-            "`ground_truth: annotations`"
+            f"{path}: holds neither masks (<video>.npy) nor tracks (<video>{TRACKS}); put them "
+            "there, or name others in `ground_truth: annotations`"
         )
     events: dict[str, list[Event | Span]] = {}
     frames: dict[str, int] = {}

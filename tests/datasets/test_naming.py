@@ -78,8 +78,6 @@ def test_a_set_unpacked_deeper_with_lists_saved_anew_says_the_same(tmp_path, nam
 
 def test_a_category_that_a_sheet_does_not_know_gives_no_label(tmp_path):
     """A browser's second copy, a mirrored one, and names that were changed."""
-    DATA_SETS["xd_violence"].files(tmp_path)
-    DATA_SETS["ucf_crime"].files(tmp_path)
     odd = {
         "xd_violence": (
             "x_label_A (1)",
@@ -90,8 +88,11 @@ def test_a_category_that_a_sheet_does_not_know_gives_no_label(tmp_path):
             "x_label_B1-0-0_",
         ),
         "ucf_crime": ("normal_videos_003_x264", "Testing_Normal_Videos_003_x264", "Abuse 001_x264", "abuse001_x264"),
+        "msad": ("MSAD_anomaly_blur/Assault/assault_1", "normal/frontdoor_1", "Assault copy_1"),
+        "tad": ("01_normal_001", "01_Accident_copy_001"),
     }
     for name, stems in odd.items():
+        DATA_SETS[name].files(tmp_path)
         videos = [f"1-1004/{stem}.mp4" for stem in stems]
         names = opened(tmp_path, name).names(videos)
         for video in videos:
