@@ -3,11 +3,11 @@
 All of it follows from the numbers. Sizes of differences that one setting makes are those measured in docs/features.md.
 """
 
+import math
 import re
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from math import ceil
 from pathlib import Path, PurePosixPath
 
 import numpy as np
@@ -21,6 +21,7 @@ OFFSETS = tuple(sorted(range(-4, 5), key=abs))  # snippets
 SAMPLED = 64  # snippets of a video that are looked at, evenly over it
 FEWEST, GAIN = 3, 1e-4  # snippets and cosine that make another offset a better one
 SAME, CLOSE = 1e-4, 0.99  # relative distance, cosine
+SCALED = 0.1  # of the distance, at most, is left when scaling explains it
 KINETICS = 127.5 / 57.375  # the network's inputs under `normalization: kinetics`, beside those under `inception`
 CROP_FILE = re.compile(r"(.+)__(\d{1,2})\.npy")
 CROP_NAMES = ("top left", "top right", "centre", "bottom left", "bottom right")
@@ -214,7 +215,8 @@ def _explanations(result: Comparison, frequency: int) -> Iterable[str]:
     distance, cosine, scale = (
         float(np.median([getattr(pair, name) for pair in compared])) for name in ("distance", "cosine", "scale")
     )
-    if cosine > CLOSE and abs(scale - 1) > 0.02:
+    left = math.sqrt(max(0.0, 1 - cosine**2))  # as a relative distance
+    if distance > SAME and cosine > CLOSE and left < SCALED * distance:
         text = f"their values are ours times {scale:.3g}, in the same direction (cosine {cosine:.5f}): scaled"
         if any(abs(scale / ratio - 1) < 0.1 for ratio in (KINETICS, 1 / KINETICS)):
             text += f", as by another normalization (inputs of kinetics are {KINETICS:.2f} times those of inception)"
@@ -262,7 +264,7 @@ def _counts_in_words(compared: Sequence[Pair], frequency: int) -> Iterable[str]:
         return
     known = [(pair.frames, pair.their_shape[0]) for pair in compared if pair.frames]
     rules = {
-        "the last frames filled up to a snippet, not dropped": lambda frames: ceil(frames / frequency),
+        "the last frames filled up to a snippet, not dropped": lambda frames: math.ceil(frames / frequency),
         "one snippet less than the frames hold": lambda frames: (frames - frequency) // frequency,
         "one snippet more than the frames hold": lambda frames: frames // frequency + 1,
     }

@@ -9,9 +9,10 @@ import pytest
 
 from i3d.comparison import as_text, cells, compare
 from i3d.exports.crops import CROP_ORDERS
-from tests.support.paths import SCRIPTS
+from tests.support.paths import SCRIPTS, SHARED
 from tests.support.reference_inputs import GOLDEN
 
+JPEG = SHARED / "reference/golden/v_GGSY1Qvo990_center_crop_jpeg.npy"
 FRAMES = {"test/anomaly/a.npy": 165, "test/anomaly/b.npy": 230, "train/normal/c 1.npy": 96}
 
 
@@ -132,6 +133,27 @@ def test_the_size_of_the_distance(trees, size, expected):
 def test_scaled_values(trees):
     assert "their values are ours times 0.5, in the same direction" in words(*trees(lambda array: array / 2))[1]
     assert "in the same direction" in words(*trees(lambda a: a / np.linalg.norm(a, axis=-1, keepdims=True)))[1]
+
+
+def test_a_shift_of_size_that_comes_with_noise_is_no_scaling(trees):
+    """As JPEG makes the features of a real clip: 0.978 times as long, and elsewhere by 0.006."""
+
+    def through_jpeg(array):
+        noise = np.random.default_rng(2).normal(0, 1, array.shape)
+        return 0.978 * (array + 0.006 * noise * np.linalg.norm(array) / np.linalg.norm(noise))
+
+    text = words(*trees(through_jpeg))[1]
+    assert "frames through JPEG" in text and "in the same direction" not in text
+    assert "their values are ours times 0.978, in the same direction" in words(*trees(lambda array: array * 0.978))[1]
+
+
+@pytest.mark.skipif(not JPEG.exists(), reason="features of real clips lie beside some checkouts only")
+def test_a_real_clip_through_jpeg(tmp_path):
+    for name, source in (("ours", GOLDEN / "v_GGSY1Qvo990_center_crop.npy"), ("theirs", JPEG)):
+        (tmp_path / name).mkdir()
+        shutil.copy(source, tmp_path / name / "v.npy")
+    (text,) = compare(tmp_path / "ours", tmp_path / "theirs").words
+    assert "frames through JPEG" in text
 
 
 def test_another_width_and_files_that_are_no_features(trees):

@@ -13,11 +13,15 @@ from i3d.datasets.sheet import Rules, read_sheet
 from i3d.digests import file_sha256, json_digest
 from i3d.errors import UserError
 from i3d.files import read_file
+from i3d.frame_folders import is_bystander
 from i3d.quantities import count, named
 from i3d.results.names import Naming
 from i3d.settings import VIDEO_SUFFIXES, Settings
 
 MOST_LIST_BYTES = 50_000_000
+MOST_REASONS = 5  # that a summary gives
+FOLDERS = ("masks", "tracks")  # annotations that are folders
+BETWEEN, QUOTES = " \t,;", " \t\"'"  # after a name in a list, and around it
 
 
 @dataclass(frozen=True)
@@ -75,11 +79,13 @@ class DataSet:
                 found[video] = Naming(reason=f"{rules.name} leaves it out")
                 continue
             category = categories.get(video) or rules.category(plain[video]) or ""
-            label = str(rules.label(category)) if category else ""
+            label = rules.label(category) if category else None
             split, reason = self._split(video, plain[video], listed[video], doubtful)
             if not category:
                 reason = f"{rules.name} says nothing of its category, so it has no label"
-            found[video] = Naming("" if reason else split, category, label, reason)
+            elif label is None:
+                reason = f"{rules.name} knows no category {category!r}, so it has no label"
+            found[video] = Naming("" if reason else split, category, "" if label is None else str(label), reason)
         return Names(found, missing)
 
     def _split(
@@ -151,6 +157,7 @@ def find_annotations(settings: Settings) -> tuple[Path, str] | None:
     if rule is None:
         raise UserError(f"dataset: {rules.sheet.title} has no annotations; name yours in `ground_truth: annotations`")
     found = [root] if rule.format == "tracks" else find_files(root, {rule.name})[rule.name]
+    found = [path for path in found if path.is_dir() == (rule.format in FOLDERS)]
     if not found or not root.is_dir():
         raise UserError(
             f"dataset: {rule.name}, the annotations of {rules.sheet.title}, are not under {root}; put them there, or "
@@ -163,17 +170,21 @@ def find_annotations(settings: Settings) -> tuple[Path, str] | None:
 
 
 def _content(path: Path) -> str:
-    """A digest of a file, or of the files in a folder."""
+    """A digest of a text, whatever its line ends, or of the files in a folder."""
     try:
         if not path.is_dir():
-            return hashlib.sha256(read_file(path)).hexdigest()
-        return json_digest([[each.name, file_sha256(each)] for each in sorted(path.iterdir()) if each.is_file()])
+            return json_digest([line.split() for line in read_file(path).decode("utf-8-sig", "replace").splitlines()])
+        files = sorted(each for each in path.iterdir() if each.is_file() and not is_bystander(each.name))
+        return json_digest([[each.name, file_sha256(each)] for each in files])
     except OSError as error:
         raise UserError(f"{path}: cannot be read ({error.strerror}); correct that, or remove this copy") from None
 
 
 def find_files(root: Path, names: Collection[str]) -> dict[str, list[Path]]:
-    """Files and folders of these names, which may be patterns, anywhere under a folder; hidden ones are passed over."""
+    """Files and folders of these names, which may be patterns, anywhere under a folder.
+
+    Hidden ones are passed over, as are `__MACOSX` and the like.
+    """
     found: dict[str, list[Path]] = defaultdict(list)
     if not names:
         return found
@@ -184,10 +195,10 @@ def find_files(root: Path, names: Collection[str]) -> dict[str, list[Path]]:
             folders[:] = []
             continue
         seen.add(real)
-        folders[:] = sorted(name for name in folders if not name.startswith("."))
+        folders[:] = sorted(name for name in folders if not is_bystander(name))
         for name in names:
             fits = [each for each in (*folders, *files) if each == name or ("*" in name and fnmatchcase(each, name))]
-            found[name] += [Path(folder, each) for each in sorted(fits)]
+            found[name] += [Path(folder, each) for each in sorted(fits) if not is_bystander(each)]
     return found
 
 
@@ -201,13 +212,13 @@ def _the_one(
             f"dataset: {name} of {rules.sheet.title} is not under {settings.videos}{see}; put it there, or name it in "
             f"{key}"
         )
-    if len({each.sha256 for each in map(_read_list, found)}) > 1:
+    if len({tuple(each.lines.values()) for each in map(_read_list, found)}) > 1:
         raise UserError(f"dataset: {named([str(path) for path in found])} differ; name the right one in {key}")
     return _read_list(found[0])
 
 
 def _read_list(path: Path) -> OfficialList:
-    """An official list: a video a line, its name first; what follows a space or a comma is more to know of it."""
+    """An official list: a video a line, its name first; what follows a space, comma or semicolon is more to know."""
     try:
         if path.stat().st_size > MOST_LIST_BYTES:
             raise UserError(f"{path}: too large for a list of videos; name the right file")
@@ -228,7 +239,10 @@ def _matched(
         if len(found) == 1:
             yield found[0], rest
         elif found:
-            fits = f"{each.path.name}, line {number}: {name} fits {named(found)}; write the path below the videos tree"
+            fits = (
+                f"{each.path.name}, line {number}: {name} fits {named(found)}; write the path below the videos tree, "
+                "or name the folders to take in `subsets`"
+            )
             doubtful |= dict.fromkeys(found, fits)
         else:
             missing.setdefault(each.path.name, []).append(name)
@@ -236,10 +250,11 @@ def _matched(
 
 def _entry(line: str, index: VideoIndex) -> tuple[list[str], str, str]:
     """The videos that a line fits, the name it gives, and the rest: a name may hold spaces and commas, too."""
-    cuts = [len(line), *(place for place, letter in enumerate(line) if letter in " \t,")]
+    cuts = [len(line), *(place for place, letter in enumerate(line) if letter in BETWEEN)]
     for cut in cuts:
-        if found := index.find(line[:cut].strip()):
-            return found, line[:cut].strip(), line[cut:].strip(" \t,")
+        name = line[:cut].strip(QUOTES)
+        if found := index.find(name):
+            return found, name, line[cut:].strip(BETWEEN + QUOTES)
     return [], line, ""
 
 
@@ -259,8 +274,10 @@ def summary(title: str, names: Names) -> str:
     if reasons:
         number = sum(map(len, reasons.values()))
         text += f"; {count(number, 'video')} not covered, and in no list"
-        for reason, videos in list(reasons.items())[:5]:
+        for reason, videos in list(reasons.items())[:MOST_REASONS]:
             text += f"\n  {named(videos, 2)}: {reason}"
+        if len(reasons) > MOST_REASONS:
+            text += f"\n  and {count(len(reasons) - MOST_REASONS, 'other reason')}, in metadata.csv"
     for name, entries in names.missing.items():
         text += f"\n  {name} names {count(len(entries), 'video')} that `videos` lacks: {named(entries, 2)}"
     return text

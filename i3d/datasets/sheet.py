@@ -54,7 +54,8 @@ class Sheet(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     see: str = ""  # where it, and its lists, come from
     videos: tuple[VideoRule, ...]
     categories: Name | None = None  # a list that names the category after each video; comes before `videos`
-    normal: Names  # categories, or patterns of such, whose videos are normal; all others are anomalies
+    normal: Names  # categories, or patterns of such, whose videos are normal
+    anomalies: Names = ()  # the same of anomalies; none: all other categories
     left_out: Names = ()  # paths of videos that are no part of the set
     splits: dict[Name, SplitRule]
     annotations: AnnotationRule | None = None
@@ -75,6 +76,7 @@ class Rules:
                     f"{name}: videos: {rule.path!r} must say the category once, by {{category}} in it or as `category`"
                 )
         self.normal = [Pattern(text, f"{name}: normal") for text in sheet.normal]
+        self.anomalies = [Pattern(text, f"{name}: anomalies") for text in sheet.anomalies]
         self.left_out = [Pattern(text, f"{name}: left_out") for text in sheet.left_out]
         self.splits = {
             split: [Pattern(text, f"{name}: splits.{split}.paths") for text in rule.paths]
@@ -93,9 +95,11 @@ class Rules:
                 return category or pattern.category(path)
         return None
 
-    def label(self, category: str) -> int:
-        """0 for a normal category, 1 for one of anomalies."""
-        return 0 if any(pattern.fits(category) for pattern in self.normal) else 1
+    def label(self, category: str) -> int | None:
+        """0 for a normal category, 1 for one of anomalies, None for one that the sheet does not know."""
+        if any(pattern.fits(category) for pattern in self.normal):
+            return 0
+        return 1 if not self.anomalies or any(pattern.fits(category) for pattern in self.anomalies) else None
 
 
 def known_sheets() -> list[str]:

@@ -24,6 +24,7 @@ import numpy as np
 
 from i3d.errors import UserError
 from i3d.files import read_file
+from i3d.frame_folders import is_bystander
 
 FRAMES, SECONDS, NAME = ("start_annotation", "end_annotation"), ("start_seconds", "end_seconds"), "event_name"
 MSAD = ("starting frame of anomaly", "ending frame of anomaly")
@@ -64,8 +65,8 @@ def read(path: Path, expected: str | None = None) -> Annotations:
     found = _folder(path) if path.is_dir() else _file(path)
     if expected is not None and found.format != expected:
         raise UserError(
-            f"{path}: these annotations are of the form {found.format}, not {expected}, as the data set's are; correct "
-            "`ground_truth: annotations`"
+            f"{path}: these annotations are of the form {found.format}, not {expected}, as the data set's are; put its "
+            "own there, or name yours in `ground_truth: annotations`"
         )
     return found
 
@@ -93,13 +94,15 @@ def _file(path: Path) -> Annotations:
         raise UserError(f"{path}: cannot be read ({error.strerror}); correct `ground_truth: annotations`") from None
     except UnicodeDecodeError as error:
         raise UserError(f"{path}: not a text in UTF-8 ({error}); save it as one") from None
-    head = text.partition("\n")[0]
+    lines = {number: line for number, line in enumerate(text.splitlines(), 1) if line.strip()}
+    if not lines:
+        raise UserError(f"{path}: holds no annotations; name the right file in `ground_truth: annotations`")
+    for form, parse in (("ucf_crime", _ucf_crime), ("tad", _tad), ("xd_violence", _xd_violence)):
+        if all(parse(line.split()) is not None for line in lines.values()):
+            return _lines(path, form, lines, parse)
+    head = next(iter(lines.values()))
     if "," in head or "\t" in head or head.strip() == "video_name":
         return _table(path, text, "\t" if "\t" in head and "," not in head else ",")
-    lines = {number: line for number, line in enumerate(text.splitlines(), 1) if line.strip()}
-    for form, parse in (("ucf_crime", _ucf_crime), ("tad", _tad), ("xd_violence", _xd_violence)):
-        if lines and all(parse(line.split()) is not None for line in lines.values()):
-            return _lines(path, form, lines, parse)
     wrong = next((number for number, line in lines.items() if not _known(line.split())), 1)
     raise UserError(
         f"{path}, line {wrong}: no annotation of a known form; write the columns video_name, start_annotation, "
@@ -262,27 +265,34 @@ def _folder(path: Path) -> Annotations:
     files = _files_of(path)
     if not files:
         raise UserError(
-            f"{path}: holds neither masks (<video>.npy) nor tracks (<video>{TRACKS}); correct "
-            "`ground_truth: annotations`"
+            f"{path}: holds neither masks (<video>.npy) nor tracks (<video>{TRACKS}); put them "
+            "there, or name others in `ground_truth: annotations`"
         )
     events: dict[str, list[Event | Span]] = {}
     frames: dict[str, int] = {}
-    if files[0].name.endswith(TRACKS):
-        for each in files:
-            events[each.name.removesuffix(TRACKS)] = list(_tracks(each))
-        return Annotations("tracks", events, frames)
+    said_by: dict[str, Path] = {}
+    are_tracks = files[0].name.endswith(TRACKS)
     for each in files:
-        mask = _mask(each)
-        events[each.stem] = list(_runs(mask))
-        frames[each.stem] = len(mask)
-    return Annotations("masks", events, frames)
+        name = each.name.removesuffix(TRACKS) if are_tracks else each.stem
+        own: list[Event | Span]
+        if are_tracks:
+            own = list(_tracks(each))
+        else:
+            mask = _mask(each)
+            own = list(_runs(mask))
+            frames[name] = len(mask)
+        if events.setdefault(name, own) != own:
+            raise UserError(f"{said_by[name]} and {each} differ; remove one of them")
+        said_by[name] = each
+    return Annotations("tracks" if are_tracks else "masks", events, frames)
 
 
 def _files_of(path: Path) -> list[Path]:
     """The tracks below a folder; where there are none, the masks."""
     tracks, masks = [], []
     for folder, folders, files in os.walk(path, followlinks=True):
-        folders[:] = sorted(name for name in folders if not name.startswith("."))
+        folders[:] = sorted(name for name in folders if not is_bystander(name))
+        files = [name for name in files if not is_bystander(name)]
         tracks += [Path(folder, name) for name in sorted(files) if name.endswith(TRACKS)]
         masks += [Path(folder, name) for name in sorted(files) if name.endswith(".npy")]
     return tracks or masks

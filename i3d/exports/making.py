@@ -30,6 +30,7 @@ from i3d.exports.source import NO_ANNOTATIONS, Source
 from i3d.exports.table import EXPORTS, TARGETS, Export, crops_folder
 from i3d.quantities import count, named
 from i3d.records.work_folder import WorkFolder
+from i3d.results.names import METADATA
 from i3d.settings import Settings
 
 FORMAT = 1  # to be raised when the exports of equal tables and settings change
@@ -78,11 +79,20 @@ def make(target: str, metadata: Path, settings: Settings, asked: Collection[str]
 
 
 def check_annotations(target: str, settings: Settings) -> None:
-    """Raise UserError, before features are made, if a target wants annotations and there are none."""
-    if target == "ground_truth" and not (settings.ground_truth.annotations or _annotations_before(settings)):
-        if settings.dataset is None:
-            raise UserError(NO_ANNOTATIONS)
-        find_annotations(settings)
+    """Raise UserError, before features are made, if a target wants annotations and there are none.
+
+    Before the first features of all, if they cannot be read, too.
+    """
+    if target != "ground_truth" or _annotations_before(settings):
+        return
+    if settings.ground_truth.annotations:
+        found: tuple[Path, str | None] | None = (Path(settings.ground_truth.annotations), None)
+    else:
+        found = find_annotations(settings)
+    if found is None:
+        raise UserError(NO_ANNOTATIONS)
+    if not Path(settings.features, METADATA).exists():
+        annotation_formats.read(*found)
 
 
 class _Making:

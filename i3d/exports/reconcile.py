@@ -98,6 +98,8 @@ def _problems(line: Line, row: Row, is_listed: bool, videos: Path, frequency: in
         yield "not in the list: " + (row.reason or "too few snippets, or of another category")
     if videos.is_dir() and not (videos / row.video).exists():
         yield "its video is gone"
+    if line.events and row.damaged:
+        yield f"its events may lie in other frames: {row.damaged}"
     frames = row.frames_decoded
     if row.resample_fps is not None or frames is None:
         return

@@ -9,6 +9,7 @@ from i3d.config import complete
 from i3d.datasets.naming import find_annotations, open_dataset, summary
 from i3d.datasets.sheet import known_sheets, read_sheet
 from i3d.errors import UserError
+from i3d.exports.annotation_formats import read
 from tests.support.data_sets import DATA_SETS
 
 SEVENTH = """
@@ -46,6 +47,63 @@ def test_every_sheet_says_split_category_and_label_of_its_set(tmp_path, name):
     assert path.exists() and form == read_sheet(name).sheet.annotations.format
 
 
+def windows(content):
+    """A text as an editor on Windows saves it."""
+    return b"\xef\xbb\xbf" + content.replace(b"\n", b"\r\n")
+
+
+@pytest.mark.parametrize("name", known_sheets())
+def test_a_set_unpacked_deeper_with_lists_saved_anew_says_the_same(tmp_path, name):
+    made = DATA_SETS[name]
+    made.files(tmp_path / "Download (1)")
+    for path in list(tmp_path.rglob("*.txt")) + list(tmp_path.rglob("*.list")):
+        path.write_bytes(windows(path.read_bytes()))
+        twin = tmp_path / "another copy" / path.relative_to(tmp_path)
+        twin.parent.mkdir(parents=True, exist_ok=True)
+        twin.write_bytes(path.read_bytes().removeprefix(b"\xef\xbb\xbf").replace(b"\r\n", b"  \n"))
+        traces = tmp_path / "__MACOSX" / path.relative_to(tmp_path)
+        traces.parent.mkdir(parents=True, exist_ok=True)
+        traces.write_bytes(b"\0\5\x16\7")
+    (tmp_path / "__MACOSX/test_frame_mask").mkdir(exist_ok=True)
+    deeper = {f"Download (1)/{video.replace('.mp4', '.MP4').replace('.avi', '.AVI')}": video for video in made.videos}
+    names = opened(tmp_path, name).names(deeper).of
+    for video, plain in deeper.items():
+        expected = made.videos[plain]
+        assert (names[video].split, names[video].category, names[video].label) == tuple(
+            map(str, expected or ("", "", ""))
+        ), video
+    path, form = find_annotations(complete({"videos": str(tmp_path), "dataset": name}))
+    assert read(path, form).events
+
+
+def test_a_category_that_a_sheet_does_not_know_gives_no_label(tmp_path):
+    """A browser's second copy, a mirrored one, and names that were changed."""
+    odd = {
+        "xd_violence": (
+            "x_label_A (1)",
+            "x_label_A_flip_h",
+            "x_label_a",
+            "x_label_C",
+            "x_label_B1-A",
+            "x_label_B1-0-0_",
+        ),
+        "ucf_crime": ("normal_videos_003_x264", "Testing_Normal_Videos_003_x264", "Abuse 001_x264", "abuse001_x264"),
+        "msad": ("MSAD_anomaly_blur/Assault/assault_1", "normal/frontdoor_1", "Assault copy_1"),
+        "tad": ("01_normal_001", "01_Accident_copy_001"),
+    }
+    for name, stems in odd.items():
+        DATA_SETS[name].files(tmp_path)
+        videos = [f"1-1004/{stem}.mp4" for stem in stems]
+        names = opened(tmp_path, name).names(videos)
+        for video in videos:
+            said = names.of[video]
+            assert (said.split, said.label) == ("", "")
+            assert said.reason == f"{name} knows no category {said.category!r}, so it has no label"
+    codes = ("A", "G", "B1", "G-0-0", "B1-B2-G", "B4-0-0", "B2-G-B6", "B5-G")
+    videos = [f"1-1004/x_label_{code}.mp4" for code in codes]
+    assert [own.label for own in opened(tmp_path, "xd_violence").names(videos).of.values()] == ["0"] + 7 * ["1"]
+
+
 def seventh(folder, text=SEVENTH):
     (folder / "seventh.yaml").write_text(text)
     (folder / "train.csv").write_text("fight-1.mp4,fight\nquiet,er-3.mp4\ncalm/a b.mp4\ngone.mp4\nquiet,er-3.mp4\n")
@@ -80,6 +138,31 @@ def test_a_seventh_set_is_a_sheet_of_ten_lines(tmp_path):
     assert text.startswith("Seventh: test 1 (1 anomalies), train 3 (1 anomalies); 2 videos not covered, and in no list")
     assert "\n  x/brawl-9.mp4: in none of train.csv" in text
     assert "\n  train.csv names 1 video that `videos` lacks: gone.mp4" in text
+
+
+def test_names_in_a_list_may_be_quoted_and_followed_by_more(tmp_path):
+    dataset = opened(tmp_path, seventh(tmp_path))
+    for line in (
+        '"calm/a b.mp4"',
+        "'calm\\a b'",
+        "calm/a b.mp4;0;x",
+        '"calm/a b.mp4", 0',
+        "calm/a b\t0",
+        "./calm/a b.npy",
+    ):
+        (tmp_path / "train.csv").write_text(f"{line}\n")
+        dataset = opened(tmp_path, tmp_path / "seventh.yaml")
+        assert dataset.names(VIDEOS).of["calm/a b.mp4"].split == "train", line
+
+
+def test_many_reasons_are_counted(tmp_path):
+    videos = [f"{side}/fight-{number}.mp4" for number in range(8) for side in ("east", "west")]
+    sheet = seventh(tmp_path)
+    (tmp_path / "train.csv").write_text("".join(f"fight-{number}\n" for number in range(8)))
+    lines = summary("Seventh", opened(tmp_path, sheet).names(videos)).splitlines()
+    assert lines[0].endswith("no video is covered; 16 videos not covered, and in no list") and len(lines) == 1 + 5 + 1
+    assert lines[1].endswith("or name the folders to take in `subsets`")
+    assert lines[-1] == "  and 3 other reasons, in metadata.csv"
 
 
 def test_a_list_that_does_not_tell_videos_apart_leaves_them_out_by_name(tmp_path):

@@ -75,6 +75,10 @@ def test_masks_of_frames(tmp_path):
         {"01_0014": [Event(1, 2), Event(5, 5)], "01_0015": []},
         {"01_0014": 6, "01_0015": 4},
     )
+    for name in ("masks/._01_0014.npy", "masks/__MACOSX/._01_0014.npy", "masks/.DS_Store"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_bytes(b"\0\5\x16\7")
+    assert list(read(tmp_path / "masks").events) == ["01_0014", "01_0015"]
     np.save(tmp_path / "masks/bad.npy", np.zeros((3, 4)))
     with pytest.raises(UserError, match=r"bad.npy: a mask has one value per frame, not the shape \(3, 4\)"):
         read(tmp_path / "masks")
@@ -88,6 +92,13 @@ def test_tracks_of_objects(tmp_path):
     folder.mkdir(parents=True)
     path = written(folder, "1.0,30.0,59.0\n2,40,90\n", "abnormal_scene_1_scenario_2_tracks.txt")
     assert read(tmp_path) == ("tracks", {"abnormal_scene_1_scenario_2": [Event(30, 59), Event(40, 90)]}, {})
+    (tmp_path / "copy").mkdir()
+    copy = written(tmp_path / "copy", path.read_text(), path.name)
+    assert len(read(tmp_path).events) == 1
+    copy.write_text("1,30,58\n")
+    with pytest.raises(UserError, match=r"Scene1/.*_tracks.txt and .*copy/.*_tracks.txt differ; remove one"):
+        read(tmp_path)
+    copy.unlink()
     path.write_text("1,9\n")
     with pytest.raises(UserError, match=r"_tracks.txt, line 1: must be object,first,last"):
         read(tmp_path)
@@ -113,12 +124,32 @@ def test_seconds(tmp_path):
         ("a.mp4\n", 1),
         ("a  Abuse  1  2\nb  Abuse  1\n", 2),
         ("\x00\x01", 1),
-        ("", 1),
     ],
 )
 def test_what_is_of_no_known_form_is_said_with_its_line(tmp_path, text, line):
     with pytest.raises(UserError, match=rf"annotations.txt, line {line}: no annotation of a known form"):
         read(written(tmp_path, text))
+
+
+@pytest.mark.parametrize("text", ["", "\n \n"])
+def test_an_empty_file_is_said_to_be_empty(tmp_path, text):
+    with pytest.raises(UserError, match="annotations.txt: holds no annotations; name the right file"):
+        read(written(tmp_path, text))
+
+
+@pytest.mark.parametrize(
+    ("line", "form"),
+    [
+        ("Abuse028_x264.mp4  Abuse  165  240  -1  -1", "ucf_crime"),
+        ("v=S-7r__#1_label_B4-0-0 165 240", "xd_violence"),
+        ("frames/abnormal/01_Accident_006.mp4 266 1 165 240", "tad"),
+    ],
+)
+def test_other_line_ends_and_tabs_make_no_difference(tmp_path, line, form):
+    plain = read(written(tmp_path, f"{line}\n"))
+    assert plain.format == form and [event[:2] for own in plain.events.values() for event in own] == [(165, 240)]
+    for text in (f"\ufeff{line}  \r\n\r\n", "\t".join(line.split()), f"\n{line}\r"):
+        assert read(written(tmp_path, text)) == plain
 
 
 def test_an_event_that_runs_backward_is_named(tmp_path):

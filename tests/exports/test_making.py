@@ -9,9 +9,10 @@ import pytest
 
 from i3d.config import complete
 from i3d.errors import UserError
-from i3d.exports.making import make, said
+from i3d.exports.making import check_annotations, make, said
 from i3d.exports.table import EXPORTS, TARGETS
 from tests.support.bystanders import snapshot
+from tests.support.data_sets import DATA_SETS
 from tests.support.finished_trees import annotate, write_tree
 from tests.support.paths import ROOT
 
@@ -72,6 +73,22 @@ def test_every_target_has_a_rule():
     rules = (ROOT / "rules/export.smk").read_text()
     assert [target for target in TARGETS if f'"{target}"' not in rules] == []
     assert {export.name.format(split="x") for export in EXPORTS} >= {"x.list", "x_gt.npy", "trainers.txt"}
+
+
+def test_annotations_that_cannot_be_read_are_refused_before_the_first_features_are_made(project, tmp_path):
+    DATA_SETS["ucf_crime"].files(tmp_path / "videos")
+    official = tmp_path / "videos/Temporal_Anomaly_Annotation_for_Testing_Videos.txt"
+    named = {"features": str(tmp_path / "none yet"), "ground_truth": events_of(project)}
+    found = {"features": str(tmp_path / "none yet"), "videos": str(tmp_path / "videos"), "dataset": "ucf_crime"}
+    for settings, path in ((named, project.events), (found, official)):
+        check_annotations("ground_truth", complete(settings))
+        path.write_text("nothing of the kind\n")
+        with pytest.raises(UserError, match=f"{path.name}, line 1: no annotation of a known form"):
+            check_annotations("ground_truth", complete(settings))
+        check_annotations("lists", complete(settings))
+        check_annotations("ground_truth", complete(settings | {"features": str(project.features)}))
+    with pytest.raises(UserError, match="ground_truth: set `annotations`"):
+        check_annotations("ground_truth", complete({"features": str(tmp_path / "none yet")}))
 
 
 def test_a_second_call_finds_nothing_to_do(project):

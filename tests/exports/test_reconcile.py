@@ -17,6 +17,7 @@ LISTED = (
     ("test/anomaly/longer.mp4", 4, 1, 70, 30),
     ("test/anomaly/tail.mp4", 4, 1, 70, 30),
     ("test/anomaly/bare.mp4", 4, 1, 70, 30),
+    ("test/anomaly/gap", 4, 1, 70, 30),
     ("test/anomaly/short.mp4", None, 1, 9, 30),
     ("test/normal/n.mp4", 3, 0, 50, 30),
     ("test/normal/gone.mp4", 3, 0, 50, 30),
@@ -27,12 +28,24 @@ longer.mp4 187 1 0 9
 tail.mp4 70 1 66 69
 n.mp4 66 0 0 66
 nowhere.mp4 66 1 0 6
+gap 71 1 0 9
 """
+
+
+def _damage(table, video, words):
+    """Note in a table that a video is damaged."""
+    with table.open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    with table.open("w", newline="") as file:
+        writer = csv.DictWriter(file, [*rows[0], "damaged"])
+        writer.writeheader()
+        writer.writerows(row | {"damaged": words if row["video"] == video else ""} for row in rows)
 
 
 def test_what_does_not_fit_is_said_of_each_video(tmp_path):
     features = write_tree(tmp_path, LISTED, dim=8)
     (tmp_path / "tad.txt").write_text(TAD)
+    _damage(features / "metadata.csv", "test/anomaly/gap", "1 of the numbers 0 to 70 is missing")
     for video, *_ in LISTED:
         if "gone" not in video:
             (tmp_path / "videos" / video).parent.mkdir(parents=True, exist_ok=True)
@@ -55,6 +68,7 @@ def test_what_does_not_fit_is_said_of_each_video(tmp_path):
         "longer": "70 frames, officially 187",
         "tail": "no annotated frame lies in its snippets",
         "bare": "an anomaly that is not annotated",
+        "gap": "its events may lie in other frames: 1 of the numbers 0 to 70 is missing",
         "short": "no features: skipped; an anomaly that is not annotated",
         "n": "",
         "gone": "its video is gone",
@@ -77,8 +91,8 @@ def test_what_does_not_fit_is_said_of_each_video(tmp_path):
     truth = np.load(tmp_path / "lists/test_gt.npy")
     listed = [row for row in rows.values() if row["truth_frames"]]
     assert sum(int(row["truth_frames"]) for row in listed) == len(truth)
-    assert sum(int(row["truth_ones"]) for row in listed) == truth.sum() == 16 + 4 + 10
+    assert sum(int(row["truth_ones"]) for row in listed) == truth.sum() == 16 + 4 + 10 + 10
     (text,) = outcome.texts
-    assert text.startswith(f"reconciled 7 videos, 30 of {len(truth)} frames marked") and "7 lines to look at" in text
+    assert text.startswith(f"reconciled 8 videos, 40 of {len(truth)} frames marked") and "8 lines to look at" in text
     assert "test/anomaly/beyond.mp4         80       70         4     64  annotated up to frame 80" in text
     assert make("ground_truth", features / "metadata.csv", settings).texts == []

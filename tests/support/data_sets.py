@@ -9,6 +9,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
+from PIL import Image
+
+from tests.support.workflow import write_clip
 
 CLIP = 24  # frames of each video
 
@@ -20,7 +23,29 @@ class MadeUp:
     videos: dict[str, tuple[str, str, int] | None]
     events: dict[str, list[tuple[int, int]]]  # first and last frame from 0, of each anomaly in the test split
     files: Callable[[Path], None]  # writes its lists and annotations below a folder
-    frame_folders: list[str] = field(default_factory=list)  # videos that are published as folders of pictures
+    frame_folders: dict[str, str] = field(
+        default_factory=dict
+    )  # published as pictures: how the one of a number is named
+
+    def write(self, root: Path) -> None:
+        """Write the videos, lists and annotations below a folder."""
+        for seed, video in enumerate(self.videos):
+            if (name := self.frame_folders.get(video)) is None:
+                write_clip(root / video, CLIP, seed)
+            else:
+                _frames(root / video, name, seed)
+        self.files(root)
+
+    def feature(self, video: str) -> str:
+        """The path of its feature: a folder's name is kept whole."""
+        return f"{video if video in self.frame_folders else video.rpartition('.')[0]}.npy"
+
+
+def _frames(folder: Path, name: str, seed: int) -> None:
+    folder.mkdir(parents=True)
+    picture = np.random.default_rng(seed).integers(0, 255, (48, 64, 3), dtype=np.uint8)
+    for number in range(CLIP):
+        Image.fromarray(np.roll(picture, 3 * number, axis=1)).save(folder / name.format(number))
 
 
 def _text(path: Path, *lines: str) -> None:
@@ -156,7 +181,7 @@ DATA_SETS = {
         },
         {"testing/frames/05_0018": [(0, 4), (9, 9)]},
         _shanghaitech,
-        ["testing/frames/01_0014", "testing/frames/05_0018"],
+        dict.fromkeys(["testing/frames/01_0014", "testing/frames/05_0018"], "{:03}.jpg"),
     ),
     "msad": MadeUp(
         {
@@ -197,12 +222,15 @@ DATA_SETS = {
             "frames/abnormal/03_IllegalOccupation_004.mp4": [(0, CLIP - 1)],
         },
         _tad,
-        [
-            "frames/abnormal/01_Accident_001.mp4",
-            "frames/normal/Normal_001.mp4",
-            "frames/abnormal/01_Accident_006.mp4",
-            "frames/abnormal/03_IllegalOccupation_004.mp4",
-            "frames/normal/Normal_008.mp4",
-        ],
+        dict.fromkeys(
+            [
+                "frames/abnormal/01_Accident_001.mp4",
+                "frames/normal/Normal_001.mp4",
+                "frames/abnormal/01_Accident_006.mp4",
+                "frames/abnormal/03_IllegalOccupation_004.mp4",
+                "frames/normal/Normal_008.mp4",
+            ],
+            "{}.jpg",
+        ),
     ),
 }

@@ -12,39 +12,33 @@ pytestmark = pytest.mark.workflow
 LENGTH = 8  # frames per snippet, and between two
 
 
-def held(video: str) -> str:
-    """The path of a video here: what is published as a folder of pictures and has no suffix is a clip."""
-    return video if "." in video.rpartition("/")[2] else f"{video}.avi"
-
-
 @pytest.mark.parametrize("name", sorted(DATA_SETS))
 def test_one_command_goes_from_the_download_to_the_ground_truth(tmp_path, name):
     made = DATA_SETS[name]
     project = Workflow(tmp_path, {}, dataset=name)
-    for seed, video in enumerate(made.videos):
-        write_clip(project.video(held(video)), CLIP, seed)
-    made.files(project.folder / "videos")
+    made.write(project.video("."))
     output = project.run("lists", "ground_truth", cores=2)
     rows = project.metadata()
     for video, expected in made.videos.items():
-        row = rows[held(video)]
-        assert row["status"] == "ok"
+        row = rows[video]
+        assert (row["status"], row["frames_decoded"]) == ("ok", str(CLIP))
+        assert (row["decoder"] == "pillow") == (video in made.frame_folders)
         assert (row["split"], row["category"], row["label"]) == tuple(map(str, expected or ("", "", ""))), video
         assert bool(row["reason"]) == (expected is None)
     lists = project.folder / "dataset/lists"
     splits = {said[0] for said in made.videos.values() if said}
     assert {path.stem for path in lists.glob("*.list")} == splits
     for split in splits:
-        own = [(held(video), said[2]) for video, said in made.videos.items() if said and said[0] == split]
+        own = [(video, said[2]) for video, said in made.videos.items() if said and said[0] == split]
         own.sort(key=lambda pair: (-pair[1], pair[0]))
-        features = [str(project.feature(video.rpartition(".")[0] + ".npy")) for video, _ in own]
+        features = [str(project.feature(made.feature(video))) for video, _ in own]
         assert (lists / f"{split}.list").read_text().splitlines() == features
     expected_truth = []
     for video in (video for video in made.videos if made.videos[video] and made.videos[video][0] == "test"):
         frames = [0.0] * (CLIP // LENGTH * LENGTH)
         for first, last in made.events.get(video, []):
             frames[first : last + 1] = [1.0] * (last + 1 - first)
-        expected_truth.append((-made.videos[video][2], held(video), frames))
+        expected_truth.append((-made.videos[video][2], video, frames))
     truth = [value for *_, frames in sorted(expected_truth) for value in frames]
     assert np.load(lists / "test_gt.npy").tolist() == truth and sum(truth)
     with (lists / "reconcile.csv").open(newline="") as file:
