@@ -12,8 +12,8 @@ from torchvision.transforms import v2
 
 from i3d.backbones import backbone
 
-CENTRE, CORNER, MIRRORED = 2, 4, 5  # of the ten crops
-PLACES = {CENTRE: (16, 58, False), CORNER: (32, 116, False), MIRRORED: (0, 0, True)}  # top, left, of the mirrored frame
+FIVE = ((0, 0), (0, 116), (16, 58), (32, 0), (32, 116))  # top and left of the first five crops
+CENTRE, CORNER = 2, 4
 TOLERANCE = 1e-4
 
 
@@ -68,9 +68,9 @@ def transform(name: str, mean: Sequence[float] = (), std: Sequence[float] = ()) 
 def by_hand(
     module: Callable[[Tensor], Tensor], frames: np.ndarray, crop: int, transform: Callable[[Tensor], Tensor]
 ) -> np.ndarray:
-    """The library's features (dim,) of one crop of a snippet."""
-    top, left, mirrored = PLACES[crop]
-    images = torch.from_numpy(frames[:, :, ::-1].copy() if mirrored else frames)
+    """The library's features (dim,) of one of a snippet's ten crops, the last five of which are of mirrored frames."""
+    top, left = FIVE[crop % 5]
+    images = torch.from_numpy(frames[:, :, ::-1].copy() if crop >= 5 else frames)
     images = images[:, top : top + 224, left : left + 224].permute(0, 3, 1, 2)
     with torch.inference_mode():
         return module(transform(images).transpose(0, 1)[None])[0].numpy()
