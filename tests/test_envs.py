@@ -80,7 +80,7 @@ def test_an_environment_has_what_its_program_imports(program, env):
 
 
 def test_the_environment_of_extract_has_every_network_of_the_requirements():
-    assert {"torch", "torchvision"} <= set(read_env(ENVS / "extract.yaml")[1])
+    assert {"torch", "torchvision", "timm"} <= set(read_env(ENVS / "extract.yaml")[1])
 
 
 def test_every_rule_environment_exists():

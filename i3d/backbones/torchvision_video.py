@@ -91,7 +91,8 @@ def _classifier(name: str) -> str:
     return last
 
 
-def _video(name: str, weights: str, dim: int, gflop: float, values: float, **more: Any) -> TorchvisionVideo:
+def video(name: str, weights: str, dim: int, gflop: float, values: float, **more: Any) -> TorchvisionVideo:
+    """A line of the table: the library's names of a network and of its weights, and what planning needs."""
     weights = f"{weights}_Weights.KINETICS400_V1"
     return TorchvisionVideo(name=name, weights=weights, dim=dim, gflop=gflop, values=values, **more)
 
@@ -99,10 +100,10 @@ def _video(name: str, weights: str, dim: int, gflop: float, values: float, **mor
 # Licences are those of the code that the weights come from; torchvision says that the data they were trained on may add
 # terms. Work and numbers as `backbones/counting.py` counts them, in 16 frames.
 BACKBONES = (
-    _video("swin3d_t", "Swin3D_T", 768, 5.485, 0.1219, licence="Apache 2.0"),
-    _video("swin3d_s", "Swin3D_S", 768, 10.36, 0.1972, licence="Apache 2.0"),
-    _video("swin3d_b", "Swin3D_B", 1024, 17.58, 0.2628, licence="Apache 2.0"),
-    _video("mvit_v2_s", "MViT_V2_S", 768, 8.028, 0.1145, clip_lengths=(16, 16), licence="Apache 2.0"),
-    _video("r2plus1d_18", "R2Plus1D_18", 512, 5.065, 0.0253, input_size=112, filter="bilinear", licence="BSD 3-Clause"),
-    _video("s3d", "S3D", 1024, 2.247, 0.0196, clip_lengths=(14, 512), licence="BSD 3-Clause"),
+    video("swin3d_t", "Swin3D_T", 768, 5.485, 0.1219, licence="Apache 2.0"),
+    video("swin3d_s", "Swin3D_S", 768, 10.36, 0.1972, licence="Apache 2.0"),
+    video("swin3d_b", "Swin3D_B", 1024, 17.58, 0.2628, licence="Apache 2.0"),
+    video("mvit_v2_s", "MViT_V2_S", 768, 8.028, 0.1145, clip_lengths=(16, 16), licence="Apache 2.0"),
+    video("r2plus1d_18", "R2Plus1D_18", 512, 5.065, 0.0253, input_size=112, filter="bilinear", licence="BSD 3-Clause"),
+    video("s3d", "S3D", 1024, 2.247, 0.0196, clip_lengths=(14, 512), licence="BSD 3-Clause"),
 )

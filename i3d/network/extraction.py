@@ -147,7 +147,7 @@ class Extraction:
         Raises StreamError if the stream is cut off; the videos that had ended by then are staged first.
         """
         for _ in range(BUFFERS):
-            self._buffers.put(self.engine.buffer(self.engine.batch_size, self.rule.clip_length))
+            self._buffers.put(self.engine.buffer(self.engine.batch_size, self.rule.frames_used))
         threading.Thread(target=self._read, args=(stream,), name="stream-reader", daemon=True).start()
         threading.Thread(target=self._launch, name="launcher", daemon=True).start()
         try:
@@ -186,7 +186,7 @@ class Extraction:
                         batch.endings.append(Ending(before, entry, {"status": RESTARTED}))
                     writer = FeatureWriter(self.staging / entry.feature, self.engine.crops, self.engine.dim)
                     videos[message.video] = Video(
-                        entry, message.info, Cutter(self.rule.clip_length, self.rule.frequency), writer
+                        entry, message.info, Cutter(self.rule.frames_used, self.rule.frequency), writer
                     )
                 if not batch.owners:  # nothing to wait for
                     self._batches.put(batch)
@@ -287,7 +287,8 @@ class Extraction:
             writer.discard()
             return
         with writing(writer.path):
-            writer.close()
+            # The middle frame of a snippet that the video ends within has come, too.
+            writer.close(self.rule.snippets(record.frames_decoded or 0))
         record.feature_file = str(writer.path.relative_to(self.staging))
         record.snippets = writer.snippets
         record.feature_size = writer.path.stat().st_size

@@ -1,6 +1,7 @@
 """Feature files: written snippet by snippet, in memory that does not grow, seen only when whole."""
 
 import io
+import math
 import os
 from pathlib import Path
 from typing import BinaryIO
@@ -43,10 +44,15 @@ class FeatureWriter:
         self._file.write(np.ascontiguousarray(features).data)
         self.snippets += 1
 
-    def close(self) -> None:
-        """Finish the file, force it to disk and rename it to `path`. At least one snippet must have come."""
-        if self._file is None:
-            raise ValueError(f"no snippet was written for {self.path}")
+    def close(self, snippets: int) -> None:
+        """Finish the file with the first `snippets` snippets, force it to disk and rename it to `path`.
+
+        As many must have come, and at least one.
+        """
+        if self._file is None or not 0 < snippets <= self.snippets:
+            raise ValueError(f"{self.snippets} of {snippets} snippets were written for {self.path}")
+        self.snippets = snippets
+        self._file.truncate(HEADER_BYTES + snippets * 4 * math.prod(self._shape))
         self._file.seek(0)
         self._file.write(npy_header((self.snippets, *self._shape)))
         self._file.flush()

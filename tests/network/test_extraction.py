@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from i3d.digests import video_digest
 from i3d.frame_stream import CHANGED, FRAME_SHAPE, Frames, StreamError, StreamWriter
 from i3d.network.extraction import Cutter, Extraction, changed
+from i3d.network.feature_file import HEADER_BYTES
 from i3d.records import journal
 from i3d.records.bundles import BundleEntry
 from i3d.settings import NumericSettings
@@ -248,6 +249,30 @@ def test_frames_between_snippets_need_not_come(tmp_path):
     assert np.allclose(np.load(tmp_path / "test/a.npy")[:, 0, 0], expected)
     assert len(expected) == 4
     assert (records["test/a.mp4"].frames_decoded, records["test/a.mp4"].snippets) == (150, 4)
+
+
+MIDDLE = NumericSettings(model="clip_vit_b16", frame_pooling="middle")
+
+
+@pytest.mark.parametrize("frames", [17, 24, 25, 39, 40, 41, 150])
+def test_of_each_whole_snippet_the_middle_frame_alone_comes(tmp_path, frames):
+    """That of a snippet which the video ends within comes, too, and gives no feature."""
+    rule = MIDDLE.rule
+
+    def build(writer):
+        writer.begin(0, {"decoding": MIDDLE.decoding})
+        writer.frames(0, numbered(0, frames)[[frame for frame in range(frames) if rule.is_used(frame)]])
+        writer.end(0, {"status": "ok", "frames_decoded": frames, "reason": None})
+
+    records, _ = extract(tmp_path, build, names=("a",), settings=MIDDLE)
+    features = np.load(tmp_path / "test/a.npy")
+    assert features[:, 0, 0].tolist() == list(range((frames - 16) // 16 + 1))  # the numbers of frames 8, 24, ... by 16
+    record = records["test/a.mp4"]
+    assert (record.frames_decoded, record.snippets, record.feature_size) == (frames, len(features), file_size(features))
+
+
+def file_size(features: np.ndarray) -> int:
+    return HEADER_BYTES + features.nbytes
 
 
 OTHERS = [

@@ -10,18 +10,27 @@ def snippet(value: float) -> np.ndarray:
     return np.full((10, 2048), value, np.float32)
 
 
-def test_the_file_is_numpys_own(tmp_path):
+@pytest.mark.parametrize("snippets", [3, 2])
+def test_the_file_is_numpys_own(tmp_path, snippets):
     path = tmp_path / "a" / "x.npy"
     writer = FeatureWriter(path, 10, 2048)
     for value in (1, 2, 3):
         writer.append(snippet(value))
         assert not path.exists()
-    writer.close()
-    expected = np.stack([snippet(value) for value in (1, 2, 3)])
+    writer.close(snippets)
+    expected = np.stack([snippet(value) for value in (1, 2, 3)[:snippets]])
     np.save(tmp_path / "numpy.npy", expected)
     assert path.read_bytes() == (tmp_path / "numpy.npy").read_bytes()
     assert np.load(path, allow_pickle=False).flags.c_contiguous
     assert [entry.name for entry in path.parent.iterdir()] == ["x.npy"]
+
+
+@pytest.mark.parametrize("snippets", [0, 2])
+def test_fewer_snippets_than_a_video_has_are_no_file(tmp_path, snippets):
+    writer = FeatureWriter(tmp_path / "x.npy", 10, 2048)
+    writer.append(snippet(1))
+    with pytest.raises(ValueError, match=f"1 of {snippets} snippets were written"):
+        writer.close(snippets)
 
 
 def test_a_long_videos_header_fits():
@@ -45,7 +54,7 @@ def test_two_tries_at_one_video_do_not_meet(tmp_path):
     for writer, value in ((first, 1), (second, 2)):
         writer.append(np.full((1, 4), value, np.float32))
     first.discard()
-    second.close()
+    second.close(1)
     assert np.load(tmp_path / "x.npy").tolist() == [[[2, 2, 2, 2]]]
 
 
