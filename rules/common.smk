@@ -40,7 +40,7 @@ from i3d.planning.sharing import check_writable, may_write
 from i3d.cost.pricing import Machine
 from i3d.records.work_folder import WorkFolder
 from i3d.results.names import METADATA, SUMMARY
-from i3d.results.run_summary import last_writing
+from i3d.results.run_summary import runs_since
 
 commands.remember(sys.argv[1:])
 
@@ -301,7 +301,7 @@ def begin_run() -> None:
 
     The plan is written again: another run may have ended, and tidied, after it was made.
     """
-    global slurm_jobs, tables_before, makes_features
+    global slurm_jobs, runs_before, makes_features
     gc.freeze()
     gc.enable()
     process.take_stop_signals()
@@ -313,7 +313,7 @@ def begin_run() -> None:
             hold_tree()
         slurm_jobs = cluster_run.ClusterRun(workflow, SETTINGS, WORK, logger)
         slurm_jobs.check()
-        tables_before = last_writing(FEATURES)
+        runs_before = len(runs_since(FEATURES))
         if makes_features and plan().is_due:
             plan().write()
             plan().set_strangers_aside()
@@ -331,9 +331,9 @@ def end_run() -> None:
     """After a run that succeeded: write the tables if it was asked for features alone, and say how it ended."""
     clear_up()
     if makes_features:
-        if plan().due and last_writing(FEATURES) == tables_before:
+        if plan().due and not runs_since(FEATURES, runs_before):
             write_tables()
-        logger.info(Ending(FEATURES, STARTED).text, extra={"i3d_ending": True})
+        logger.info(Ending(FEATURES, STARTED, runs_before).text, extra={"i3d_ending": True})
 
 
 def end_failed_run() -> None:
@@ -342,7 +342,7 @@ def end_failed_run() -> None:
     lines = errors_in_logs(Path(PREFIX, "logs"), STARTED)
     if makes_features:
         write_tables()
-        ending = Ending(FEATURES, STARTED, stopped=process.was_stopped())
+        ending = Ending(FEATURES, STARTED, runs_before, stopped=process.was_stopped())
         logger.info(ending.text, extra={"i3d_ending": True})
         lines += ending.errors
     atexit.register(print, *lines, sep="\n", file=sys.stderr)

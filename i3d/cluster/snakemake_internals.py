@@ -76,8 +76,9 @@ def cores(workflow: Any) -> int | None:
 
 
 def runs_any_of(workflow: Any, rules: Collection[str]) -> bool:
-    """Whether a job of one of these rules is about to run; a workflow that takes this one may prefix their names."""
-    return any(job.rule.name.endswith(tuple(rules)) for job in workflow.dag.needrun_jobs())
+    """Whether a job of one of these rules is about to run, rather than its files to be touched; a workflow that takes
+    this one may prefix their names."""
+    return not workflow.touch and any(job.rule.name.endswith(tuple(rules)) for job in workflow.dag.needrun_jobs())
 
 
 def keeps_temporary_files(workflow: Any) -> bool:
