@@ -65,6 +65,15 @@ if SETTINGS.model not in BACKBONES:
     PUBLISHED[Path(kind(SETTINGS.model).default_weights(SETTINGS.model)).name] = SETTINGS.model
 EXTRACTION_RULES = ("decode", "extract", "feature")
 IS_MODULE = snakemake_internals.is_module(workflow)
+if not IS_MODULE:
+    os.environ["PYTHONSAFEPATH"] = "1"  # no job takes a module from the folder of the data, `snakemake.py` say
+    if workflow.is_main_process and (
+        profile := snakemake_internals.foreign_profile(workflow, SCRIPTS.parent / "profiles/default")
+    ):
+        logger.warning(
+            f"options, and code if it holds any, were taken from {profile}, which is not the workflow's; "
+            "`--workflow-profile none` leaves it out"
+        )
 STARTED = time.time()
 
 share_with_group(FEATURES)

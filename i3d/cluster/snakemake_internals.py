@@ -3,10 +3,12 @@
 `tests/cluster/test_snakemake_internals.py` runs it against the pinned Snakemake and the newest one.
 """
 
+import os
 import re
 import sys
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 from i3d.cost.gpu_request import GpuRequest, request_of_members
@@ -63,6 +65,21 @@ def check_options(arguments: Collection[str] = tuple(sys.argv)) -> None:
     for argument in arguments:
         if reason := REFUSED.get(argument.partition("=")[0]):
             raise UserError(f"{argument.partition('=')[0]} is not supported: {reason}")
+
+
+def foreign_profile(workflow: Any, own: Path, arguments: Sequence[str] = tuple(sys.argv)) -> Path | None:
+    """The default profile that Snakemake took from the folder where it was started, if it is not `own`, the workflow's.
+
+    None too where a profile was asked for, or the folder's own Snakefile is the one that runs.
+    """
+    named = any(argument.partition("=")[0] == "--workflow-profile" for argument in arguments)
+    # With --directory, only the shell still knows where that was.
+    start = workflow.workdir_init if workflow.overwrite_workdir is None else os.environ.get("PWD", "")
+    found = Path(start, "profiles/default")
+    expected = (own, Path(workflow.main_snakefile).parent / "profiles/default")
+    if named or not found.exists() or any(each.exists() and found.samefile(each) for each in expected):
+        return None
+    return found
 
 
 def given_config(workflow: Any) -> dict[str, Any]:
