@@ -55,9 +55,9 @@ def read_config(path: Path) -> dict[str, Any]:
         raise UserError(
             f"{path}: cannot be read ({error.strerror}); call this from the workflow's folder, or use --configfile"
         ) from None
-    except yaml.YAMLError as error:
+    except (yaml.YAMLError, ValueError, RecursionError) as error:
         raise UserError(
-            f"{path}: cannot be read as YAML ({error}); correct it, or give another with --configfile"
+            f"{path}: cannot be read as YAML ({_in_a_line(error)}); correct it, or give another with --configfile"
         ) from None
     if not isinstance(content or {}, dict):
         raise UserError(f"{path}: must hold keys and values, like 'videos: dataset/videos'")
@@ -65,11 +65,18 @@ def read_config(path: Path) -> dict[str, Any]:
 
 
 def read_setting(text: str) -> tuple[str, Any]:
-    """`key=value`, the value in YAML. Raises UserError if there is no `=`."""
+    """`key=value`, the value in YAML. Raises UserError if there is no `=`, or no YAML after it."""
     key, equals, value = text.partition("=")
     if not equals:
         raise UserError(f"--config {text}: write KEY=VALUE, like videos=dataset/videos")
-    return key, yaml.safe_load(value)
+    try:
+        return key, yaml.safe_load(value)
+    except (yaml.YAMLError, ValueError, RecursionError) as error:
+        raise UserError(f"--config {text}: cannot be read as YAML ({_in_a_line(error)}); correct or quote it") from None
+
+
+def _in_a_line(error: Exception) -> str:
+    return " ".join(str(error).split())
 
 
 def remember(given: dict[str, Any]) -> None:

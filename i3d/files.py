@@ -10,6 +10,9 @@ from contextlib import contextmanager, suppress
 from itertools import chain, count
 from pathlib import Path
 from pwd import getpwuid
+from typing import TypeVar
+
+import msgspec
 
 from i3d.errors import UserError
 
@@ -18,6 +21,7 @@ class IrregularError(OSError):
     """Something other than a file, like a pipe or a device, is in the place of a file."""
 
 
+_T = TypeVar("_T")
 _serial = count()
 PART_NAME = re.compile(r"\.\d+-\d+\.part")  # what `part_of` gives
 
@@ -53,6 +57,17 @@ def read_file(path: Path) -> bytes:
     """The content of a regular file; raises as `open_regular`."""
     with os.fdopen(open_regular(path), "rb") as file:
         return file.read()
+
+
+def read_json(path: Path, kind: type[_T]) -> _T:
+    """What a JSON file holds, as an object of this type.
+
+    Raises OSError as `read_file`, and ValueError for whatever else stands in its place.
+    """
+    try:
+        return msgspec.json.decode(read_file(path), type=kind)
+    except (msgspec.MsgspecError, RecursionError) as error:
+        raise ValueError(str(error)) from None
 
 
 def open_regular(path: str | os.PathLike, folder: int | None = None) -> int:

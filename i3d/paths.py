@@ -13,6 +13,10 @@ def workflow_folder(name: str) -> Path:
 
 def is_clean(name: str) -> bool:
     """Whether this is a path below some folder: relative, without `..`, and written as we write it."""
+    try:
+        os.fsencode(name)
+    except UnicodeEncodeError:  # half a character, as JSON can spell it
+        return False
     path = PurePosixPath(name)
     below = bool(path.parts) and not path.is_absolute() and ".." not in path.parts
     return below and "\0" not in name and name == path.as_posix()

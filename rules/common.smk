@@ -39,7 +39,7 @@ from i3d.planning.sharing import check_writable, may_write
 from i3d.cost.pricing import Machine
 from i3d.records.work_folder import WorkFolder
 from i3d.results.names import METADATA, SUMMARY
-from i3d.results.run_summary import last_writing
+from i3d.results.run_summary import runs_since
 
 commands.remember(sys.argv[1:])
 
@@ -64,6 +64,15 @@ if SETTINGS.model not in BACKBONES:
     PUBLISHED[Path(kind(SETTINGS.model).default_weights(SETTINGS.model)).name] = SETTINGS.model
 EXTRACTION_RULES = ("decode", "extract", "feature")
 IS_MODULE = snakemake_internals.is_module(workflow)
+if not IS_MODULE:
+    os.environ["PYTHONSAFEPATH"] = "1"  # no job takes a module from the folder of the data, `snakemake.py` say
+    if workflow.is_main_process and (
+        profile := snakemake_internals.foreign_profile(workflow, SCRIPTS.parent / "profiles/default")
+    ):
+        logger.warning(
+            f"options, and code if it holds any, were taken from {profile}, which is not the workflow's; "
+            "`--workflow-profile none` leaves it out"
+        )
 STARTED = time.time()
 
 share_with_group(FEATURES)
@@ -300,7 +309,7 @@ def begin_run() -> None:
 
     The plan is written again: another run may have ended, and tidied, after it was made.
     """
-    global slurm_jobs, tables_before, makes_features
+    global slurm_jobs, runs_before, makes_features
     process.collect_garbage()
     process.take_stop_signals()
     # Unlike a run of exports or of the report alone, which may be of somebody else's features.
@@ -311,7 +320,7 @@ def begin_run() -> None:
             hold_tree()
         slurm_jobs = cluster_run.ClusterRun(workflow, SETTINGS, WORK, logger)
         slurm_jobs.check()
-        tables_before = last_writing(FEATURES)
+        runs_before = len(runs_since(FEATURES))
         if makes_features and plan().is_due:
             plan().write()
             plan().set_strangers_aside()
@@ -329,9 +338,9 @@ def end_run() -> None:
     """After a run that succeeded: write the tables if it was asked for features alone, and say how it ended."""
     clear_up()
     if makes_features:
-        if plan().due and last_writing(FEATURES) == tables_before:
+        if plan().due and not runs_since(FEATURES, runs_before):
             write_tables()
-        logger.info(Ending(FEATURES, STARTED).text, extra={"i3d_ending": True})
+        logger.info(Ending(FEATURES, STARTED, runs_before).text, extra={"i3d_ending": True})
 
 
 def end_failed_run() -> None:
@@ -340,7 +349,7 @@ def end_failed_run() -> None:
     lines = errors_in_logs(Path(PREFIX, "logs"), STARTED)
     if makes_features:
         write_tables()
-        ending = Ending(FEATURES, STARTED, stopped=process.was_stopped())
+        ending = Ending(FEATURES, STARTED, runs_before, stopped=process.was_stopped())
         logger.info(ending.text, extra={"i3d_ending": True})
         lines += ending.errors
     atexit.register(print, *lines, sep="\n", file=sys.stderr)

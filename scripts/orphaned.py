@@ -7,11 +7,11 @@ import argparse
 from pathlib import Path
 
 from i3d.errors import run_main
-from i3d.files import writing
+from i3d.files import write_atomically, writing
 from i3d.planning import orphans
 from i3d.planning.plan import read_plan, tree_name
 from i3d.records.work_folder import WorkFolder
-from i3d.results.metadata import remove_rows
+from i3d.results.metadata import without_rows
 from i3d.results.names import METADATA, SUMMARY
 from i3d.results.run_summary import append_summary, removal_summary, tables_are_current
 
@@ -36,12 +36,14 @@ def main() -> None:
     current = tables_are_current(
         args.features, tree_name(plan.fingerprint, plan.features, plan.skipped | plan.elsewhere, plan.dataset)
     )
+    table, gone = args.features / METADATA, found.removable.keys() - plan.stale.keys()
+    text = without_rows(table, gone) if gone and table.exists() else None
     for feature in found.removable.values():
         with writing(feature):
             feature.unlink(missing_ok=True)
         print(f"removed {feature}")
-    if found.removable and (args.features / METADATA).exists():
-        remove_rows(args.features / METADATA, found.removable.keys() - plan.stale.keys())
+    if text is not None:
+        write_atomically(table, text)
     if found.removable and current:
         rest = {video: record for video, record in plan.elsewhere.items() if video not in found.removable}
         tree = tree_name(plan.fingerprint, plan.features, plan.skipped | rest, plan.dataset)

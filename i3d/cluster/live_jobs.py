@@ -17,7 +17,7 @@ import msgspec
 
 from i3d.cluster.slurm import ask
 from i3d.errors import warn_once
-from i3d.files import read_file, write_atomically
+from i3d.files import read_json, write_atomically
 from i3d.quantities import named
 from i3d.records.work_folder import WorkFolder
 
@@ -105,8 +105,8 @@ def _is_fresh(work: WorkFolder) -> bool:
 
 def _read(path: Path) -> Mark | None:
     try:
-        mark = msgspec.json.decode(read_file(path), type=Mark)
-    except (OSError, msgspec.MsgspecError):
+        mark = read_json(path, Mark)
+    except (OSError, ValueError):
         return None
     return mark if mark.name == path.stem and "," not in mark.name else None
 

@@ -3,10 +3,12 @@
 `tests/cluster/test_snakemake_internals.py` runs it against the pinned Snakemake and the newest one.
 """
 
+import os
 import re
 import sys
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 from i3d.cost.gpu_request import GpuRequest, request_of_members
@@ -65,6 +67,21 @@ def check_options(arguments: Collection[str] = tuple(sys.argv)) -> None:
             raise UserError(f"{argument.partition('=')[0]} is not supported: {reason}")
 
 
+def foreign_profile(workflow: Any, own: Path, arguments: Sequence[str] = tuple(sys.argv)) -> Path | None:
+    """The default profile that Snakemake took from the folder where it was started, if it is not `own`, the workflow's.
+
+    None too where a profile was asked for, or the folder's own Snakefile is the one that runs.
+    """
+    named = any(argument.partition("=")[0] == "--workflow-profile" for argument in arguments)
+    # With --directory, only the shell still knows where that was.
+    start = workflow.workdir_init if workflow.overwrite_workdir is None else os.environ.get("PWD", "")
+    found = Path(start, "profiles/default")
+    expected = (own, Path(workflow.main_snakefile).parent / "profiles/default")
+    if named or not found.exists() or any(each.exists() and found.samefile(each) for each in expected):
+        return None
+    return found
+
+
 def given_config(workflow: Any) -> dict[str, Any]:
     """The settings that `--configfile` and `--config` gave, without those of the Snakefile's own configuration file."""
     return dict(workflow.config_settings.overwrite_config)
@@ -76,8 +93,9 @@ def cores(workflow: Any) -> int | None:
 
 
 def runs_any_of(workflow: Any, rules: Collection[str]) -> bool:
-    """Whether a job of one of these rules is about to run; a workflow that takes this one may prefix their names."""
-    return any(job.rule.name.endswith(tuple(rules)) for job in workflow.dag.needrun_jobs())
+    """Whether a job of one of these rules is about to run, rather than its files to be touched; a workflow that takes
+    this one may prefix their names."""
+    return not workflow.touch and any(job.rule.name.endswith(tuple(rules)) for job in workflow.dag.needrun_jobs())
 
 
 def keeps_temporary_files(workflow: Any) -> bool:

@@ -12,7 +12,7 @@ import msgspec
 
 from i3d import commands
 from i3d.errors import UserError
-from i3d.files import keep_aside, read_file, write_atomically, writing
+from i3d.files import keep_aside, read_json, write_atomically, writing
 
 
 class NetworkSpeed(msgspec.Struct, frozen=True):
@@ -159,8 +159,8 @@ def passed_precisions(path: Path, key: Key) -> set[str] | None:
 def read(path: Path) -> list[Calibration]:
     """The file's entries. Raises UserError if it is no calibration file."""
     try:
-        return msgspec.json.decode(read_file(path), type=_File).calibrations
-    except (OSError, msgspec.DecodeError) as error:
+        return read_json(path, _File).calibrations
+    except (OSError, ValueError) as error:
         raise UserError(f"{path} is no calibration file ({error}): delete it and {_run()}") from None
 
 

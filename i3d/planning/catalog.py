@@ -19,7 +19,7 @@ from i3d.backbones.timm_image import TimmImage
 from i3d.decoding.probe import Probe, probe_many
 from i3d.digests import file_sha256, video_digest
 from i3d.errors import UserError, warn_once
-from i3d.files import read_file, write_atomically
+from i3d.files import read_json, write_atomically
 from i3d.paths import is_clean
 from i3d.planning.tree import Video
 from i3d.planning.weights_check import check_weights, described
@@ -72,8 +72,8 @@ class Catalog:
         self._saved = time.monotonic()
         self._changed = False
         try:
-            self._content = msgspec.json.decode(read_file(path), type=_Content)
-        except (OSError, msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+            self._content = read_json(path, _Content)
+        except (OSError, ValueError):
             self._content = _Content()
         for video in [each for each in self._content.videos if not is_clean(each)]:
             del self._content.videos[video]

@@ -60,6 +60,8 @@ class _Video:
         if self._pending is None:
             if self._video in self._plan.waiting and in_place is not None:
                 account.moved.append(self._video)
+        elif self._of_run is None and in_place is not None and self._is_as_wanted(in_place):
+            account.kept.append(self._video)
         elif self._of_run is None:
             trouble = account.not_done[self._video] = self._why_not_done()
         elif self._of_run.status == OK and in_place is not None and in_place.bundle == self._of_run.bundle:
@@ -97,6 +99,9 @@ class _Video:
 
     def _is_in_place(self, record: VideoRecord) -> bool:
         return journal.is_of(record, self._place, lambda path: self._catalog.sha256_of(path, self._feature))
+
+    def _is_as_wanted(self, record: VideoRecord) -> bool:
+        return self._pending is not None and record.fits(self._pending.digest, self._plan.fingerprint)
 
     def _row(self, in_place: VideoRecord | None, trouble: str | None) -> VideoRecord:
         """What the table says: of the feature that is there, or why there is none."""

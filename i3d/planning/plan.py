@@ -18,7 +18,7 @@ from i3d.datasets.naming import DataSet, Names, open_dataset
 from i3d.decoding.probe import Probe
 from i3d.digests import json_digest
 from i3d.errors import UserError
-from i3d.files import keep_aside, move, read_file, write_atomically, writing
+from i3d.files import keep_aside, move, read_json, write_atomically, writing
 from i3d.paths import features_of, is_clean
 from i3d.planning.catalog import Catalog, Known, processes
 from i3d.planning.decide import Decision, Evidence, Waiting, decide, skipped_record
@@ -67,14 +67,14 @@ class PlanFile(msgspec.Struct, kw_only=True):
 def read_plan(path: Path) -> PlanFile:
     """Read a plan file. Raises UserError if it is missing or damaged."""
     try:
-        plan = msgspec.json.decode(read_file(path), type=PlanFile)
+        plan = read_json(path, PlanFile)
         records = [*plan.skipped.values(), *plan.elsewhere.values(), *plan.stale.values()]
         if not all(feature in features_of(video) for video, feature in plan.features.items()):
             raise ValueError("a feature is not its video's")
         if not all(map(is_clean, plan.features)) or not all(record.is_sound for record in records):
             raise ValueError("it holds a path that leads elsewhere")
         return plan
-    except (OSError, ValueError, msgspec.MsgspecError, RecursionError) as error:
+    except (OSError, ValueError) as error:
         raise UserError(f"{path}: not a readable plan file ({error}); run snakemake again, it writes it") from None
 
 

@@ -10,7 +10,7 @@ import msgspec
 
 from i3d.digests import video_digest
 from i3d.errors import UserError
-from i3d.files import read_file, write_atomically
+from i3d.files import read_file, read_json, write_atomically
 from i3d.planning.tree import printable
 from i3d.records.record import OK, VideoRecord
 from i3d.records.work_folder import WorkFolder
@@ -79,8 +79,8 @@ def _is_here(contents: Mapping[str, str], videos: Path, digests: Mapping[str, st
 def read_names(work: WorkFolder) -> list[set[str]]:
     """Of each videos tree, the names that it has had; none where that was not written down."""
     try:
-        return msgspec.json.decode(read_file(work.trees), type=list[set[str]])
-    except (OSError, msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+        return read_json(work.trees, list[set[str]])
+    except (OSError, ValueError):
         return []
 
 

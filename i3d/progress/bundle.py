@@ -14,7 +14,7 @@ from pathlib import Path
 
 import msgspec
 
-from i3d.files import read_file
+from i3d.files import read_json
 
 DECODE, EXTRACT = "decode", "extract"
 LOCAL_SECONDS = 1.0  # between two writes of a file
@@ -81,6 +81,6 @@ class ProgressFile:
 def read_progress(path: Path) -> BundleProgress | None:
     """What a progress file says; None if it is missing or damaged, as a crash of the machine can leave it."""
     try:
-        return msgspec.json.decode(read_file(path), type=BundleProgress)
-    except (OSError, msgspec.MsgspecError):
+        return read_json(path, BundleProgress)
+    except (OSError, ValueError):
         return None

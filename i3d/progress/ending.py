@@ -3,23 +3,23 @@
 import time
 from collections import defaultdict
 from pathlib import Path
-from typing import Any
 
 from i3d import commands
 from i3d.quantities import count, counts, duration, listed
-from i3d.results.names import METADATA, SUMMARY
-from i3d.results.run_summary import read_summary
+from i3d.results.names import METADATA
+from i3d.results.run_summary import runs_since
 
 
 class Ending:
     """How a run on a features tree ended, which began at `began`, in seconds since the epoch.
 
-    `stopped` says that the user ended it.
+    `runs_before` is how many summaries there were then; `stopped` says that the user ended it.
     """
 
-    def __init__(self, features: Path, began: float, *, stopped: bool = False) -> None:
+    def __init__(self, features: Path, began: float, runs_before: int, *, stopped: bool = False) -> None:
         self._features, self._took, self._stopped = features, duration(time.time() - began), stopped
-        self._run = _last_run(features / SUMMARY, began)
+        runs = [run for run in runs_since(features, runs_before) if "total_videos" in run]  # not of `orphaned`
+        self._run = runs[-1] if runs else None
 
     @property
     def text(self) -> str:
@@ -27,7 +27,8 @@ class Ending:
         run = self._run
         if run is None:
             return f"The run took {self._took}, but its tables were not written; run snakemake again for them."
-        made, moved, failed, left = (run[f"{name}_videos"] for name in ("processed", "moved", "failed", "not_done"))
+        made, moved, failed = (run[f"{name}_videos"] for name in ("processed", "moved", "failed"))
+        left, kept = run["not_done_videos"], run["kept_videos"]
         done = f"{count(made, 'feature')} in {self._took}" + (f", {moved:,} more moved into place" if moved else "")
         videos = [
             f"{run['present_videos']:,} with features",
@@ -36,7 +37,11 @@ class Ending:
         ]
         if left:
             videos.append(f"{left:,} not done")
-        if self._stopped or left:
+        if kept:
+            videos.append(f"{kept:,} not made anew")
+        if kept and not left:
+            advice = "the features that were not made anew are as before; the same command begins with all again"
+        elif self._stopped or left:
             advice = "run the same command again: it goes on where this run ended"
         elif failed:
             advice = "run the same command again: it tries what failed, and leaves alone what is done"
@@ -68,10 +73,3 @@ class Ending:
         }
         text = f"error: {count(len(failed), 'video')} failed; run the same command again to try them again"
         return [text + listed(grouped, f"all in {self._features / METADATA}")]
-
-
-def _last_run(summary: Path, began: float) -> dict[str, Any] | None:
-    try:
-        return read_summary(summary)[-1] if summary.stat().st_mtime >= began else None
-    except (OSError, ValueError, IndexError):
-        return None

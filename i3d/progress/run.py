@@ -15,7 +15,7 @@ from pathlib import Path
 
 import msgspec
 
-from i3d.files import read_file
+from i3d.files import read_file, read_json
 from i3d.progress.bundle import DECODE, EXTRACT, BundleProgress, read_progress
 from i3d.quantities import count, duration
 from i3d.records.bundles import Bundle
@@ -121,8 +121,8 @@ class RunProgress:
         """What the run has to do; None if no run has begun here."""
         if self._outline is None:
             try:
-                self._outline = msgspec.json.decode(read_file(self._folder / "run.json"), type=RunOutline)
-            except (OSError, msgspec.MsgspecError):
+                self._outline = read_json(self._folder / "run.json", RunOutline)
+            except (OSError, ValueError):
                 return None
         return self._outline
 

@@ -11,7 +11,7 @@ import msgspec
 
 from i3d.digests import json_digest
 from i3d.errors import UserError
-from i3d.files import read_file, write_atomically
+from i3d.files import read_file, read_json, write_atomically
 from i3d.records.work_folder import WorkFolder
 from i3d.settings import JobSettings, NumericSettings
 
@@ -114,10 +114,10 @@ def write_bundle(bundle: Bundle, path: Path) -> None:
 def read_bundle(path: Path) -> Bundle:
     """Read a bundle file. Raises UserError if it is missing or damaged."""
     try:
-        bundle = msgspec.json.decode(read_file(path), type=Bundle)
+        bundle = read_json(path, Bundle)
         nameless = msgspec.structs.replace(bundle, name="")
         if bundle.name != json_digest(msgspec.to_builtins(nameless)):
             raise ValueError("its content is not what its name stands for")
         return bundle
-    except (OSError, ValueError, msgspec.MsgspecError, RecursionError) as error:
+    except (OSError, ValueError) as error:
         raise UserError(f"{path}: not a readable bundle file ({error}); run snakemake again, it writes it") from None

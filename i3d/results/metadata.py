@@ -14,6 +14,7 @@ from i3d.files import keep_aside, read_file, write_atomically
 from i3d.records.record import COLUMNS, OK, Row, VideoRecord
 from i3d.results.names import Naming, by_path
 
+AGAIN = "let the workflow write it again: remove it and run snakemake"
 REQUIRED = ("video", "feature_file", "status", "split", "category", "label", "snippets", "crops", "fps")
 NUMBERS = {name for name, hint in get_type_hints(Row).items() if hint in (int | None, float | None)}
 WHOLE = re.compile(r"\.0+$")  # which programs add to whole numbers that they have read as floats
@@ -43,13 +44,19 @@ def _as_text(value: object) -> object:
     return f"'{value}" if isinstance(value, str) and FORMULA.match(value) else value
 
 
-def remove_rows(path: Path, videos: Collection[str]) -> None:
-    """Take the rows of some videos out of the table, and leave all others as they are."""
+def without_rows(path: Path, videos: Collection[str]) -> str:
+    """The table's text without the rows of some videos, all others as they are.
+
+    Raises UserError when it cannot be read.
+    """
     gone = {_as_text(video) for video in videos}
     text = StringIO()
-    with path.open(newline="", encoding="utf-8") as file:
-        csv.writer(text, lineterminator="\n").writerows(row for row in csv.reader(file) if row and row[0] not in gone)
-    write_atomically(path, text.getvalue())
+    try:
+        rows = [row for row in csv.reader(_open(path)) if row and row[0] not in gone]
+    except csv.Error as error:
+        raise UserError(f"{path}: not a readable table ({error}); {AGAIN}") from None
+    csv.writer(text, lineterminator="\n").writerows(rows)
+    return text.getvalue()
 
 
 def _is_table(path: Path) -> bool:
@@ -66,31 +73,42 @@ def read_metadata(path: Path) -> list[Row]:
     """Read `path`, one Row per video, in the table's order; empty cells are None.
 
     Rows whose paths lead elsewhere are left out, with a warning. Raises UserError when the file is missing, holds no
-    video, lacks a column or is damaged.
+    video or one video twice, lacks a column or is damaged.
     """
-    again = "let the workflow write it again: remove it and run snakemake"
     try:
-        table = list(csv.DictReader(StringIO(read_file(path).decode("utf-8-sig"), newline="")))
+        table = list(csv.DictReader(_open(path)))
     except FileNotFoundError:
         table = []
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise UserError(f"{path}: not a readable table ({error}); {again}") from None
+    except csv.Error as error:
+        raise UserError(f"{path}: not a readable table ({error}); {AGAIN}") from None
     if not table:
         raise UserError(f"{path}: no such table, or an empty one; run snakemake first, it writes it")
     if missing := [column for column in REQUIRED if column not in table[0]]:
-        raise UserError(f"{path}: no column {', '.join(missing)}; {again}")
-    rows = []
+        raise UserError(f"{path}: no column {', '.join(missing)}; {AGAIN}")
+    rows: dict[str, Row] = {}
     for number, cells in enumerate(table, 2):
         try:
             known = {name: _as_read(name, text) for name, text in cells.items() if name and text}
             row = msgspec.convert(known, Row, strict=False)
         except msgspec.ValidationError as error:
-            raise UserError(f"{path}, row {number}: a cell that does not fit its column ({error}); {again}") from None
-        if row.is_sound:
-            rows.append(row)
-        else:
+            raise UserError(f"{path}, row {number}: a cell that does not fit its column ({error}); {AGAIN}") from None
+        if not row.is_sound:
             warn_once(f"{path}: a damaged row is ignored, its paths do not fit: {row.video[:200]!a}")
-    return rows
+        elif row.video in rows:
+            raise UserError(f"{path}, row {number}: a second row of {row.video}; {AGAIN}")
+        else:
+            rows[row.video] = row
+    return list(rows.values())
+
+
+def _open(path: Path) -> StringIO:
+    """The table's text. Raises FileNotFoundError, and UserError if it cannot be read."""
+    try:
+        return StringIO(read_file(path).decode("utf-8-sig"), newline="")
+    except FileNotFoundError:
+        raise
+    except (OSError, UnicodeDecodeError) as error:
+        raise UserError(f"{path}: not a readable table ({error}); {AGAIN}") from None
 
 
 def _as_read(name: str, text: str) -> str:

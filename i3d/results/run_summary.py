@@ -32,6 +32,7 @@ def run_summary(
         "failed_videos": len(account.failed),
         "failed_video_list": [str(videos / video) for video in account.failed],
         "not_done_videos": len(account.not_done),
+        "kept_videos": len(account.kept),
         "reasons": {str(videos / video): reason for video, reason in reasons.items()},
         "present_videos": sum(row.status == OK for row in account.rows.values()),
         "passed_over": dict(passed_over),
@@ -87,10 +88,9 @@ def tables_are_current(features: Path, tree: str) -> bool:
     return (features / METADATA).is_file() and bool(runs) and runs[-1].get("catalog") == tree
 
 
-def last_writing(features: Path) -> tuple[int, int] | None:
-    """Identifies the last writing of the tables; None if there are none."""
+def runs_since(features: Path, before: int = 0) -> list[dict[str, Any]]:
+    """The summaries that were written after the first `before`; none where they cannot be read."""
     try:
-        status = (features / SUMMARY).stat()
-    except OSError:
-        return None
-    return status.st_ino, status.st_mtime_ns
+        return read_summary(features / SUMMARY)[before:]
+    except ValueError:
+        return []

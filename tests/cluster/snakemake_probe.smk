@@ -2,6 +2,7 @@
 
 import json
 import sys
+from pathlib import Path
 
 from i3d.cluster import snakemake_internals as internals
 
@@ -22,6 +23,7 @@ def tell(wildcards=None):
                 "forced": None if forced is None else sorted(forced),
                 "notemp": internals.keeps_temporary_files(workflow),
                 "job": str(internals.cluster_job(workflow)),
+                "profile": str(internals.foreign_profile(workflow, Path("own"))),
                 "slurm": internals.slurm_run(workflow) is not None,
             }
         ),

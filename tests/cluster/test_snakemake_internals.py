@@ -3,10 +3,11 @@
 import json
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
-from i3d.cluster.snakemake_internals import check_options
+from i3d.cluster.snakemake_internals import check_options, foreign_profile
 from i3d.errors import UserError
 from tests.support.paths import ROOT
 from tests.support.workflow import Run
@@ -39,6 +40,7 @@ PLAIN = {
     "forced": [],
     "notemp": False,
     "slurm": False,
+    "profile": "None",
     "job": "None",
 }
 NARVAL = ["--default-resources", "gres=gpu:a100_4g.20gb:1", "cpus_per_task=3", "mem_mb=20480 * attempt"]
@@ -64,6 +66,28 @@ OWN_GPU = GPU.replace("a100_4g.20gb", "h100").replace("gres", "gpus")
 )
 def test_what_was_asked_of_snakemake(snakemake, arguments, changed):
     assert snakemake(*arguments)[0] == PLAIN | changed
+
+
+def test_a_profile_of_the_folder_where_it_is_started(snakemake, tmp_path, monkeypatch):
+    profile = tmp_path / "profiles/default"
+    profile.mkdir(parents=True)
+    (profile / "config.yaml").write_text("keep-going: true")
+    assert snakemake("-n")[0]["profile"] == str(profile)
+    workflow = SimpleNamespace(workdir_init=tmp_path, overwrite_workdir=None, main_snakefile=str(SNAKEFILE))
+    own = tmp_path / "clone/profiles/default"
+    assert foreign_profile(workflow, own) == profile
+    with monkeypatch.context() as patch:
+        patch.setenv("PWD", str(tmp_path))
+        there = SimpleNamespace(workdir_init="/", overwrite_workdir="data", main_snakefile=str(SNAKEFILE))
+        assert foreign_profile(there, own) == profile
+    for asked in (["--workflow-profile", "none"], ["--workflow-profile=p"]):
+        assert foreign_profile(workflow, own, ["snakemake", *asked]) is None
+    workflow.main_snakefile = str(tmp_path / "Snakefile")
+    assert foreign_profile(workflow, own) is None, "it belongs to that Snakefile"
+    workflow.main_snakefile = str(SNAKEFILE)
+    own.parent.mkdir(parents=True)
+    own.symlink_to(profile)
+    assert foreign_profile(workflow, own) is None, "it is the workflow's"
 
 
 def test_hooks_run_beside_those_of_the_main_snakefile(snakemake):

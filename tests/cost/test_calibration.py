@@ -62,10 +62,11 @@ def test_the_nearest_entry_gives_the_reason(path, changed):
 def test_no_file_and_a_damaged_one_are_reasons_too(tmp_path):
     path = tmp_path / "calibration.json"
     assert "no self-check has been run" in find(path, KEY).reason
-    path.write_text('{"calibrations": [{"device": 3}]}')
-    assert re.search(r"calibration.json is no calibration file .*device", find(path, KEY).reason)
-    assert passed_precisions(path, KEY) is None
-    refuse_failed(path, KEY)
+    for content in (b'{"calibrations": [{"device": 3}]}', b'{"calibrations": [{"device": "\xff"}]}'):
+        path.write_bytes(content)
+        assert re.search(r"calibration.json is no calibration file .*", find(path, KEY).reason)
+        assert passed_precisions(path, KEY) is None
+        refuse_failed(path, KEY)
 
 
 def test_machines_keep_their_entries_and_a_new_check_replaces_its_own(path, measured, changed):

@@ -166,6 +166,14 @@ def test_a_damaged_receipt_names_nothing(folder, content):
         publish(folder / RECEIPTS / "test.list", {folder / "test.list": b"new"})
 
 
+def test_a_receipt_that_names_what_no_file_can_be_called_names_the_others(folder):
+    receipt = folder / RECEIPTS / "test.list"
+    marks = read_receipt(receipt).marks
+    receipt.write_text(json.dumps({"state": STATE, "files": {**marks, "\ud800": {"bytes": 1}, "a\0b": {"bytes": 1}}}))
+    assert read_receipt(receipt).marks == marks
+    assert spoiled(receipt) == []
+
+
 def test_after_a_failure_everything_is_as_before(folder):
     before = contents(folder)
     with pytest.raises(UserError, match="cannot be written"):

@@ -122,7 +122,7 @@ def expected(before: str, outcome: str) -> tuple[tuple[str, str | None], str]:
     if outcome == "skipped":
         return ("skipped", "too short"), part
     if before == "this feature":
-        return ("ok", trouble), part
+        return ("ok", None if outcome == "nothing" else trouble), "kept" if outcome == "nothing" else part
     if before == "other settings":
         return ("ok", f"{KINETICS}; {trouble}"), part
     status = "failed" if outcome == "failed" else "not done"
@@ -147,7 +147,7 @@ def test_rows_are_what_is_and_the_account_is_what_this_run_did(tmp_path, before,
     (row,) = account.rows.values()
     wanted, part = expected(before, outcome)
     assert (row.status, row.reason) == wanted
-    parts = {name: list(getattr(account, name)) for name in ("made", "moved", "failed", "not_done")}
+    parts = {name: list(getattr(account, name)) for name in ("made", "moved", "failed", "not_done", "kept")}
     assert {name: videos for name, videos in parts.items() if videos} == ({part: ["t/x.mp4"]} if part else {})
     if row.status == "ok" and outcome != "made":
         assert row.normalization == BEFORE[before].get("normalization", "inception"), "its own settings"

@@ -43,6 +43,16 @@ def rows(tmp_path):
     return (tmp_path / "features/metadata.csv").read_text().splitlines()
 
 
+@pytest.mark.parametrize("damage", [b"\xff\xfe", b"video," + b"x" * 200_000])
+def test_where_the_table_cannot_be_mended_nothing_is_deleted(finished, tmp_path, damage):
+    (tmp_path / "videos/test/a.mp4").unlink()
+    (tmp_path / "features/metadata.csv").write_bytes(damage)
+    before = snapshot(tmp_path / "features/test")
+    with pytest.raises(UserError, match=r"metadata\.csv: not a readable table .*let the workflow write it again"):
+        call(orphaned, finished)
+    assert lost(before, snapshot(tmp_path / "features/test")) == set()
+
+
 def test_an_orphan_is_named_and_deleted_and_all_else_stays(finished, tmp_path, capsys):
     (tmp_path / "videos/test/a.mp4").unlink()
     write_tables(finished)

@@ -1,7 +1,6 @@
 """What a run says at its end."""
 
 import json
-import os
 
 import pytest
 
@@ -10,7 +9,7 @@ from i3d.progress import ending
 from i3d.progress.ending import Ending
 from i3d.records.record import OK, SKIPPED, VideoRecord
 from i3d.results.account import Account
-from i3d.results.run_summary import append_summary, run_summary
+from i3d.results.run_summary import append_summary, removal_summary, run_summary
 from i3d.settings import NumericSettings
 
 
@@ -26,18 +25,17 @@ def summary(features, ok: int, skipped: int = 0, passed_over: dict[str, int] | N
     rows = {f"{place}.mp4": VideoRecord(video=f"{place}.mp4", status=each) for place, each in enumerate(statuses)}
     run = run_summary(Account(rows, **account), features, NumericSettings(), "", passed_over or {})
     append_summary(features / "feature_config.txt", run)
-    os.utime(features / "feature_config.txt", (990, 990))
 
 
 def lines(features, **more) -> dict[str, str]:
-    return {line[:10].strip(): line[10:] for line in Ending(features, 900, **more).text.splitlines()}
+    return {line[:10].strip(): line[10:] for line in Ending(features, 900, 0, **more).text.splitlines()}
 
 
 def test_a_run_without_failures(features):
     lists, report = commands.snakemake("lists"), commands.snakemake("report")
     summary(features, 0, failed={"0.mp4": "x"})
     summary(features, 2, 1, made=["0.mp4", "1.mp4"])
-    assert Ending(features, 900).text.splitlines() == [
+    assert Ending(features, 900, 0).text.splitlines() == [
         "done      2 features in 2 min",
         "videos    3: 2 with features, 1 skipped, 0 failed",
         f"table     {features}/metadata.csv has a row for each video, with a reason where it has no feature",
@@ -65,32 +63,46 @@ def test_a_run_that_was_stopped_says_what_is_left(features):
     assert said["videos"].endswith("0 failed, 5 not done") and "goes on where" in said["next"]
 
 
+def test_features_that_were_to_be_made_anew_and_are_as_before_are_no_work_left(features):
+    summary(features, 3, made=["0.mp4"], kept=["1.mp4", "2.mp4"])
+    said = lines(features, stopped=True)
+    assert said["videos"] == "3: 3 with features, 0 skipped, 0 failed, 2 not made anew"
+    assert said["next"].startswith("the features that were not made anew are as before")
+
+
+def test_removed_orphans_are_no_run(features):
+    summary(features, 1, made=["0.mp4"])
+    append_summary(features / "feature_config.txt", removal_summary(["x.npy"], NumericSettings(), ""))
+    assert lines(features)["done"] == "1 feature in 2 min"
+
+
 @pytest.mark.parametrize("content", [None, "no JSON", json.dumps([])])
 def test_without_tables_it_says_so(features, content):
     if content is not None:
         (features / "feature_config.txt").write_text(content)
-    assert Ending(features, 900).text.startswith("The run took 2 min, but its tables were not written")
+    assert Ending(features, 900, 0).text.startswith("The run took 2 min, but its tables were not written")
 
 
 def test_tables_of_an_earlier_run_do_not_count(features):
     summary(features, 1)
-    assert "its tables were not written" in Ending(features, 995).text
+    assert "its tables were not written" in Ending(features, 900, 1).text
+    assert Ending(features, 900, 1).errors == []
 
 
 def test_why_videos_failed(features):
     failed = {f"{place}.mp4": f"odd {place}" for place in range(6)} | {"7.mp4": "no memory", "8.mp4": "no memory"}
     summary(features, 9, failed=failed)
-    assert Ending(features, 900).errors == [
+    assert Ending(features, 900, 0).errors == [
         "error: 8 videos failed; run the same command again to try them again"
         + "".join(f"\n  {features}/{place}.mp4: odd {place}" for place in range(5))
         + f"\n  and 2 more, all in {features}/metadata.csv"
     ]
     summary(features, 9, failed={"7.mp4": "no memory", "8.mp4": "no memory"})
-    assert Ending(features, 900).errors[0].endswith(f"\n  2 videos, like {features}/7.mp4: no memory")
+    assert Ending(features, 900, 0).errors[0].endswith(f"\n  2 videos, like {features}/7.mp4: no memory")
 
 
 def test_no_errors_where_nothing_failed(features):
     summary(features, 1, failed={"0.mp4": "x"})
-    assert Ending(features, 995).errors == []
+    assert Ending(features, 900, 1).errors == []
     summary(features, 1)
-    assert Ending(features, 900).errors == []
+    assert Ending(features, 900, 0).errors == []

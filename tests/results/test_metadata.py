@@ -72,6 +72,15 @@ def test_a_damaged_table_is_named(tmp_path, content):
         read_metadata(tmp_path / "metadata.csv")
 
 
+def test_a_video_that_has_two_rows_is_named(tmp_path):
+    """Otherwise a list would hold its feature twice."""
+    path = tmp_path / "metadata.csv"
+    good = record("a/x.mp4", feature_file="a/x.npy")
+    write_metadata(path, [good, record("a/y.mp4", feature_file="a/y.npy"), good])
+    with pytest.raises(UserError, match=r"metadata\.csv, row 4: a second row of a/x\.mp4; let the workflow write it"):
+        read_metadata(path)
+
+
 @pytest.mark.parametrize(
     ("video", "feature"),
     [("../x.mp4", "../x.npy"), ("/x.mp4", "/x.npy"), ("a/x.mp4", "a/../../x.npy"), ("a/x.mp4", "a/y.npy")],

@@ -5,7 +5,7 @@ import json
 import pytest
 
 from i3d.results.account import Account
-from i3d.results.run_summary import append_summary, last_writing, run_summary, tables_are_current
+from i3d.results.run_summary import append_summary, run_summary, runs_since, tables_are_current
 from i3d.settings import NumericSettings
 from tests.support.records import record
 
@@ -59,10 +59,12 @@ def test_tables_are_due_when_the_trees_change(tmp_path):
         assert not tables_are_current(tmp_path, "c")
 
 
-def test_each_writing_of_the_tables_is_told_from_the_last(tmp_path):
-    seen = [last_writing(tmp_path)]
-    for _ in range(2):
-        append_summary(tmp_path / "feature_config.txt", {"catalog": "c"})
-        seen.append(last_writing(tmp_path))
-        assert last_writing(tmp_path) == seen[-1]
-    assert len(set(seen)) == 3 and seen[0] is None
+def test_runs_of_which_the_tables_were_written_since(tmp_path):
+    summary = tmp_path / "feature_config.txt"
+    assert runs_since(tmp_path) == []
+    for name in "ab":
+        append_summary(summary, {"catalog": name})
+    summary.touch()  # as Snakemake does to a file whose job failed
+    assert [run["catalog"] for run in runs_since(tmp_path, 1)] == ["b"] and runs_since(tmp_path, 2) == []
+    summary.write_text("no JSON")
+    assert runs_since(tmp_path) == []
