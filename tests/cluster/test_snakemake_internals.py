@@ -9,22 +9,35 @@ import pytest
 
 from i3d.cluster.snakemake_internals import check_options
 from i3d.errors import UserError
-from tests.support.paths import ROOT
+from tests.support.paths import ROOT, SUPPORT
 
 PYTHONS = {"pinned": Path(sys.executable), "newest": ROOT / ".venv-newest" / "bin" / "python"}
 SNAKEFILE = Path(__file__).with_name("snakemake_probe.smk")
 
 
 @pytest.fixture(
-    params=["pinned", pytest.param("newest", marks=pytest.mark.slurm)]  # whose make target has the newest Snakemake
+    scope="module",
+    params=["pinned", pytest.param("newest", marks=pytest.mark.slurm)],  # whose make target has the newest Snakemake
 )
-def snakemake(request, tmp_path):
+def server(request):
+    """Snakemake, loaded once for all tests."""
+    command = [PYTHONS[request.param], SUPPORT / "snakemake_server.py"]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+        yield process
+        process.stdin.close()
+
+
+@pytest.fixture
+def snakemake(server, tmp_path):
     """Runs the probe; returns what it was told, and the whole output."""
 
     def run(*arguments: str, snakefile: Path = SNAKEFILE):
-        command = [PYTHONS[request.param], "-m", "snakemake", "-s", snakefile, "--cores", "1", *arguments]
-        done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=120, check=False)
-        output = done.stdout + done.stderr
+        (tmp_path / "output").unlink(missing_ok=True)
+        call = ["-s", str(snakefile), "--cores", "1", *arguments]
+        server.stdin.write(json.dumps([str(tmp_path), str(tmp_path / "output"), call]) + "\n")
+        server.stdin.flush()
+        assert server.stdout.readline() == "ended\n"
+        output = (tmp_path / "output").read_text()
         told = [line for line in output.splitlines() if line.startswith("told ")]
         assert told, output
         return json.loads(told[0].removeprefix("told ")), output
@@ -39,6 +52,7 @@ PLAIN = {
     "targets": [],
     "forced": [],
     "notemp": False,
+    "locked": False,
     "slurm": False,
     "job": "None",
 }
@@ -65,6 +79,15 @@ OWN_GPU = GPU.replace("a100_4g.20gb", "h100").replace("gres", "gpus")
 )
 def test_what_was_asked_of_snakemake(snakemake, arguments, changed):
     assert snakemake(*arguments)[0] == PLAIN | changed
+
+
+def test_a_lock_that_a_killed_run_left_is_seen(snakemake, tmp_path):
+    lock = tmp_path / ".snakemake/locks/0.output.lock"
+    lock.parent.mkdir(parents=True)
+    lock.write_text("one.txt\n")
+    told, output = snakemake()
+    assert told["locked"] and "cannot be locked" in output
+    assert not snakemake("--nolock")[0]["locked"]
 
 
 def test_hooks_run_beside_those_of_the_main_snakefile(snakemake):
