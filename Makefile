@@ -67,8 +67,8 @@ test-faults: env ## killed jobs, full disks, vanished files, two runs at once, 1
 test-gpu: env ## what needs an NVIDIA GPU: every precision, fused layers, short memory (a minute)
 	pytest -s -m gpu
 
-test-slurm: env .venv-newest/.complete ## the Narval profile on a SLURM that is started for it (root, Debian; 10 minutes)
-	pytest -m slurm
+test-slurm: env .venv-newest/.complete ## the Narval profile on a SLURM that is started for it (root, Debian; 8 minutes)
+	python -m tests.support.slurm_cluster pytest -n 3 --dist loadgroup -m slurm $$(grep -rl --include='*.py' 'mark\.slurm' tests)
 
 # The newest Snakemake beside the pinned one: what planning needs, no more; jobs run in .venv.
 .venv-newest/.complete: envs/requirements.txt

@@ -106,7 +106,7 @@ def wait_for_jobs(workflow: Any, work: WorkFolder, say: Callable[[str], None]) -
     if not workflow.dryrun:
         if is_locked(workflow) and (found := live_jobs.living(work)):
             raise UserError(
-                f"this folder is locked by a Snakemake that was killed, or still runs: `snakemake --unlock` unlocks it, "
+                "this folder is locked by a Snakemake that was killed, or still runs: `snakemake --unlock` unlocks it, "
                 f"then a run waits for {'; '.join(map(str, found))}"
             )
         live_jobs.wait_for_jobs(work, say, status_seconds(workflow))

@@ -17,7 +17,8 @@ SNAKEFILE = Path(__file__).with_name("snakemake_probe.smk")
 
 @pytest.fixture(
     scope="module",
-    params=["pinned", pytest.param("newest", marks=pytest.mark.slurm)],  # whose make target has the newest Snakemake
+    # The make target of the tests marked `slurm` brings the newest Snakemake.
+    params=["pinned", pytest.param("newest", marks=[pytest.mark.slurm, pytest.mark.xdist_group("newest")])],
 )
 def server(request):
     """Snakemake, loaded once for all tests."""

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.support.paths import ROOT
-from tests.support.slurm_cluster import H100, H100_LONG, run, wait_for
+from tests.support.slurm_cluster import FRAGILE, H100, H100_LONG, LIMITED, run, wait_for
 from tests.support.slurm_project import LONG, NEWEST, SHORT, SlurmWorkflow, limited, running
 from tests.support.workflow import PARTS, write_clip
 
@@ -54,8 +54,12 @@ def test_a_bundle_is_one_job_that_asks_for_what_the_profile_says(workflow: Slurm
 
 def test_interrupted_jobs_lose_nothing_that_was_finished(workflow: SlurmWorkflow):
     pairs(workflow, "bcd")
-    snakemake = workflow.start("--retries", "0", **PAIRS)
+    asked = ["slurm_account=def-test_gpu", f"slurm_partition={FRAGILE}", "gres=gpu:a100_4g.20gb:1", "mem_mb=4096"]
+    snakemake = workflow.start("--default-resources", *asked, "--retries", "0", **PAIRS)
     struck = freeze(workflow, "bcd")
+    for job in struck.values():
+        bundle = run("squeue", "-h", "-j", job, "-o", "%k").rpartition("_")[2]
+        assert (workflow.work / f"bundles/{bundle}.json").is_file(), "the job's comment ends in its bundle"
 
     run("scontrol", "update", f"jobid={struck['b']}", "timelimit=1")
     run("scancel", struck["c"])
@@ -159,12 +163,13 @@ def test_the_workflow_of_a_clone_runs_in_a_data_folder(workflow: SlurmWorkflow):
     assert not {path.name for path in workflow.folder.iterdir()} & set(PARTS)
 
 
+@pytest.mark.xdist_group("limits")
 def test_a_refusal_that_passes_costs_no_attempt(workflow: SlurmWorkflow):
     """With another job in the only place, and GPUs asked for by `gpu` and `gpu_model`."""
     pairs(workflow, "a")
-    asked = ["slurm_account=def-test_gpu", "gpu=1", f"gpu_model={H100}", "cpus_per_task=2", "mem_mb=4096"]
-    sleeper = run("sbatch", "--parsable", "-A", "def-test_gpu", "-o", "/dev/null", "--mem=10", "--wrap", "sleep 600")
-    with limited("account", "def-test_gpu", "GrpSubmitJobs=1"):
+    asked = [f"slurm_account={LIMITED}", "gpu=1", f"gpu_model={H100}", "cpus_per_task=2", "mem_mb=4096"]
+    sleeper = run("sbatch", "--parsable", "-A", LIMITED, "-o", "/dev/null", "--mem=10", "--wrap", "sleep 600")
+    with limited("account", LIMITED, "GrpSubmitJobs=1"):
         snakemake = workflow.start("--default-resources", *asked, "--retries", "0", "--jobs", "1", **PAIRS)
         log = workflow.folder / ".snakemake/log"
         wait_for(

@@ -6,8 +6,9 @@ from pathlib import Path
 
 import pytest
 
+from tests.support import slurm_cluster
 from tests.support.paths import ROOT
-from tests.support.slurm_cluster import cluster, run, wait_for
+from tests.support.slurm_cluster import run, wait_for
 from tests.support.slurm_jobs import look_often
 from tests.support.workflow import SNAKEMAKE, Run, Workflow
 
@@ -23,8 +24,11 @@ TRIAL = {"device": "cpu", "batch_size": 1}
 
 @pytest.fixture(scope="session", autouse=True)
 def running_cluster() -> Iterator[Path]:
-    """The cluster, for all tests of this folder."""
-    with cluster() as state:
+    """The cluster, for all tests of this folder: the one that runs, or else one that is started for them."""
+    if (running := slurm_cluster.running_cluster()) is not None:
+        yield running
+        return
+    with slurm_cluster.cluster() as state:
         yield state
 
 

@@ -1,6 +1,6 @@
 """Run by the Python of any environment: loads its Snakemake once, and is then Snakemake for each line on stdin.
 
-A line is the JSON of the folder to run in, the file for what it prints, and its arguments; the answer is a line as well.
+A line is the JSON of the folder to run in, the file for what it prints, and its arguments; the answer is a line too.
 """
 
 import json
