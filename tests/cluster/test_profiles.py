@@ -72,6 +72,7 @@ def test_no_line_stands_in_two_profiles_but_those_that_make_it_one():
 def test_a_plan_on_a_laptop_shows_the_slices_of_the_profiles_cluster(tmp_path, monkeypatch):
     """And no other; a made-up self-check makes the work long enough to compare them."""
     monkeypatch.delenv("CC_CLUSTER", raising=False)
+    monkeypatch.setenv("SLURM_CONF", str(tmp_path / "none"))  # that of the SLURM tests may run here
     workflow = Workflow(tmp_path, {"test/a.mp4": 400}, clip_length=16, frequency=16)
     slow = calibration.NetworkSpeed("fp32", 20, 0.01, 3.0, 7200.0)
     measured = msgspec.structs.replace(MEASURED, device="h100_2g.20gb", network=(slow,))
