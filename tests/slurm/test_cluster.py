@@ -30,7 +30,7 @@ def test_a_bundle_is_one_job_that_asks_for_what_the_profile_says(workflow: Slurm
     hollow.write_bytes(empty_frames(hollow.read_bytes()))  # only decoding finds that out
     workflow.video("test/anomaly/text.mp4").write_text("no video at all")
 
-    workflow.run()
+    output = workflow.run()
 
     [job] = workflow.jobs()
     assert (job["State"], job["Account"], job["Timelimit"]) == ("COMPLETED", "def-test_gpu", "01:00:00")
@@ -41,7 +41,12 @@ def test_a_bundle_is_one_job_that_asks_for_what_the_profile_says(workflow: Slurm
         "gres/gpu=1",
         "node=1",
     }
-    assert set(workflow.features()) == {f"{name.removesuffix('.mp4')}.npy" for name in ODD_NAMES}
+    log = "".join(path.read_text() for path in (workflow.folder / ".snakemake/log").iterdir())
+    noise = ("SLURM run ID: ", "Status query timing", "submitted with SLURM jobid")
+    assert [(words in log, words in output) for words in noise] == [(True, False)] * 3
+    features = workflow.features()
+    assert set(features) == {f"{name.removesuffix('.mp4')}.npy" for name in ODD_NAMES}
+    assert len(set(features.values())) == 1, "of the same frames"
     rows = workflow.metadata()
     assert [rows[name]["status"] for name in ODD_NAMES] == ["ok"] * 3
     assert rows["test/anomaly/hollow.mp4"]["status"] == "skipped"
@@ -93,7 +98,10 @@ def test_interrupted_jobs_lose_nothing_that_was_finished(workflow: SlurmWorkflow
 
     workflow.run(bundle_frames=2 * LONG)
     assert workflow.states() == ["CANCELLED", "COMPLETED", "COMPLETED", "TIMEOUT"]
-    assert len(workflow.features()) == 6
+    features = workflow.features()
+    assert len(features) == 6
+    for number in "12":
+        assert len({features[f"test/anomaly/{name}{number}.npy"] for name in "bcd"}) == 1, "of the same frames"
     again = max((workflow.folder / "logs/extract").iterdir(), key=lambda log: log.stat().st_mtime_ns).read_text()
     assert [name for name in ("b1", "b2", "c1", "c2", "d1", "d2") if f"/{name}.mp4" in again] == ["b2", "c2"]
     assert files_of_first(workflow) == first
