@@ -46,6 +46,9 @@ status: env ## what is done, what is to do, what it takes, for the last run's tr
 watch: env ## follow the run that is at work, from another terminal; CONFIG as for status
 	@python scripts/watch.py $(if $(CONFIG),--configfile config/config.yaml --config $(CONFIG))
 
+# The test modules with a mark: to collect all others too takes as long as some tests.
+MARKED = $$(grep -rl --include='test_*.py' 'mark\.$(1)' tests)
+
 test: env check unit workflow ## all quick checks and tests
 
 check: env ## formatting, lint, types
@@ -59,16 +62,16 @@ unit: env ## tests of the modules
 	pytest -n 2 --dist loadfile -m "not workflow and not slurm and not faults and not gpu"
 
 workflow: env ## tests that run Snakemake on small clips
-	pytest -n 2 --dist loadfile -m workflow
+	pytest -n 2 --dist loadfile -m workflow $(call MARKED,workflow)
 
 test-faults: env ## killed jobs, full disks, vanished files, two runs at once, 10,000 videos (10 minutes)
-	pytest -m faults -n 3
+	pytest -m faults -n 3 $(call MARKED,faults)
 
 test-gpu: env ## what needs an NVIDIA GPU: every precision, fused layers, short memory (a minute)
 	pytest -s -m gpu
 
-test-slurm: env .venv-newest/.complete ## the Narval profile on a SLURM that is started for it (root, Debian; 10 minutes)
-	pytest -m slurm
+test-slurm: env .venv-newest/.complete ## the Narval profile on a SLURM that is started for it (root, Debian; 8 minutes)
+	python -m tests.support.slurm_cluster pytest -n 3 --dist loadgroup -m slurm $(call MARKED,slurm)
 
 # The newest Snakemake beside the pinned one: what planning needs, no more; jobs run in .venv.
 .venv-newest/.complete: envs/requirements.txt

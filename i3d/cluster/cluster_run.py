@@ -4,6 +4,7 @@ import os
 import shutil
 from collections.abc import Callable
 from contextlib import suppress
+from dataclasses import replace
 from logging import Logger
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,7 @@ from typing import Any
 from i3d.cluster import launch_check, live_jobs, slurm_executor
 from i3d.cluster.deaths import Death
 from i3d.cluster.queue_watch import QueueWatch
-from i3d.cluster.snakemake_internals import bundle_of, members, slurm_run, status_seconds
+from i3d.cluster.snakemake_internals import bundle_of, is_locked, members, slurm_run, status_seconds
 from i3d.cost.devices import offers
 from i3d.errors import UserError
 from i3d.files import write_atomically
@@ -68,11 +69,14 @@ class ClusterRun:
         if bundle := bundle_of(job):
             write_atomically(self._work.died_of(bundle), death.reason + "\n")
         if again:
-            for log in death.logs:
-                path = Path(log)
-                shutil.copyfile(path, path.with_suffix(f".attempt{job.attempt}{path.suffix}"))
+            death = replace(death, logs=tuple(_kept(Path(log), job.attempt) for log in death.logs))
         text = death_text(_name_of(job, bundle, self._work), death, job.attempt, job.restart_times + 1)
         self._log.error(text, extra={DIED: [member.jobid for member in members(job)]})
+
+
+def _kept(log: Path, attempt: int) -> str:
+    """Copy a log to a name of its own, which is returned."""
+    return str(shutil.copyfile(log, log.with_suffix(f".attempt{attempt}{log.suffix}")))
 
 
 def _name_of(job: Any, bundle: str, work: WorkFolder) -> str:
@@ -95,8 +99,16 @@ def death_text(name: str, death: Death, attempt: int, attempts: int) -> str:
 
 
 def wait_for_jobs(workflow: Any, work: WorkFolder, say: Callable[[str], None]) -> None:
-    """Before a plan is made: wait for jobs of an earlier run on the tree; a dry run only says so."""
+    """Before a plan is made: wait for jobs of an earlier run on the tree; a dry run only says so.
+
+    Raises UserError where the wait would be in vain, because Snakemake refuses a locked folder after it.
+    """
     if not workflow.dryrun:
+        if is_locked(workflow) and (found := live_jobs.living(work)):
+            raise UserError(
+                "this folder is locked by a Snakemake that was killed, or still runs: `snakemake --unlock` unlocks it, "
+                f"then a run waits for {'; '.join(map(str, found))}"
+            )
         live_jobs.wait_for_jobs(work, say, status_seconds(workflow))
         return
     try:

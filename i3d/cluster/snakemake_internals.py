@@ -87,6 +87,11 @@ def given_config(workflow: Any) -> dict[str, Any]:
     return dict(workflow.config_settings.overwrite_config)
 
 
+def is_locked(workflow: Any) -> bool:
+    """Whether this folder holds a lock of another Snakemake, which ends this one once its jobs are known."""
+    return workflow.execution_settings.lock and any(workflow.persistence._read_locks())
+
+
 def cores(workflow: Any) -> int | None:
     """How many cores this run may use; None if it was not told."""
     return workflow._cores

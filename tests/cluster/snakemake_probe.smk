@@ -22,6 +22,7 @@ def tell(wildcards=None):
                 "targets": internals.targets(workflow),
                 "forced": None if forced is None else sorted(forced),
                 "notemp": internals.keeps_temporary_files(workflow),
+                "locked": internals.executes(workflow) and internals.is_locked(workflow),
                 "job": str(internals.cluster_job(workflow)),
                 "profile": str(internals.foreign_profile(workflow, Path("own"))),
                 "slurm": internals.slurm_run(workflow) is not None,

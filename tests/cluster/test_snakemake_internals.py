@@ -1,6 +1,7 @@
 """What the workflow reads off Snakemake's own objects, with the pinned Snakemake and the newest one."""
 
 import json
+import subprocess
 import sys
 from pathlib import Path
 from types import SimpleNamespace
@@ -9,22 +10,36 @@ import pytest
 
 from i3d.cluster.snakemake_internals import check_options, foreign_profile
 from i3d.errors import UserError
-from tests.support.paths import ROOT
-from tests.support.workflow import Run
+from tests.support.paths import ROOT, SUPPORT
 
 PYTHONS = {"pinned": sys.executable, "newest": str(ROOT / ".venv-newest/bin/python")}
 SNAKEFILE = Path(__file__).with_name("snakemake_probe.smk")
 
 
 @pytest.fixture(
-    params=["pinned", pytest.param("newest", marks=pytest.mark.slurm)]  # whose make target has the newest Snakemake
+    scope="module",
+    # The make target of the tests marked `slurm` brings the newest Snakemake.
+    params=["pinned", pytest.param("newest", marks=[pytest.mark.slurm, pytest.mark.xdist_group("newest")])],
 )
-def snakemake(request, tmp_path):
+def server(request):
+    """Snakemake, loaded once for all tests."""
+    command = [PYTHONS[request.param], SUPPORT / "snakemake_server.py"]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+        yield process
+        process.stdin.close()
+
+
+@pytest.fixture
+def snakemake(server, tmp_path):
     """Runs the probe; returns what it was told, and the whole output."""
 
     def run(*arguments: str, snakefile: Path = SNAKEFILE):
-        command = [PYTHONS[request.param], "-m", "snakemake", "-s", str(snakefile), "--cores", "1", *arguments]
-        _, output = Run(tmp_path, command).end()
+        (tmp_path / "output").unlink(missing_ok=True)
+        call = ["-s", str(snakefile), "--cores", "1", *arguments]
+        server.stdin.write(json.dumps([str(tmp_path), str(tmp_path / "output"), call]) + "\n")
+        server.stdin.flush()
+        assert server.stdout.readline() == "ended\n"
+        output = (tmp_path / "output").read_text()
         told = [line for line in output.splitlines() if line.startswith("told ")]
         assert told, output
         return json.loads(told[0].removeprefix("told ")), output
@@ -39,6 +54,7 @@ PLAIN = {
     "targets": [],
     "forced": [],
     "notemp": False,
+    "locked": False,
     "slurm": False,
     "profile": "None",
     "job": "None",
@@ -88,6 +104,15 @@ def test_a_profile_of_the_folder_where_it_is_started(snakemake, tmp_path, monkey
     own.parent.mkdir(parents=True)
     own.symlink_to(profile)
     assert foreign_profile(workflow, own) is None, "it is the workflow's"
+
+
+def test_a_lock_that_a_killed_run_left_is_seen(snakemake, tmp_path):
+    lock = tmp_path / ".snakemake/locks/0.output.lock"
+    lock.parent.mkdir(parents=True)
+    lock.write_text("one.txt\n")
+    told, output = snakemake()
+    assert told["locked"] and "cannot be locked" in output
+    assert not snakemake("--nolock")[0]["locked"]
 
 
 def test_hooks_run_beside_those_of_the_main_snakefile(snakemake):

@@ -8,9 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.slurm_cluster import H100, run, wait_for
-from tests.support.slurm_project import LONG, SHORT, SlurmWorkflow, limited, running
-from tests.support.workflow import write_clip
+from tests.support.paths import ROOT
+from tests.support.slurm_cluster import FRAGILE, H100, H100_LONG, LIMITED, run, wait_for
+from tests.support.slurm_project import LONG, NEWEST, SHORT, SlurmWorkflow, limited, running
+from tests.support.workflow import PARTS, write_clip
 
 pytestmark = pytest.mark.slurm
 
@@ -21,7 +22,7 @@ ODD_NAMES = [
 ]
 
 
-def test_bundles_are_single_jobs_that_ask_for_what_the_profile_says(workflow: SlurmWorkflow):
+def test_a_bundle_is_one_job_that_asks_for_what_the_profile_says(workflow: SlurmWorkflow):
     for name in ODD_NAMES:
         write_clip(workflow.video(name), SHORT)
     write_clip(workflow.video("test/anomaly/hollow.mp4"), LONG)
@@ -29,40 +30,45 @@ def test_bundles_are_single_jobs_that_ask_for_what_the_profile_says(workflow: Sl
     hollow.write_bytes(empty_frames(hollow.read_bytes()))  # only decoding finds that out
     workflow.video("test/anomaly/text.mp4").write_text("no video at all")
 
-    workflow.run(bundle_frames=LONG)
+    output = workflow.run()
 
-    jobs = workflow.jobs()
-    assert [job["State"] for job in jobs] == ["COMPLETED"] * 2
-    for job in jobs:
-        assert job["Account"] == "def-test_gpu"
-        assert job["Timelimit"] == "01:00:00"
-        assert set(job["AllocTRES"].split(",")) >= {
-            "cpu=6",
-            "mem=40G",
-            "gres/gpu:a100_4g.20gb=1",
-            "gres/gpu=1",
-            "node=1",
-        }
-    assert set(workflow.features()) == {f"{name.removesuffix('.mp4')}.npy" for name in ODD_NAMES}
+    [job] = workflow.jobs()
+    assert (job["State"], job["Account"], job["Timelimit"]) == ("COMPLETED", "def-test_gpu", "01:00:00")
+    assert set(job["AllocTRES"].split(",")) >= {
+        "cpu=6",
+        "mem=40G",
+        "gres/gpu:a100_4g.20gb=1",
+        "gres/gpu=1",
+        "node=1",
+    }
+    log = "".join(path.read_text() for path in (workflow.folder / ".snakemake/log").iterdir())
+    noise = ("SLURM run ID: ", "Status query timing", "submitted with SLURM jobid")
+    assert [(words in log, words in output) for words in noise] == [(True, False)] * 3
+    features = workflow.features()
+    assert set(features) == {f"{name.removesuffix('.mp4')}.npy" for name in ODD_NAMES}
+    assert len(set(features.values())) == 1, "of the same frames"
     rows = workflow.metadata()
     assert [rows[name]["status"] for name in ODD_NAMES] == ["ok"] * 3
     assert rows["test/anomaly/hollow.mp4"]["status"] == "skipped"
     assert "unreadable" in rows["test/anomaly/hollow.mp4"]["reason"]
     assert "unreadable" in rows["test/anomaly/text.mp4"]["reason"]
 
-    workflow.run(bundle_frames=LONG)
-    assert len(workflow.jobs()) == 2, "a second run has nothing to submit"
+    workflow.run()
+    assert len(workflow.jobs()) == 1, "a second run has nothing to submit"
 
 
 def test_interrupted_jobs_lose_nothing_that_was_finished(workflow: SlurmWorkflow):
-    pairs(workflow, "abcd")
-    snakemake = workflow.start("--retries", "0", **PAIRS)
+    pairs(workflow, "bcd")
+    asked = ["slurm_account=def-test_gpu", f"slurm_partition={FRAGILE}", "gres=gpu:a100_4g.20gb:1", "mem_mb=4096"]
+    snakemake = workflow.start("--default-resources", *asked, "--retries", "0", **PAIRS)
     struck = freeze(workflow, "bcd")
-    queued = [job["JobID"] for job in workflow.jobs()]
+    for job in struck.values():
+        bundle = run("squeue", "-h", "-j", job, "-o", "%k").rpartition("_")[2]
+        assert (workflow.work / f"bundles/{bundle}.json").is_file(), "the job's comment ends in its bundle"
 
     run("scontrol", "update", f"jobid={struck['b']}", "timelimit=1")
     run("scancel", struck["c"])
-    wait_for(lambda: running(queued) == {struck["d"]}, "one to be cancelled, one to time out, one to end")
+    wait_for(lambda: running(struck.values()) == {struck["d"]}, "one to be cancelled, one to time out")
     node = run("squeue", "-h", "-j", struck["d"], "-o", "%N")
     run("scontrol", "update", f"nodename={node}", "state=down", "reason=test")
     wait_for(lambda: run("squeue", "-h", "-j", struck["d"], "-o", "%T") == "PENDING", "the job to be queued again")
@@ -71,8 +77,8 @@ def test_interrupted_jobs_lose_nothing_that_was_finished(workflow: SlurmWorkflow
     assert code == 1, output
     run("scontrol", "update", f"nodename={node}", "state=resume")
 
-    assert workflow.states() == ["CANCELLED", "COMPLETED", "COMPLETED", "TIMEOUT"]
-    finished = {"a1", "a2", "b1", "c1", "d1", "d2"}
+    assert workflow.states() == ["CANCELLED", "COMPLETED", "TIMEOUT"]
+    finished = {"b1", "c1", "d1", "d2"}
     assert set(workflow.features()) == {f"test/anomaly/{name}.npy" for name in finished}
     rows = workflow.metadata()
     assert {name: row["status"] for name, row in rows.items()} == {
@@ -88,21 +94,90 @@ def test_interrupted_jobs_lose_nothing_that_was_finished(workflow: SlurmWorkflow
     assert not list((workflow.folder / "logs").rglob("*.npy"))
     assert not [log for log in (workflow.folder / "logs").rglob("*") if log.is_file() and not log.stat().st_size]
     first = files_of_first(workflow)
-    assert len(first) == 4
+    assert len(first) == 3
 
-    workflow.run(**PAIRS)
-    assert workflow.states() == ["CANCELLED", *["COMPLETED"] * 4, "TIMEOUT"], "exactly the two unfinished ones again"
-    assert len(workflow.features()) == 8
+    workflow.run(bundle_frames=2 * LONG)
+    assert workflow.states() == ["CANCELLED", "COMPLETED", "COMPLETED", "TIMEOUT"]
+    features = workflow.features()
+    assert len(features) == 6
+    for number in "12":
+        assert len({features[f"test/anomaly/{name}{number}.npy"] for name in "bcd"}) == 1, "of the same frames"
+    again = max((workflow.folder / "logs/extract").iterdir(), key=lambda log: log.stat().st_mtime_ns).read_text()
+    assert [name for name in ("b1", "b2", "c1", "c2", "d1", "d2") if f"/{name}.mp4" in again] == ["b2", "c2"]
     assert files_of_first(workflow) == first
     assert {row["status"] for row in workflow.metadata().values()} == {"ok"}
 
 
+def test_after_a_killed_snakemake_only_what_its_job_left_is_done_from_another_folder(workflow: SlurmWorkflow, tmp_path):
+    pairs(workflow, "b")
+    snakemake = workflow.start(**PAIRS)
+    struck = freeze(workflow, "b")["b"]
+    snakemake.signal_all(signal.SIGKILL)
+    snakemake.end()
+
+    said = workflow.run(ok=False, **PAIRS).rstrip().splitlines()[-1]
+    assert said.startswith("error: this folder is locked by a Snakemake that was killed"), "at once, not after the job"
+    assert f"`snakemake --unlock` unlocks it, then a run waits for jobs {struck} of your run in" in said
+    trees = {name: workflow.folder / str(workflow.config[name]) for name in ("videos", "features")}
+    elsewhere = SlurmWorkflow(tmp_path / "elsewhere")
+    assert f"jobs {struck} of your run in {workflow.folder}" in elsewhere.run("-n", **PAIRS, **trees)
+    second = elsewhere.start(**PAIRS, **trees)
+    wait_for(
+        lambda: any("waiting until they" in each.read_text() for each in elsewhere.folder.glob("output.*")), "waiting"
+    )
+    assert running([struck]) and not elsewhere.jobs(), "the second run waits"
+    run("scancel", struck)
+    code, output = second.end()
+    assert code == 0 and f"`scancel {struck}` ends them" in output, output
+
+    assert workflow.states() == ["CANCELLED"]
+    assert elsewhere.states() == ["COMPLETED"], "for what the orphan had not finished"
+    assert len(workflow.features()) == 2
+    assert not list((workflow.work / "jobs").glob("*"))
+
+
+def test_a_job_out_of_memory_is_tried_again_with_more(workflow: SlurmWorkflow):
+    write_clip(workflow.video("test/anomaly/a.mp4"), SHORT)
+    asked = ["slurm_account=def-test_gpu", "gres=gpu:a100_4g.20gb:1", "cpus_per_task=2", "mem_mb=400 * attempt"]
+    output = workflow.run("--default-resources", *asked)
+    jobs = workflow.jobs()
+    assert [(job["State"] == "COMPLETED", job["Timelimit"]) for job in jobs] == [
+        (False, "01:00:00"),
+        (True, "02:00:00"),
+    ]
+    assert "mem=800M" in jobs[0]["AllocTRES"]
+    assert "mem=1600M" in jobs[1]["AllocTRES"]
+    assert "ran out of its 800 MB of memory" in output and "attempt 1 of 3, tried again" in output
+    named = re.search("all of it: (.*)", output)
+    assert named and all((workflow.folder / log).is_file() for log in named[1].split(", "))
+    assert all(log.endswith((".attempt1.log", f"/{jobs[0]['JobID']}.log")) for log in named[1].split(", "))
+    assert "OUT_OF_MEMORY" in run("sacct", "-n", "-P", "-o", "State", "-j", jobs[0]["JobID"])
+    assert set(workflow.features()) == {"test/anomaly/a.npy"}
+
+
+def test_the_workflow_of_a_clone_runs_in_a_data_folder(workflow: SlurmWorkflow):
+    """With the newest Snakemake and another cluster's profile."""
+    workflow.venv = NEWEST
+    for name in PARTS:
+        (workflow.folder / name).unlink()
+    write_clip(workflow.video("test/anomaly/a.mp4"), SHORT)
+    workflow.profile = ["-s", f"{ROOT}/Snakefile", "--profile", f"{ROOT}/profiles/fir"]
+    workflow.run()
+    (job,) = workflow.jobs()
+    assert job["State"] == "COMPLETED"
+    assert {f"gres/gpu:{H100_LONG}=1", "gres/gpu=1", "cpu=3", "mem=40G"} <= set(job["AllocTRES"].split(","))
+    assert set(workflow.features()) == {"test/anomaly/a.npy"}
+    assert {row["status"] for row in workflow.metadata().values()} == {"ok"}
+    assert not {path.name for path in workflow.folder.iterdir()} & set(PARTS)
+
+
+@pytest.mark.xdist_group("limits")
 def test_a_refusal_that_passes_costs_no_attempt(workflow: SlurmWorkflow):
     """With another job in the only place, and GPUs asked for by `gpu` and `gpu_model`."""
-    pairs(workflow, "ab")
-    asked = ["slurm_account=def-test_gpu", "gpu=1", f"gpu_model={H100}", "cpus_per_task=2", "mem_mb=4096"]
-    sleeper = run("sbatch", "--parsable", "-A", "def-test_gpu", "-o", "/dev/null", "--mem=10", "--wrap", "sleep 600")
-    with limited("account", "def-test_gpu", "GrpSubmitJobs=1"):
+    pairs(workflow, "a")
+    asked = [f"slurm_account={LIMITED}", "gpu=1", f"gpu_model={H100}", "cpus_per_task=2", "mem_mb=4096"]
+    sleeper = run("sbatch", "--parsable", "-A", LIMITED, "-o", "/dev/null", "--mem=10", "--wrap", "sleep 600")
+    with limited("account", LIMITED, "GrpSubmitJobs=1"):
         snakemake = workflow.start("--default-resources", *asked, "--retries", "0", "--jobs", "1", **PAIRS)
         log = workflow.folder / ".snakemake/log"
         wait_for(
@@ -111,9 +186,9 @@ def test_a_refusal_that_passes_costs_no_attempt(workflow: SlurmWorkflow):
         run("scancel", sleeper)
         code, output = snakemake.end()
     assert code == 0 and "SLURM takes no more jobs now (" in output and "AssocGrpSubmitJobsLimit" in output, output
-    assert workflow.states() == ["COMPLETED", "COMPLETED"]
-    assert all(f"gres/gpu:{H100}=1" in job["AllocTRES"].split(",") for job in workflow.jobs())
-    assert len(workflow.features()) == 4
+    [job] = workflow.jobs()
+    assert job["State"] == "COMPLETED" and f"gres/gpu:{H100}=1" in job["AllocTRES"].split(",")
+    assert len(workflow.features()) == 2
 
 
 PAIRS = {"bundle_frames": SHORT + LONG}

@@ -8,6 +8,7 @@ from i3d.cluster import launch_check as launch
 from i3d.cluster.snakemake_internals import slurm_run
 from i3d.cost.devices import offers
 from i3d.errors import UserError
+from tests.support.slurm_cluster import LIMITED, QOS
 from tests.support.slurm_jobs import pair, workflow
 from tests.support.slurm_project import limited
 
@@ -27,7 +28,7 @@ def test_a_sound_launch_passes():
         ({"gres": "gpu:a100_4g.40gb:1"}, 180, 100, 'write `gres: "gpu:h100_2g.20gb:1"`.*it has a100, a100_1g.5gb, '),
         ({"gres": None, "gpu": 1, "gpu_model": "a100_4g.40gb"}, 180, 100, "does not offer the GPU 'a100_4g.40gb'"),
         ({}, 181, 100, "cpubase_bycore_b1 ends at 180.*gpubase_bygpu_b5"),
-        ({}, 180, 1001, "set `jobs` in the profile to 1000 or less"),
+        ({}, 180, 1001, "more than the 1000 that each user of the QOS normal may have"),
         ({"cpus_per_task": 9}, 180, 100, "SLURM would refuse these jobs .*node configuration is not available"),
         ({"gres": "gpu:a100_4g.20gb:5"}, 180, 100, "SLURM would refuse these jobs"),
         ({"qos": "gold"}, 180, 100, "SLURM would refuse these jobs .*Invalid qos"),
@@ -53,10 +54,11 @@ def test_gpus_may_be_asked_for_in_any_spelling(asked):
     launch.check(slurm_run(workflow(pair(**SOUND | asked))), 180, offers("narval"))
 
 
-def test_limits_of_account_and_qos_count(monkeypatch):
-    for kind, name in (("account", "def-test_gpu"), ("qos", "normal")):
+@pytest.mark.xdist_group("limits")
+def test_limits_of_account_and_qos_count():
+    for kind, name, asked in (("account", LIMITED, {"slurm_account": LIMITED}), ("qos", QOS, {"qos": QOS})):
         with limited(kind, name, "GrpSubmitJobs=7"), pytest.raises(UserError, match=f"7 that the (account|QOS) {name}"):
-            launch.check(slurm_run(workflow(pair(**SOUND), nodes=8)), 180, offers("narval"))
+            launch.check(slurm_run(workflow(pair(**SOUND | asked), nodes=8)), 180, offers("narval"))
 
 
 def test_a_controller_that_is_down_is_no_refusal(running_cluster, tmp_path, monkeypatch):

@@ -1,24 +1,37 @@
 """Snakemake in a process that was forked with it loaded: loading it takes longer than most runs of the tests."""
 
 import atexit
+import ctypes
 import multiprocessing
 import os
 import signal
 import subprocess
 import sys
 import threading
+from collections.abc import Callable
 from pathlib import Path
 
 _LOADED = ["snakemake.cli", "snakemake.executors.local", "snakemake.report", "msgspec", "numpy", "PIL.Image"]
+_DIE_WITH_PARENT = 1  # PR_SET_PDEATHSIG of prctl(2)
 _context = multiprocessing.get_context("forkserver")
 _context.set_forkserver_preload(_LOADED)
 
 
 class ForkedSnakemake:
-    """`python -m snakemake`, in a session of its own; has what is used of `subprocess.Popen`."""
+    """`python -m snakemake`, in a session of its own; has what is used of `subprocess.Popen`.
 
-    def __init__(self, arguments: list[str], folder: Path, output: Path, environment: dict[str, str]) -> None:
-        self._process = _context.Process(target=_main, args=(arguments, folder, output, environment))
+    It ends with the test run, whatever ends that. `before` is called in it before Snakemake begins.
+    """
+
+    def __init__(
+        self,
+        arguments: list[str],
+        folder: Path,
+        output: Path,
+        environment: dict[str, str],
+        before: Callable[[], None] | None = None,
+    ) -> None:
+        self._process = _context.Process(target=_main, args=(arguments, folder, output, environment, before))
         self._process.start()
         self.pid = self._process.pid
 
@@ -32,8 +45,15 @@ class ForkedSnakemake:
         return self._process.exitcode
 
 
-def _main(arguments: list[str], folder: Path, output: Path, environment: dict[str, str]) -> None:
+def _main(
+    arguments: list[str],
+    folder: Path,
+    output: Path,
+    environment: dict[str, str],
+    before: Callable[[], None] | None,
+) -> None:
     """Become what `python -m snakemake` in a terminal of that folder is."""
+    ctypes.CDLL(None).prctl(_DIE_WITH_PARENT, signal.SIGKILL)  # which is the fork server, and ends with pytest
     os.setsid()
     signal.signal(signal.SIGINT, signal.default_int_handler)
     signal.signal(signal.SIGHUP, signal.SIG_DFL)
@@ -46,6 +66,8 @@ def _main(arguments: list[str], folder: Path, output: Path, environment: dict[st
     from snakemake import cli
 
     sys.path.insert(0, str(folder))
+    if before is not None:
+        before()
     sys.argv = [cli.__file__.replace("cli.py", "__main__.py"), *arguments]
     try:
         cli.main()

@@ -3,7 +3,9 @@
     with cluster():
         ...  # sinfo, sbatch, sacct and snakemake's slurm executor work
 
-munged, mariadbd, slurmdbd, slurmctld and two slurmd run as children of this process and die with it.
+    python -m tests.support.slurm_cluster COMMAND...    # the same for a command, or for a shell
+
+munged, mariadbd, slurmdbd, slurmctld and four slurmd run as children of this process and die with it.
 Each node pretends to have 16 CPUs, 250 GiB, a few A100 slices of every MIG size Narval knows, and H100 slices.
 On leaving, everything is taken back: daemons, jobs, state, cgroups and /etc/slurm/slurm.conf.
 """
@@ -15,6 +17,7 @@ import shutil
 import signal
 import socket
 import subprocess
+import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
@@ -30,11 +33,18 @@ PROGRAMS = ("munged", "mariadbd", "mariadb-install-db", "slurmdbd", "slurmctld",
 CONF = Path("/etc/slurm/slurm.conf")
 MUNGE_SOCKET = Path("/run/munge/munge.socket.2")
 
-NODES = ("ng1", "ng2")
+NODES = ("ng1", "ng2", "ng3", "ng4")
+FRAGILE = "fragile"  # a partition of the last two nodes, which a test may break while others run
 H100, H100_LONG = "h100_2g.20gb", "nvidia_h100_80gb_hbm3_2g.20gb"  # as Rorqual and Nibi call it, and Fir
 SLICES = {"a100": 1, "a100_1g.5gb": 2, "a100_2g.10gb": 2, "a100_3g.20gb": 2, "a100_4g.20gb": 4, H100: 1, H100_LONG: 1}
 ACCOUNTS = ("def-test_cpu", "def-test_gpu")  # Narval lists a group's account in these two halves
-PARTITIONS = {"cpubase_bycore_b1": "3:00:00", "gpubase_bygpu_b1": "3:00:00", "gpubase_bygpu_b5": "7-00:00:00"}
+LIMITED, QOS = "rrg-test_gpu", "small"  # an account and a QOS that tests may set limits on, one test at a time
+PARTITIONS = {
+    "cpubase_bycore_b1": "3:00:00",
+    "gpubase_bygpu_b1": "3:00:00",
+    "gpubase_bygpu_b5": "7-00:00:00",
+    FRAGILE: "3:00:00",
+}
 MAX_SUBMIT = 1000
 CGROUPS = [Path("/sys/fs/cgroup", controller) for controller in ("memory", "freezer")]
 
@@ -136,9 +146,11 @@ def cluster() -> Iterator[Path]:
         )
         start("slurmdbd -D", ready=lambda: _listens(dbd_port) and succeeds("sacctmgr", "-n", "list", "cluster"))
         run("sacctmgr", "-i", "add", "cluster", "narvalish")
-        for account in ACCOUNTS:
+        run("sacctmgr", "-i", "add", "qos", QOS)
+        for account in (*ACCOUNTS, LIMITED):
             run("sacctmgr", "-i", "add", "account", account, "Description=test", "Organization=test")
             run("sacctmgr", "-i", "add", "user", "root", f"account={account}")
+        run("sacctmgr", "-i", "modify", "user", "root", "set", f"qos+={QOS}")
         run("sacctmgr", "-i", "modify", "qos", "normal", "set", f"MaxSubmitJobsPerUser={MAX_SUBMIT}")
         start("slurmctld -D", ready=lambda: succeeds("scontrol", "ping"))
         undo.callback(_remove_cgroups)
@@ -219,7 +231,7 @@ def _check_machine() -> None:
         raise ClusterError(f"{', '.join(missing)} not found; as root: apt-get install {PACKAGES}")
     if os.geteuid() != 0:
         raise ClusterError("slurmd needs root")
-    if _is_left_over(CONF):
+    if _is_ours() and running_cluster() is None:  # left by a run that was killed
         shutil.rmtree(CONF.readlink().parent, ignore_errors=True)
         CONF.unlink()
     if CONF.exists():
@@ -227,15 +239,22 @@ def _check_machine() -> None:
     _remove_cgroups()
 
 
-def _is_left_over(conf: Path) -> bool:
-    """Whether `slurm.conf` is a link that a killed run of ours left: into a state folder whose slurmctld is dead."""
-    if not conf.is_symlink() or not conf.readlink().parent.name.startswith(STATE_PREFIX):
-        return False
+def running_cluster() -> Path | None:
+    """The state folder of a cluster of this module that runs here, if one does."""
+    if not _is_ours():
+        return None
+    state = CONF.readlink().parent
     try:
-        process = int((conf.readlink().parent / "slurmctld.pid").read_text())
-        return "(slurmctld) Z" in (stat := Path(f"/proc/{process}/stat").read_text()) or "(slurmctld)" not in stat
+        process = int((state / "slurmctld.pid").read_text())
+        stat = Path(f"/proc/{process}/stat").read_text()
     except (OSError, ValueError):
-        return True
+        return None
+    return state if "(slurmctld)" in stat and "(slurmctld) Z" not in stat else None
+
+
+def _is_ours() -> bool:
+    """Whether `slurm.conf` is a link into a state folder of this module."""
+    return CONF.is_symlink() and CONF.readlink().parent.name.startswith(STATE_PREFIX)
 
 
 def _watch_over(state: Path, undo: contextlib.ExitStack) -> None:
@@ -271,8 +290,9 @@ def _configure(state: Path) -> tuple[int, int]:
                 device.touch()
                 gres_conf += f"NodeName={node} Name=gpu Type={name} File={device}\n"
     for name, limit in PARTITIONS.items():
+        nodes = ",".join(NODES[2:] if name == FRAGILE else NODES[:2])
         default = "YES" if name == next(iter(PARTITIONS)) else "NO"
-        conf += f"PartitionName={name} Nodes={','.join(NODES)} Default={default} MaxTime={limit} DefaultTime=1:00:00\n"
+        conf += f"PartitionName={name} Nodes={nodes} Default={default} MaxTime={limit} DefaultTime=1:00:00\n"
     (state / "slurm.conf").write_text(conf)
     (state / "gres.conf").write_text(gres_conf)
     (state / "cgroup.conf").write_text(CGROUP_CONF)
@@ -349,6 +369,7 @@ def _listens(port: int) -> bool:
         return probe.connect_ex(("127.0.0.1", port)) == 0
 
 
-if __name__ == "__main__":  # by hand: a cluster until the shell that this opens is left
+if __name__ == "__main__":
     with cluster():
-        subprocess.run(os.environ.get("SHELL", "bash"))
+        status = subprocess.run(sys.argv[1:] or [os.environ.get("SHELL", "bash")]).returncode
+    sys.exit(status)

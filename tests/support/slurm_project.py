@@ -6,24 +6,29 @@ from pathlib import Path
 
 import pytest
 
+from tests.support import slurm_cluster
 from tests.support.paths import ROOT
-from tests.support.slurm_cluster import cluster, run, wait_for
-from tests.support.workflow import Run, Workflow
+from tests.support.slurm_cluster import run, wait_for
+from tests.support.slurm_jobs import look_often
+from tests.support.workflow import SNAKEMAKE, Run, Workflow
 
-PINNED, NEWEST = ROOT / ".venv", ROOT / ".venv-newest"
-SHORT, LONG = 33, 208  # frames: 2 and 13 snippets
+PINNED, NEWEST = ROOT / ".venv", ROOT / ".venv-newest"  # the second: `make .venv-newest/.complete`
+SHORT, LONG = 16, 64  # frames: 2 and 8 snippets
 JOB_FIELDS = ("JobID", "State", "Account", "Timelimit", "AllocTRES", "WorkDir", "JobName")
 
 # The profile as a user has it, but for: this machine's two cores, which two threads of a job must not exceed, SLURM
-# asked sooner how the jobs are, no GPU, and a network that means nothing and takes a tenth of the time.
+# asked sooner how the jobs are, no GPU, and a network that means nothing and takes a twentieth of the time.
 ON_THIS_MACHINE = ["--set-threads", "decode=1", "extract=1", "--slurm-init-seconds-before-status-checks", "2"]
-TRIAL = {"device": "cpu", "batch_size": 1, "clip_length": 16, "frequency": 16}
+TRIAL = {"device": "cpu", "batch_size": 1}
 
 
 @pytest.fixture(scope="session", autouse=True)
 def running_cluster() -> Iterator[Path]:
-    """The cluster, for all tests of this folder."""
-    with cluster() as state:
+    """The cluster, for all tests of this folder: the one that runs, or else one that is started for them."""
+    if (running := slurm_cluster.running_cluster()) is not None:
+        yield running
+        return
+    with slurm_cluster.cluster() as state:
         yield state
 
 
@@ -37,9 +42,11 @@ class SlurmWorkflow(Workflow):
 
     def start(self, *arguments: str, **config: object) -> Run:  # type: ignore[override]
         """Start Snakemake, which ends with the test run, whatever ends that."""
-        command = ["setpriv", "--pdeathsig", "KILL", str(self.venv / "bin/snakemake"), *self.profile]
-        command += [*ON_THIS_MACHINE, *arguments, *self.settings(**config)]
-        return Run(self.folder, command, I3D_ACCOUNT="def-test_gpu")
+        snakemake = SNAKEMAKE
+        if self.venv != PINNED:
+            snakemake = ["setpriv", "--pdeathsig", "KILL", str(self.venv / "bin/snakemake")]
+        command = [*snakemake, *self.profile, *ON_THIS_MACHINE, *arguments, *self.settings(**config)]
+        return Run(self.folder, command, before=look_often, I3D_ACCOUNT="def-test_gpu")
 
     def jobs(self) -> list[dict[str, str]]:
         """What the accounting knows of this folder's jobs, oldest first, by `JOB_FIELDS`."""

@@ -167,13 +167,15 @@ class Workflow:
 class Run:
     """A running Snakemake."""
 
-    def __init__(self, folder: Path, command: list[str], **environment: str) -> None:
+    def __init__(
+        self, folder: Path, command: list[str], before: Callable[[], None] | None = None, **environment: str
+    ) -> None:
         environment = os.environ | {"PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"} | environment
         self._began = time.monotonic()
         self._output = folder / f"output.{time.monotonic_ns()}"
         self.process: ForkedSnakemake | subprocess.Popen[bytes]
         if command[:3] == SNAKEMAKE:
-            self.process = ForkedSnakemake(command[3:], folder, self._output, environment)
+            self.process = ForkedSnakemake(command[3:], folder, self._output, environment, before)
             return
         with self._output.open("w") as file:
             self.process = subprocess.Popen(

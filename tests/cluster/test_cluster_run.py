@@ -1,0 +1,88 @@
+"""What is done for a run's jobs: logs of attempts that failed, and folders that are locked."""
+
+import logging
+from types import SimpleNamespace
+
+import pytest
+
+from i3d.cluster import cluster_run, deaths, live_jobs
+from i3d.cluster.cluster_run import ClusterRun, wait_for_jobs
+from i3d.config import complete
+from i3d.errors import UserError
+from i3d.records.work_folder import WorkFolder
+from tests.support import slurm_jobs
+from tests.support.slurm_jobs import pair, workflow
+
+BUNDLE = "0123456789abcdef"
+
+
+@pytest.fixture
+def work(tmp_path, monkeypatch):
+    """The work folder of a tree in the folder that the test runs in."""
+    monkeypatch.chdir(tmp_path)
+    return WorkFolder.beside(tmp_path / "features")
+
+
+@pytest.fixture
+def die(work, tmp_path, monkeypatch, caplog):
+    """Lets an attempt of a bundle's job die, after its rules wrote these logs; returns what people are told."""
+    monkeypatch.setattr(slurm_jobs, "set_gres_string", slurm_jobs.set_gres_string)
+    monkeypatch.setattr(deaths, "ask", lambda *command, **_: "")
+    job = pair(bundle=BUNDLE)
+    run = workflow(job)
+    slurm = ClusterRun(run, complete({}), work, logging.getLogger("test"))
+    slurm.attend(writes=False)
+
+    def die(attempt, **logs):
+        job.attempt = attempt
+        for member in job.jobs:
+            path = tmp_path / f"logs/{member.rule.name}/{BUNDLE}.log"
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(logs.get(member.rule.name, ""))
+            member.log = [str(path.relative_to(tmp_path))]
+        caplog.clear()
+        info = SimpleNamespace(job=job, external_jobid=str(attempt), aux=None)
+        run.scheduler._executor.report_job_error(info, msg="SLURM status is: 'TIMEOUT'.")
+        return caplog.text
+
+    yield die
+    slurm.end()
+
+
+def test_a_retry_keeps_the_logs_of_the_attempt_before_it(die, work, tmp_path):
+    said = die(1, extract="model on cuda\n")
+    assert "its job 1 reached its time limit (TIMEOUT); attempt 1 of 3, tried again" in said
+    assert f"all of it: logs/extract/{BUNDLE}.attempt1.log" in said, "the one that is not written over"
+    die(2, extract="model on cuda again\n", decode="half of them\n")
+    assert f"all of it: logs/extract/{BUNDLE}.log, logs/decode/{BUNDLE}.log" in die(3, decode="last", extract="last")
+    assert {str(path.relative_to(tmp_path / "logs")): path.read_text() for path in tmp_path.rglob("*attempt*")} == {
+        f"extract/{BUNDLE}.attempt1.log": "model on cuda\n",
+        f"extract/{BUNDLE}.attempt2.log": "model on cuda again\n",
+        f"decode/{BUNDLE}.attempt2.log": "half of them\n",
+    }
+    assert work.died_of(BUNDLE).read_text().startswith("its job 3 reached its time limit")
+
+
+@pytest.mark.parametrize(("locked", "nolock"), [(False, False), (True, False), (True, True)])
+def test_in_a_locked_folder_nobody_waits_in_vain(work, monkeypatch, locked, nolock):
+    locks = [("output", "features/metadata.csv")] if locked else []
+    run = workflow()
+    run.execution_settings = SimpleNamespace(lock=not nolock)
+    run.persistence = SimpleNamespace(_read_locks=lambda: iter(locks))
+    mark = live_jobs.Mark("i3d_a", "alice", "login2", "/project/alice", "2026-11-28 12:00:00")
+    waited = []
+    monkeypatch.setattr(live_jobs, "living", lambda work, **_: [live_jobs.Living(mark, ("7",))])
+    monkeypatch.setattr(live_jobs, "wait_for_jobs", lambda *_: waited.append(True))
+    if locked and not nolock:
+        with pytest.raises(UserError, match="is locked .*`snakemake --unlock` .* waits for jobs 7 of alice's run"):
+            wait_for_jobs(run, work, print)
+    else:
+        wait_for_jobs(run, work, print)
+    assert bool(waited) is (not locked or nolock)
+
+
+def test_a_locked_folder_without_jobs_is_snakemakes_affair(work):
+    run = workflow()
+    run.execution_settings = SimpleNamespace(lock=True)
+    run.persistence = SimpleNamespace(_read_locks=lambda: iter([("output", "features/metadata.csv")]))
+    cluster_run.wait_for_jobs(run, work, print)
