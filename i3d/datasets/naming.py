@@ -264,7 +264,10 @@ def summary(title: str, names: Names) -> str:
     splits: Counter[str] = Counter(each.split for each in own if each.split)
     anomalies: Counter[str] = Counter(each.split for each in own if each.split and each.label == "1")
     text = f"{title}: " + (
-        ", ".join(f"{split} {number:,} ({anomalies[split]:,} anomalies)" for split, number in sorted(splits.items()))
+        ", ".join(
+            f"{split} {number:,} ({anomalies[split]:,} {'anomaly' if anomalies[split] == 1 else 'anomalies'})"
+            for split, number in sorted(splits.items())
+        )
         or "no video is covered"
     )
     reasons: dict[str, list[str]] = defaultdict(list)

@@ -135,7 +135,7 @@ def test_a_seventh_set_is_a_sheet_of_ten_lines(tmp_path):
     assert names.of["x/brawl-9.mp4"].reason == "in none of train.csv"
     assert "says nothing of its category" in names.of["y/evening/z.mp4"].reason
     text = summary("Seventh", names)
-    assert text.startswith("Seventh: test 1 (1 anomalies), train 3 (1 anomalies); 2 videos not covered, and in no list")
+    assert text.startswith("Seventh: test 1 (1 anomaly), train 3 (1 anomaly); 2 videos not covered, and in no list")
     assert "\n  x/brawl-9.mp4: in none of train.csv" in text
     assert "\n  train.csv names 1 video that `videos` lacks: gone.mp4" in text
 

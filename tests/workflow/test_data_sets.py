@@ -1,6 +1,7 @@
 """Every data set as it was downloaded, by one command, from decoding to ground truth."""
 
 import csv
+import hashlib
 
 import numpy as np
 import pytest
@@ -23,6 +24,8 @@ def test_one_command_goes_from_the_download_to_the_ground_truth(tmp_path, name):
         row = rows[video]
         assert (row["status"], row["frames_decoded"]) == ("ok", str(CLIP))
         assert (row["decoder"] == "pillow") == (video in made.frame_folders)
+        feature = project.feature(made.feature(video)).read_bytes()
+        assert row["feature_sha256"] == hashlib.sha256(feature).hexdigest() and len(bytes.fromhex(row["digest"])) == 16
         assert (row["split"], row["category"], row["label"]) == tuple(map(str, expected or ("", "", ""))), video
         assert bool(row["reason"]) == (expected is None)
     lists = project.folder / "dataset/lists"
