@@ -39,6 +39,17 @@ def check_writable(work: WorkFolder, replaced: Iterable[VideoRecord] = ()) -> No
             raise UserError(f"features: {path} is {_not_yours(path, work)}")
 
 
+def check_working_folder(folder: Path) -> None:
+    """Raise UserError if Snakemake cannot keep its own files where it is to run."""
+    own = folder / ".snakemake"
+    for place in (own, *(own / name for name in ("locks", "log", "metadata", "incomplete"))):
+        if not is_writable(place):
+            raise UserError(
+                f"{place if place.exists() else folder}: you may not write here, and Snakemake keeps its own files in "
+                "the folder that it works in; let that be one of yours with `--directory FOLDER`"
+            )
+
+
 def may_write(work: WorkFolder) -> bool:
     """Whether this user may keep anything in the work folder, and claim the tree."""
     folders = (work.root, *(folder for folder in work.folders if folder.is_dir()))

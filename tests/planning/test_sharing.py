@@ -7,7 +7,7 @@ import pytest
 from i3d.errors import UserError
 from i3d.files import share_with_group
 from i3d.planning.overview import status_text
-from i3d.planning.sharing import check_writable, may_write
+from i3d.planning.sharing import check_working_folder, check_writable, may_write
 from i3d.records.work_folder import WorkFolder
 from tests.support.plans import finish, make_plan
 from tests.support.users import ALICE, BOB, GROUP, as_user, needs_root, open_folder
@@ -89,6 +89,20 @@ def test_what_cannot_be_written_is_named_with_the_command_that_helps(ours, name)
 
     said = as_user(BOB, 0o022, check)
     assert said.startswith(f"features: {path} is user {ALICE}'s, and you may not use it; let user {ALICE} run `chmod")
+
+
+@needs_root
+def test_a_working_folder_that_only_others_write(tmp_path):
+    """Snakemake makes its `.snakemake` there, or another's is there already."""
+    for folder, named in ((tmp_path / "new", "new"), (tmp_path / "used", "used/.snakemake/log")):
+        (folder / ".snakemake/log").mkdir(parents=True) if folder.name == "used" else folder.mkdir()
+        for path in (folder, folder / ".snakemake"):
+            if path.exists() and folder.name == "used":
+                path.chmod(0o777)
+        said = as_user(BOB, 0o022, lambda folder=folder: check_working_folder(folder))
+        assert said.startswith(f"{tmp_path / named}: you may not write here, ") and "--directory" in said
+    (tmp_path / "used/.snakemake/log").chmod(0o777)
+    assert as_user(BOB, 0o022, lambda: check_working_folder(tmp_path / "used")) == ""
 
 
 @needs_root
