@@ -13,6 +13,13 @@ from i3d.results.names import METADATA, SUMMARY
 
 def check_readable(work: WorkFolder) -> None:
     """Raise UserError if records of earlier runs are there that this user may not read: all would be done again."""
+    try:
+        work.features.is_dir()
+    except PermissionError:
+        raise UserError(
+            f"features: you may not enter a folder above {work.features}; let its owner change that, or set 'features' "
+            "elsewhere"
+        ) from None
     for folder in (work.features, work.root, work.journals):
         if folder.is_dir() and not os.access(folder, os.R_OK | os.X_OK):
             raise UserError(f"features: {folder} is {_not_yours(folder, work)}")
@@ -52,8 +59,9 @@ def check_working_folder(folder: Path) -> None:
 
 def may_write(work: WorkFolder) -> bool:
     """Whether this user may keep anything in the work folder, and claim the tree."""
-    folders = (work.root, *(folder for folder in work.folders if folder.is_dir()))
-    return all(map(is_writable, folders)) and (not work.lock.exists() or os.access(work.lock, os.R_OK | os.W_OK))
+    folders = (work.root, *(folder for folder in work.folders if os.path.isdir(folder)))  # noqa: PTH112 (never raises)
+    there = os.path.exists(work.lock)  # noqa: PTH110 (likewise)
+    return all(map(is_writable, folders)) and (not there or os.access(work.lock, os.R_OK | os.W_OK))
 
 
 def _not_yours(path: Path, work: WorkFolder) -> str:

@@ -92,6 +92,22 @@ def test_what_cannot_be_written_is_named_with_the_command_that_helps(ours, name)
 
 
 @needs_root
+def test_a_folder_above_that_must_not_be_entered(ours, tmp_path):
+    config, _ = ours
+    (tmp_path / "private").mkdir(mode=0o700)
+    config["features"] = str(tmp_path / "private/features")
+    config["calibration"] = str(tmp_path / "private/calibration.json")
+
+    def plan() -> None:
+        may_write(tree_of(config))
+        make_plan(config)
+
+    assert as_user(BOB, 0o022, plan).startswith(f"features: you may not enter a folder above {tmp_path}/private/")
+    config["features"] = str(tmp_path / "features")
+    assert as_user(BOB, 0o022, plan) == ""
+
+
+@needs_root
 def test_a_working_folder_that_only_others_write(tmp_path):
     """Snakemake makes its `.snakemake` there, or another's is there already."""
     for folder, named in ((tmp_path / "new", "new"), (tmp_path / "used", "used/.snakemake/log")):
