@@ -25,6 +25,24 @@ def check_readable(work: WorkFolder) -> None:
             raise UserError(f"features: {folder} is {_not_yours(folder, work)}")
 
 
+def refuse_unreadable(feature: Path, size: int | None, work: WorkFolder) -> None:
+    """Raise UserError if a feature is there, of the size that was recorded, and this user may not read it: it would be
+    taken for somebody else's file."""
+    try:
+        unreadable = feature.stat().st_size == size and not os.access(feature, os.R_OK)
+    except PermissionError:
+        feature, unreadable = first_closed(feature), True
+    except OSError:
+        return
+    if unreadable:
+        raise UserError(f"features: {feature} is {_not_yours(feature, work)}")
+
+
+def first_closed(path: Path) -> Path:
+    """The topmost folder above a path that this user may not enter."""
+    return next(folder for folder in reversed(path.parents) if not os.access(folder, os.X_OK))
+
+
 def check_writable(work: WorkFolder, replaced: Iterable[VideoRecord] = ()) -> None:
     """Raise UserError if the features tree, or what earlier runs left in it, cannot be written by this user.
 

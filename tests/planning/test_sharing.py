@@ -1,6 +1,7 @@
 """A features tree that belongs to somebody else, wholly or in part: what a user may do there, and what is said else."""
 
 import os
+import shutil
 
 import pytest
 
@@ -68,6 +69,35 @@ def test_records_that_cannot_be_read_are_an_error(ours):
         assert f"chmod -R g+rwX {tree_of(config).features}" in said
         path.chmod(mode)
     assert as_user(BOB, 0o022, lambda: make_plan(config)) == ""
+
+
+@needs_root
+def test_features_that_cannot_be_read_are_an_error(ours):
+    """They would be called somebody else's, set aside, and made again."""
+    config, work = ours
+    as_user(ALICE, 0o022, work)
+    folder = tree_of(config).features / "test"
+    for path in (folder / "b.npy", folder):
+        mode = path.stat().st_mode
+        path.chmod(0o700 if path.is_dir() else 0o600)
+        said = as_user(BOB, 0o022, lambda: make_plan(config))
+        assert said.startswith(f"features: {path} is ") and f"chmod -R g+rwX {tree_of(config).features}" in said
+        path.chmod(mode)
+    assert as_user(BOB, 0o022, lambda: make_plan(config)) == ""
+
+
+@needs_root
+def test_a_folder_of_features_that_must_not_be_entered_costs_its_videos_alone(ours, tmp_path):
+    config, _ = ours
+    shutil.copytree(tmp_path / "videos/test", tmp_path / "videos/new")
+    (tree_of(config).features / "new").mkdir(parents=True, mode=0o700)
+
+    def plan() -> None:
+        made = make_plan(config)
+        reason = f"you may not enter {tree_of(config).features}/new, where its feature file would be"
+        assert reason in (made.skipped["new/a.mp4"].reason or "") and "test/a.mp4" in made.pending
+
+    assert as_user(BOB, 0o022, plan) == ""
 
 
 @needs_root
