@@ -1,5 +1,6 @@
-"""How a run is stopped: by Ctrl-C, by SIGTERM from a batch system, by SIGHUP when its terminal closes."""
+"""A run as a process: what its jobs may import, and how it is stopped: by Ctrl-C, by SIGTERM from a batch system, by SIGHUP when its terminal closes."""
 
+import os
 import signal
 from signal import SIGHUP, SIGINT, SIGTERM
 from threading import Thread
@@ -11,6 +12,11 @@ _received: set[int] = set()
 def was_stopped() -> bool:
     """Whether somebody has stopped this run."""
     return bool(_received)
+
+
+def take_no_modules_from_here() -> None:
+    """Let programs that this one starts import from their environment alone: not `snakemake.py` in a folder of data."""
+    os.environ["PYTHONSAFEPATH"] = "1"
 
 
 def take_stop_signals() -> None:

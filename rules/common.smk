@@ -69,7 +69,7 @@ if SETTINGS.model not in BACKBONES:
 EXTRACTION_RULES = ("decode", "extract", "feature")
 IS_MODULE = snakemake_internals.is_module(workflow)
 if not IS_MODULE:
-    os.environ["PYTHONSAFEPATH"] = "1"  # no job takes a module from the folder of the data, `snakemake.py` say
+    process.take_no_modules_from_here()
     if workflow.is_main_process and (
         profile := snakemake_internals.foreign_profile(workflow, SCRIPTS.parent / "profiles/default")
     ):
