@@ -1,4 +1,4 @@
-"""A run as a process: what its jobs may import, and how it is stopped: by Ctrl-C, by SIGTERM from a batch system, by SIGHUP when its terminal closes."""
+"""A run as a process: what its jobs may import, and how Ctrl-C, a batch system or a closed terminal stops it."""
 
 import os
 import signal
