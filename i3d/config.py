@@ -4,6 +4,7 @@ import math
 import os
 from copy import deepcopy
 from difflib import get_close_matches
+from errno import ENAMETOOLONG
 from functools import cache
 from typing import Any, Literal, get_args, get_origin, get_type_hints
 
@@ -194,7 +195,15 @@ def _usable_path(key: str, path: str, prefix: str) -> str:
         raise UserError(f"config: invalid value {path!r} of '{key}'; expected a path that does not begin with a dash")
     if path.startswith(".."):  # Snakemake keeps copies below its own folder, by the path as it is
         path = os.path.abspath(path)  # noqa: PTH100
-    return os.path.join(prefix, path) if prefix and path != RANDOM else path  # noqa: PTH118 (likewise)
+    full = os.path.join(prefix, path) if prefix and path != RANDOM else path  # noqa: PTH118 (likewise)
+    try:
+        os.lstat(full)
+    except OSError as error:
+        if error.errno == ENAMETOOLONG:
+            raise UserError(
+                f"config: invalid value {path[:40]}... of '{key}'; expected a path that a file system can hold"
+            ) from None
+    return full
 
 
 def _beyond(schema: dict[str, Any], config: dict[str, Any]) -> dict[str, Any]:

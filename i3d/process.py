@@ -1,8 +1,9 @@
-"""What holds for a whole process: how it is stopped, and switches of Python, the C library and torch."""
+"""What holds for a whole process: how it is stopped, what it imports, switches of Python, the C library and torch."""
 
 import ctypes
 import gc
 import logging
+import os
 import platform
 import signal
 from collections.abc import Iterator
@@ -19,6 +20,11 @@ _received: set[int] = set()
 def was_stopped() -> bool:
     """Whether somebody has stopped this run."""
     return bool(_received)
+
+
+def take_no_modules_from_here() -> None:
+    """Let programs that this one starts import from their environment alone: not `snakemake.py` in a folder of data."""
+    os.environ["PYTHONSAFEPATH"] = "1"
 
 
 def take_stop_signals() -> None:

@@ -35,7 +35,7 @@ from i3d.progress import run as progress
 from i3d.progress.ending import Ending
 from i3d.records.tree_lock import take_lock
 from i3d.planning.plan import Plan, make_plan
-from i3d.planning.sharing import check_writable, may_write
+from i3d.planning.sharing import check_working_folder, check_writable, may_write
 from i3d.cost.pricing import Machine
 from i3d.records.work_folder import WorkFolder
 from i3d.results.names import METADATA, SUMMARY
@@ -48,6 +48,8 @@ with exit_on_user_error():
     SETTINGS = complete(config, PREFIX)
     config.update(as_dict(SETTINGS))
     check_places(SETTINGS)
+    if workflow.is_main_process:
+        check_working_folder(Path.cwd())
     snakemake_internals.check_options()
     cluster_run.keep_account()
 
@@ -58,6 +60,7 @@ if not SCRIPTS.exists():  # the rules come from an address
     SCRIPTS = workflow_folder("scripts")
 FEATURES = Path(SETTINGS.features)
 WORK = WorkFolder.beside(FEATURES)
+REPORT = WORK.root / "report" if may_write(WORK) else Path(PREFIX, "i3d_report")
 # Published weights by the name of their file, with the model that they are of.
 PUBLISHED = {Path(model.published_file).name: name for name, model in BACKBONES.items()}
 if SETTINGS.model not in BACKBONES:
@@ -65,7 +68,7 @@ if SETTINGS.model not in BACKBONES:
 EXTRACTION_RULES = ("decode", "extract", "feature")
 IS_MODULE = snakemake_internals.is_module(workflow)
 if not IS_MODULE:
-    os.environ["PYTHONSAFEPATH"] = "1"  # no job takes a module from the folder of the data, `snakemake.py` say
+    process.take_no_modules_from_here()
     if workflow.is_main_process and (
         profile := snakemake_internals.foreign_profile(workflow, SCRIPTS.parent / "profiles/default")
     ):
@@ -86,6 +89,7 @@ def in_rules(path) -> str:
 pathvars:
     features=in_rules(FEATURES),
     work=in_rules(WORK.root),
+    report=in_rules(REPORT),
 
 
 wildcard_constraints:

@@ -38,8 +38,8 @@ def other_features(wildcards) -> str:
 
 
 def comparison_table(wildcards) -> list[str]:
-    """Where the comparison goes, if this user may keep anything there."""
-    return ["--output", f"{WORK.root}/report/compare.csv"] if may_write(WORK) else []
+    """Where the comparison goes."""
+    return ["--output", f"{REPORT}/compare.csv"]
 
 
 def asked_for(wildcards) -> str:
@@ -57,7 +57,7 @@ def annotations_if_any(wildcards) -> list[str]:
 def figure(name, category, title):
     """A figure or page of the report, with its caption."""
     return report(
-        f"<work>/report/{name}",
+        f"<report>/{name}",
         caption=f"report/{Path(name).stem}.rst",
         category=category,
         labels={"figure": title},

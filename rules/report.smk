@@ -4,7 +4,8 @@
     snakemake report --report report.html
 
 Takes: the tables as the last run left them (rules/metadata.smk), the features, and a few frames of some videos.
-The pages also stand without Snakemake's: open report/index.html in the work folder.
+The pages also stand without Snakemake's: open .i3d/report/index.html beside the features, or i3d_report/index.html
+where these are another's.
 """
 
 
@@ -24,9 +25,9 @@ rule figures:
         figure("outliers.html", "Features", "Magnitude outliers"),
         figure("similarity.svg", "Features", "Similarity between splits"),
         figure("neighbours.html", "Features", "Nearest neighbours between splits"),
-        "<work>/report/home.html",
-        "<work>/report/outliers.csv",
-        "<work>/report/neighbours.csv",
+        "<report>/home.html",
+        "<report>/outliers.csv",
+        "<report>/neighbours.csv",
     log:
         "<logs>/report/figures.log",
     conda:
@@ -55,15 +56,15 @@ rule events:
         annotations_if_any,
     output:
         report(
-            directory("<work>/report/events"),
+            directory("<report>/events"),
             patterns=["{page}.svg"],
             caption="report/events.rst",
             category="Features",
             labels={"figure": "Magnitude along time, page {page}"},
         ),
         figure("separation.svg", "Features", "Magnitude in and outside events"),
-        "<work>/report/separation.csv",
-        "<work>/report/magnitudes.csv",
+        "<report>/separation.csv",
+        "<report>/magnitudes.csv",
     log:
         "<logs>/report/events.log",
     conda:
@@ -89,7 +90,7 @@ rule contact_sheets:
         table_to_show,
     output:
         report(
-            directory("<work>/report/contact_sheets"),
+            directory("<report>/contact_sheets"),
             patterns=["{subset}.png"],
             caption="report/contact_sheets.rst",
             category="Contact sheets",

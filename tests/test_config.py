@@ -153,6 +153,8 @@ def test_a_choice_of_several_types_is_taken_as_the_command_line_hands_it_over(gi
         ({"videos": "<features>"}, "invalid value '<features>' of 'videos'"),
         ({"features": "-out"}, "invalid value '-out' of 'features'; expected a path that does not begin with a dash"),
         ({"fps": float("nan")}, "invalid value nan of 'fps'; expected a finite number"),
+        ({"features": "x" * 300}, "invalid value x{40}... of 'features'; expected a path that a file system can hold"),
+        ({"calibration": "y/" * 3000}, "of 'calibration'; expected a path that a file system can hold"),
         ({"features": "a\nb"}, r"expected a text without control characters"),
         ({"subsets": ["a\udcff"]}, r"invalid value 'a\\udcff' of 'subsets'"),
     ],

@@ -10,6 +10,7 @@ import msgspec
 
 from i3d.planning.catalog import UNREAD, Catalog, Known
 from i3d.planning.decide import Evidence, Waiting, skipped_record, why_too_short_or_unreadable
+from i3d.planning.sharing import first_closed, refuse_unreadable
 from i3d.records import journal
 from i3d.records.record import OK, ORPHANED, VideoRecord
 from i3d.records.work_folder import WorkFolder
@@ -69,9 +70,16 @@ class EarlierRuns:
         )
 
     def is_in_place(self, record: VideoRecord) -> bool:
-        """Whether a record's feature file is where it belongs, and the one that was written."""
+        """Whether a record's feature file is where it belongs, and the one that was written.
+
+        Raises UserError for one that must not be read.
+        """
         name = record.feature_file
-        return journal.is_of(record, self.work.features / name, lambda path: self._catalog.sha256_of(path, name))
+        place = self.work.features / name
+        if journal.is_of(record, place, lambda path: self._catalog.sha256_of(path, name)):
+            return True
+        refuse_unreadable(place, record.feature_size, self.work)
+        return False
 
     def held_by_another_tree(self, item: Known) -> bool:
         """Whether the place of this video's feature belongs to a video of another tree, with other content."""
@@ -126,7 +134,11 @@ class EarlierRuns:
 
     def _obstacle(self, feature: str) -> str | None:
         path = self.work.features / feature
-        if path.is_dir():
+        try:
+            is_folder = path.is_dir()
+        except PermissionError:
+            return f"you may not enter {first_closed(path)}, where its feature file would be; let its owner change that"
+        if is_folder:
             return f"there is a folder in the place of its feature file {path}; move it away"
         folder = path.parent
         if folder not in self._obstacles:

@@ -13,9 +13,34 @@ from i3d.results.names import METADATA, SUMMARY
 
 def check_readable(work: WorkFolder) -> None:
     """Raise UserError if records of earlier runs are there that this user may not read: all would be done again."""
+    try:
+        work.features.is_dir()
+    except PermissionError:
+        raise UserError(
+            f"features: you may not enter a folder above {work.features}; let its owner change that, or set 'features' "
+            "elsewhere"
+        ) from None
     for folder in (work.features, work.root, work.journals):
         if folder.is_dir() and not os.access(folder, os.R_OK | os.X_OK):
             raise UserError(f"features: {folder} is {_not_yours(folder, work)}")
+
+
+def refuse_unreadable(feature: Path, size: int | None, work: WorkFolder) -> None:
+    """Raise UserError if a feature is there, of the size that was recorded, and this user may not read it: it would be
+    taken for somebody else's file."""
+    try:
+        unreadable = feature.stat().st_size == size and not os.access(feature, os.R_OK)
+    except PermissionError:
+        feature, unreadable = first_closed(feature), True
+    except OSError:
+        return
+    if unreadable:
+        raise UserError(f"features: {feature} is {_not_yours(feature, work)}")
+
+
+def first_closed(path: Path) -> Path:
+    """The topmost folder above a path that this user may not enter."""
+    return next(folder for folder in reversed(path.parents) if not os.access(folder, os.X_OK))
 
 
 def check_writable(work: WorkFolder, replaced: Iterable[VideoRecord] = ()) -> None:
@@ -39,10 +64,22 @@ def check_writable(work: WorkFolder, replaced: Iterable[VideoRecord] = ()) -> No
             raise UserError(f"features: {path} is {_not_yours(path, work)}")
 
 
+def check_working_folder(folder: Path) -> None:
+    """Raise UserError if Snakemake cannot keep its own files where it is to run."""
+    own = folder / ".snakemake"
+    for place in (own, *(own / name for name in ("locks", "log", "metadata", "incomplete"))):
+        if not is_writable(place):
+            raise UserError(
+                f"{place if place.exists() else folder}: you may not write here, and Snakemake keeps its own files in "
+                "the folder that it works in; let that be one of yours with `--directory FOLDER`"
+            )
+
+
 def may_write(work: WorkFolder) -> bool:
     """Whether this user may keep anything in the work folder, and claim the tree."""
-    folders = (work.root, *(folder for folder in work.folders if folder.is_dir()))
-    return all(map(is_writable, folders)) and (not work.lock.exists() or os.access(work.lock, os.R_OK | os.W_OK))
+    folders = (work.root, *(folder for folder in work.folders if os.path.isdir(folder)))  # noqa: PTH112 (never raises)
+    there = os.path.exists(work.lock)  # noqa: PTH110 (likewise)
+    return all(map(is_writable, folders)) and (not there or os.access(work.lock, os.R_OK | os.W_OK))
 
 
 def _not_yours(path: Path, work: WorkFolder) -> str:

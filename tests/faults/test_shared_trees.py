@@ -107,9 +107,11 @@ def test_two_users_of_a_group_go_on_by_turns(tmp_path, undisturbed, umask):
     for path in (shared / "features", *(shared / "features").rglob("*")):
         path.chmod(path.stat().st_mode & ~0o022 | 0o044)
     reader = alice if lock.stat().st_uid == BOB else bob
-    planned = run(reader, "-n", frequency=4)
+    planned = run(reader, "-n", normalization="kinetics")
     assert "5: 0 present, 5 to extract" in planned and "rule decode" not in planned
     write_clip(reader.video("test/normal/f.mp4"), 9, 5)
     assert "is not yours to write; exports are made from" in run(reader, "lists")
+    run(reader, "report")
+    assert "All 5 videos have features" in (reader.folder / "i3d_report/index.html").read_text()
     own = [str(reader.feature(f"test/normal/{name}.npy")) for name in "ab"]
     assert (reader.folder / "dataset/lists/test.list").read_text().splitlines() == own

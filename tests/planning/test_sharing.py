@@ -1,13 +1,14 @@
 """A features tree that belongs to somebody else, wholly or in part: what a user may do there, and what is said else."""
 
 import os
+import shutil
 
 import pytest
 
 from i3d.errors import UserError
 from i3d.files import share_with_group
 from i3d.planning.overview import status_text
-from i3d.planning.sharing import check_writable, may_write
+from i3d.planning.sharing import check_working_folder, check_writable, may_write
 from i3d.records.work_folder import WorkFolder
 from tests.support.plans import finish, make_plan
 from tests.support.users import ALICE, BOB, GROUP, as_user, needs_root, open_folder
@@ -71,6 +72,35 @@ def test_records_that_cannot_be_read_are_an_error(ours):
 
 
 @needs_root
+def test_features_that_cannot_be_read_are_an_error(ours):
+    """They would be called somebody else's, set aside, and made again."""
+    config, work = ours
+    as_user(ALICE, 0o022, work)
+    folder = tree_of(config).features / "test"
+    for path in (folder / "b.npy", folder):
+        mode = path.stat().st_mode
+        path.chmod(0o700 if path.is_dir() else 0o600)
+        said = as_user(BOB, 0o022, lambda: make_plan(config))
+        assert said.startswith(f"features: {path} is ") and f"chmod -R g+rwX {tree_of(config).features}" in said
+        path.chmod(mode)
+    assert as_user(BOB, 0o022, lambda: make_plan(config)) == ""
+
+
+@needs_root
+def test_a_folder_of_features_that_must_not_be_entered_costs_its_videos_alone(ours, tmp_path):
+    config, _ = ours
+    shutil.copytree(tmp_path / "videos/test", tmp_path / "videos/new")
+    (tree_of(config).features / "new").mkdir(parents=True, mode=0o700)
+
+    def plan() -> None:
+        made = make_plan(config)
+        reason = f"you may not enter {tree_of(config).features}/new, where its feature file would be"
+        assert reason in (made.skipped["new/a.mp4"].reason or "") and "test/a.mp4" in made.pending
+
+    assert as_user(BOB, 0o022, plan) == ""
+
+
+@needs_root
 @pytest.mark.parametrize(
     "name", ["", ".i3d", ".i3d/journals", ".i3d/bundles", ".i3d/lock", "metadata.csv", "test/b.npy"]
 )
@@ -89,6 +119,36 @@ def test_what_cannot_be_written_is_named_with_the_command_that_helps(ours, name)
 
     said = as_user(BOB, 0o022, check)
     assert said.startswith(f"features: {path} is user {ALICE}'s, and you may not use it; let user {ALICE} run `chmod")
+
+
+@needs_root
+def test_a_folder_above_that_must_not_be_entered(ours, tmp_path):
+    config, _ = ours
+    (tmp_path / "private").mkdir(mode=0o700)
+    config["features"] = str(tmp_path / "private/features")
+    config["calibration"] = str(tmp_path / "private/calibration.json")
+
+    def plan() -> None:
+        may_write(tree_of(config))
+        make_plan(config)
+
+    assert as_user(BOB, 0o022, plan).startswith(f"features: you may not enter a folder above {tmp_path}/private/")
+    config["features"] = str(tmp_path / "features")
+    assert as_user(BOB, 0o022, plan) == ""
+
+
+@needs_root
+def test_a_working_folder_that_only_others_write(tmp_path):
+    """Snakemake makes its `.snakemake` there, or another's is there already."""
+    for folder, named in ((tmp_path / "new", "new"), (tmp_path / "used", "used/.snakemake/log")):
+        (folder / ".snakemake/log").mkdir(parents=True) if folder.name == "used" else folder.mkdir()
+        for path in (folder, folder / ".snakemake"):
+            if path.exists() and folder.name == "used":
+                path.chmod(0o777)
+        said = as_user(BOB, 0o022, lambda folder=folder: check_working_folder(folder))
+        assert said.startswith(f"{tmp_path / named}: you may not write here, ") and "--directory" in said
+    (tmp_path / "used/.snakemake/log").chmod(0o777)
+    assert as_user(BOB, 0o022, lambda: check_working_folder(tmp_path / "used")) == ""
 
 
 @needs_root

@@ -158,6 +158,16 @@ def test_all_output_deleted(project):
     assert set(project.features()) >= {f"{name[:-3]}npy" for name in CLIPS}
 
 
+def test_times_alone_are_touched(project):
+    """Nothing is moved, no table is written anew, and no run is said to have been."""
+    write_clip(project.video("test/normal/new.mp4"), 20, seed=9)
+    project.video("test/anomaly/a.mp4").rename(project.video("test/normal/a.mp4"))
+    counted = Counted(project)
+    output = project.run("--touch")
+    assert counted.lost() == set() and "done  " not in output
+    assert project.feature("test/anomaly/a.npy").exists() and not project.feature("test/normal/a.npy").exists()
+
+
 def test_weights_that_are_there_already(project):
     weights = project.folder / "resources/i3d_r50_kinetics.pth"
     weights.write_bytes(b"my own")
