@@ -35,7 +35,7 @@ CHANGES = {
         {
             "i3d/backbones/torchvision_video.py": (
                 "BACKBONES = (\n",
-                'BACKBONES = (\n    _video("mc3_18", "MC3_18", 512, 43.3, 0.4, input_size=112, licence=""),\n',
+                'BACKBONES = (\n    video("mc3_18", "MC3_18", 512, 43.3, 0.4, input_size=112, licence=""),\n',
             )
         },
         """
