@@ -34,6 +34,7 @@ def test_sigterm_to_extract_leaves_in_place_what_it_had_finished(workflow, undis
         "journals",
         "lock",
         "plans",
+        "trees.json",
         "staging",
     }
     assert workflow.planned() == undisturbed.features.keys() - finished.keys()

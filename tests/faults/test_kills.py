@@ -15,7 +15,7 @@ pytestmark = pytest.mark.faults
 SIGNALS = (signal.SIGKILL, signal.SIGTERM, signal.SIGINT)
 VICTIMS = ("extract", "decode", "snakemake and its jobs", "snakemake alone")
 ROWS, KILLS = 2, 5  # kills in a row, so often; every moment is tried in tests/planning/test_crashes.py
-LASTING = {"catalog.json", "lock", "journals", "plans", "bundles", "extracted"}
+LASTING = {"catalog.json", "lock", "trees.json", "journals", "plans", "bundles", "extracted"}
 
 
 @pytest.mark.parametrize("seed", range(ROWS))
