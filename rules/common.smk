@@ -36,7 +36,7 @@ from i3d.progress.ending import Ending
 from i3d.records.tree_lock import take_lock
 from i3d.planning.plan import Plan, make_plan
 from i3d.planning.sharing import check_working_folder, check_writable, may_write
-from i3d.cost.pricing import Machine
+from i3d.cost.prices import Machine
 from i3d.records.work_folder import WorkFolder
 from i3d.results.names import METADATA, SUMMARY
 from i3d.results.run_summary import runs_since

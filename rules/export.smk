@@ -10,7 +10,7 @@
     snakemake --cores 1 compare         these features beside another tree's, `--config compare=/path/published`
 
 Takes: metadata.csv and the features, which are made first if they are due. Which files a target has is a table in
-i3d/exports/table.py. The rules have no outputs, so they run whenever they are asked for: the program sees by receipts in
+i3d/exports/all_exports.py. The rules have no outputs, so they run whenever they are asked for: the program sees by receipts in
 `.written` what is due, and Snakemake deletes none of it.
 """
 

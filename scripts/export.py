@@ -11,8 +11,8 @@ import yaml
 
 from i3d.config import complete
 from i3d.errors import PREFIX, UserError, run_main
+from i3d.exports.all_exports import TARGETS
 from i3d.exports.making import make, said
-from i3d.exports.table import TARGETS
 
 
 def parse() -> argparse.Namespace:

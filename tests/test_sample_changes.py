@@ -153,7 +153,7 @@ assert why_too_short_or_unreadable(Probe(frames=16, exact=True), rule) is None
     ),
     "an export": Change(
         {
-            "i3d/exports/table.py": (
+            "i3d/exports/all_exports.py": (
                 "\n\nEXPORTS = (\n",
                 "\n\ndef frame_counts(split: Split, path: Path) -> Files:\n"
                 '    return {path: text_of([f"{row.video} {row.frames_decoded}" for row in split.rows])}\n'

@@ -62,24 +62,24 @@ class TimmImage(Backbone):
         )
 
     def random_weights(self, seed: int = 0) -> "dict[str, Tensor]":
-        from i3d.backbones.library import random_weights
+        from i3d.backbones.library_network import random_weights
 
         return random_weights(self.expected_shapes(), seed)
 
     def plain(self, weights: "Mapping[str, Tensor]") -> "nn.Module":
-        from i3d.backbones.library import PerFrame
+        from i3d.backbones.library_network import PerFrame
 
         module = _tower(self.tower).eval().requires_grad_(False)
         module.load_state_dict(weights, strict=False)
         return PerFrame(module)
 
     def network(self, weights: "Mapping[str, Tensor]", *, normalization: str, sample_mode: str) -> Network:
-        from i3d.backbones.library import LibraryNetwork
+        from i3d.backbones.library_network import LibraryNetwork
 
         return LibraryNetwork(self, self.plain(weights), SAMPLE_MODES[sample_mode])
 
     def normalised(self, frames: "Tensor", normalization: str) -> "Tensor":
-        from i3d.backbones.library import normalised
+        from i3d.backbones.library_network import normalised
 
         config = _config(self.tower)
         return normalised(frames, config.mean, config.std)
@@ -102,7 +102,7 @@ class TimmImage(Backbone):
 
 def described(name: str) -> TimmImage:
     """The tower `timm:NAME`. Raises UserError without timm, for a name that it does not know, or a tower of no use."""
-    from i3d.backbones.counting import on_meta, work_of_a_frame
+    from i3d.backbones.counted_work import on_meta, work_of_a_frame
 
     tower = name.removeprefix(PREFIX)
     config = _config(tower)
@@ -179,7 +179,7 @@ def _projects(tower: str) -> bool:
 @cache
 def _expected(tower: str) -> dict[str, tuple[int, ...]]:
     """Names and shapes of parameters and running statistics, not to be changed."""
-    from i3d.backbones.counting import on_meta
+    from i3d.backbones.counted_work import on_meta
 
     module = on_meta(lambda: _tower(tower))
     parameters = {name for name, _ in module.named_parameters()}

@@ -32,7 +32,7 @@ class TorchvisionVideo(Backbone):
         return Published(url, digits[1] if digits else None)
 
     def expected_shapes(self) -> dict[str, tuple[int, ...]]:
-        from i3d.backbones.counting import on_meta
+        from i3d.backbones.counted_work import on_meta
 
         state = on_meta(self._module).state_dict()
         return {name: tuple(value.shape) for name, value in state.items() if not self.is_left_out(name)}
@@ -45,7 +45,7 @@ class TorchvisionVideo(Backbone):
         )
 
     def random_weights(self, seed: int = 0) -> "dict[str, Tensor]":
-        from i3d.backbones.library import random_weights
+        from i3d.backbones.library_network import random_weights
 
         return random_weights(self.expected_shapes(), seed)
 
@@ -55,12 +55,12 @@ class TorchvisionVideo(Backbone):
         return module
 
     def network(self, weights: "Mapping[str, Tensor]", *, normalization: str, sample_mode: str) -> Network:
-        from i3d.backbones.library import LibraryNetwork
+        from i3d.backbones.library_network import LibraryNetwork
 
         return LibraryNetwork(self, self.plain(weights), SAMPLE_MODES[sample_mode])
 
     def normalised(self, frames: "Tensor", normalization: str) -> "Tensor":
-        from i3d.backbones.library import normalised
+        from i3d.backbones.library_network import normalised
 
         preset = self._library_weights().transforms()
         return normalised(frames, tuple(preset.mean), tuple(preset.std))
@@ -85,7 +85,7 @@ def _classifier(name: str) -> str:
     """The attribute that holds a network's classifier: its last part."""
     from torchvision.models import get_model
 
-    from i3d.backbones.counting import on_meta
+    from i3d.backbones.counted_work import on_meta
 
     *_, (last, _) = on_meta(lambda: get_model(name, weights=None)).named_children()
     return last
@@ -98,7 +98,7 @@ def video(name: str, weights: str, dim: int, gflop: float, values: float, **more
 
 
 # Licences are those of the code that the weights come from; torchvision says that the data they were trained on may add
-# terms. Work and numbers as `backbones/counting.py` counts them, in 16 frames.
+# terms. Work and numbers as `backbones/counted_work.py` counts them, in 16 frames.
 BACKBONES = (
     video("swin3d_t", "Swin3D_T", 768, 5.485, 0.1219, licence="Apache 2.0"),
     video("swin3d_s", "Swin3D_S", 768, 10.36, 0.1972, licence="Apache 2.0"),

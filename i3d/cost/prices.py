@@ -1,92 +1,103 @@
-"""What the work will take, in words: time on this machine, or GPU hours and RGU hours of a cluster."""
+"""What the due videos will take: time on this machine, or GPU hours on a cluster's slices."""
 
-import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
 
-from i3d.cost.speeds import Known
-from i3d.cost.work import Speeds, VideoWork
-from i3d.quantities import duration
+from i3d.cost.devices import Offer, devices, offers
+from i3d.cost.devices import device_name as one_name
+from i3d.cost.machine import cpu_count, device_name, on_gpu
+from i3d.cost.prices_in_words import price_text, time_text
+from i3d.cost.speeds import Known, known_speeds, of_others
+from i3d.cost.work import VideoWork, weigh
+from i3d.decoding.probe import Probe
+from i3d.quantities import size
+from i3d.records.bundles import Bundle
+from i3d.records.record import VideoRecord
+from i3d.settings import NumericSettings, Settings
+from i3d.specs import HEIGHT, WIDTH
 
-DECODE_START_SECONDS = 3.0  # Python, the decoders and Snakemake's own part of a job
-DECODE_THREADS = 4  # of one decode job on a machine with as many cores, as in rules/decode.smk
-NEARLY_AS_FAST = 1.03
-WORTH_COMPARING = 0.1  # hours, below which devices are not compared
-
-Bundles = Sequence[Sequence[VideoWork]]
-
-
-def seconds_here(bundles: Bundles, known: Known, cores: int) -> float:
-    """Seconds that a local run takes for these bundles: decoding and extraction take turns on the same cores."""
-    together = max(1, cores // min(DECODE_THREADS, cores))  # decode jobs at once
-    threads = min(DECODE_THREADS, cores) * min(together, max(1, len(bundles)))
-    decoding = sum(_decode_seconds(video, known.speeds) for bundle in bundles for video in bundle) / threads
-    longest = max((_decode_seconds(video, known.speeds) for bundle in bundles for video in bundle), default=0.0)
-    network = known.speeds.network_seconds(sum(video.snippets for bundle in bundles for video in bundle))
-    starting = len(bundles) * (known.start_seconds + DECODE_START_SECONDS)
-    return max(decoding, longest) + network + starting
+USUAL_PIXELS = 320 * 240  # of a video whose size is not known
+FRAME_BYTES = HEIGHT * WIDTH * 3  # as in frame_stream.py, which would bring NumPy to the Snakefile
 
 
-def time_text(bundles: Bundles, known: Known, cores: int) -> str:
-    """The time that a local run will take, and where that is known from."""
-    if known.guessed:
-        return f"how long on this machine is not known: its GPU is in no table; {known.why}"
-    return f"about {duration(seconds_here(bundles, known, cores))} on this machine ({source_text(known)})"
+@dataclass(frozen=True)
+class Machine:
+    """Where the jobs will run: `gres` is the GPU that one asks a cluster for, empty where they run here."""
+
+    gres: str = ""
+    cpus: int = 1
+    memory_gb: float = 0.0
+    decode_threads: int = 4
+    offered: tuple[str, ...] | None = None  # GPUs that the cluster lists; None where no cluster answers
+
+    @classmethod
+    def here(cls) -> "Machine":
+        """This machine, with the CPUs that this process may use."""
+        return cls(cpus=cpu_count())
 
 
-def source_text(known: Known) -> str:
-    """Where the speeds come from, and why not from a self-check."""
-    return known.speeds.source + (f"; {known.why}" if known.why else "")
+@dataclass(frozen=True)
+class Pricing:
+    """Speeds that fit a machine and a plan's settings, and what videos cost by them."""
 
+    machine: Machine
+    device: str
+    known: Known
+    settings: NumericSettings
+    calibration: Path
+    lent: Mapping[str, Offer]  # by the cluster that the settings name, or this one, with what it charges
+    piped: bool  # whether frames never come to a disk
 
-def gpu_hours(bundles: Bundles, speeds: Speeds, start_seconds: float, decode_threads: int) -> float:
-    """Hours that jobs hold a GPU for: decode and extract of a bundle run at the same time."""
-    return sum(start_seconds + speeds.bundle_seconds(bundle, decode_threads) for bundle in bundles) / 3600
+    @classmethod
+    def of(
+        cls, machine: Machine, settings: Settings, numeric: NumericSettings, records: Iterable[VideoRecord]
+    ) -> "Pricing":
+        """The best knowledge there is: a self-check's, else that of earlier runs, else assumptions."""
+        device, calibration = device_name(machine.gres, settings.device), Path(settings.calibration)
+        known = known_speeds(
+            device,
+            numeric,
+            calibration,
+            records,
+            on_gpu=on_gpu(machine.gres, settings.device),
+            cpus=machine.cpus,
+            decode_threads=machine.decode_threads,
+        )
+        piped = settings.frames == "pipe"
+        return cls(machine, device, known, numeric, calibration, offers(settings.cluster), piped)
 
+    def weight(self, frames: int, probe: Probe) -> int:
+        """How many frames of plain video take as long as this video."""
+        return weigh(self.work(frames, probe), self.known.speeds, self.machine.decode_threads)
 
-def price_text(
-    bundles: Bundles,
-    chosen: str,
-    known: Known,
-    others: Mapping[str, Speeds],
-    *,
-    charged: Mapping[str, float],
-    decode_threads: int,
-) -> str:
-    """GPU hours, and what they are charged as, on the chosen device and on others, the cheapest and fastest marked.
+    def work(self, frames: int, probe: Probe) -> VideoWork:
+        """What a video asks for."""
+        pixels = probe.width * probe.height if probe.width and probe.height else USUAL_PIXELS
+        return VideoWork(frames, pixels, max(1, self.settings.rule.snippets(frames)), probe.codec)
 
-    `others` are `speeds.of_others`, and may have the chosen one among them, which says where its row stands; `charged`
-    are the RGUs that a job is charged for by device, of those whose charge is known.
-    """
-    if known.guessed:
-        return f"how long is not known: {chosen} is in no table; {known.why}"
-    speeds = {chosen: known.speeds} if chosen not in others else dict(others)
-    speeds[chosen] = known.speeds
-    if len(speeds) == 1:
-        speeds |= others
-    hours = {name: gpu_hours(bundles, each, known.start_seconds, decode_threads) for name, each in speeds.items()}
-    if hours[chosen] < WORTH_COMPARING:
-        return f"about {duration(hours[chosen] * 3600)} on {chosen} ({source_text(known)})"
-    rgu = {name: hours[name] * charged[name] for name in speeds if name in charged}
-    notes: dict[str, list[str]] = {name: [] for name in speeds}
-    notes[chosen].append("in the profile")
-    if len(speeds) > 1:
-        if rgu:
-            notes[min(rgu, key=lambda name: (rgu[name], hours[name]))].append("cheapest")
-        soonest = NEARLY_AS_FAST * min(hours.values())
-        fast = [name for name in speeds if hours[name] <= soonest]
-        notes[min(fast, key=lambda name: rgu.get(name, math.inf))].append("fastest")
-    width = max(map(len, speeds))
-    lines = [source_text(known) + ("; others in proportion" if len(speeds) > 1 else "")]
-    for name in speeds:
-        line = f"  {name:<{width}}  {_hours(hours[name]):>8} GPU hours"
-        line += f"  {_hours(rgu[name]):>8} RGU hours" if name in rgu else ""
-        lines.append(line + (f"  {', '.join(notes[name])}" if notes[name] else ""))
-    return "\n".join(lines)
+    def text(self, bundles: Iterable[Bundle], probes: Mapping[str, Probe]) -> str:
+        """What bundles will take, in words."""
+        works = [[self.work(entry.frames, probes[entry.video]) for entry in bundle.videos] for bundle in bundles]
+        if not self.machine.gres:
+            return time_text(works, self.known, self.machine.cpus)
+        return price_text(
+            works,
+            self.device,
+            self.known,
+            of_others(self.device, self._comparable(), self.known, self.settings, self.calibration),
+            charged={name: each.charged(self.machine.cpus, self.machine.memory_gb) for name, each in self.lent.items()},
+            decode_threads=self.machine.decode_threads,
+        )
 
+    def _comparable(self) -> list[str]:
+        """The devices to compare the chosen one with: those that the cluster lists, else those it is known to lend."""
+        if self.machine.offered is None:
+            return list(self.lent)
+        offered = {one_name(each) for each in self.machine.offered}
+        return [name for name in devices() if name in offered]
 
-def _hours(hours: float) -> str:
-    return f"{hours:,.0f}" if hours >= 100 else f"{hours:.1f}" if hours >= 1 else f"{hours:.2f}"
-
-
-def _decode_seconds(video: VideoWork, speeds: Speeds) -> float:
-    return speeds.decode_seconds(video.pixels, video.frames, video.codec)
+    def frames_text(self, bundles: Iterable[Bundle]) -> str:
+        """What the decoded frames of a running bundle take on disk, in words; empty where they never come there."""
+        most = max((bundle.frames for bundle in bundles), default=0)
+        return "" if self.piped else f"up to {size(most * FRAME_BYTES)} of frames per running bundle"

@@ -9,7 +9,7 @@ import numpy as np
 from i3d.errors import UserError
 from i3d.exports.annotation_formats import Event, Span
 from i3d.exports.annotations import Matched, resampled
-from i3d.exports.times import frame_times
+from i3d.exports.frame_times import frame_times
 from i3d.quantities import named
 from i3d.records.record import Row
 

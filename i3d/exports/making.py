@@ -16,6 +16,7 @@ from i3d.datasets.naming import find_annotations
 from i3d.digests import file_sha256, json_digest
 from i3d.errors import UserError
 from i3d.exports import annotation_formats
+from i3d.exports.all_exports import EXPORTS, TARGETS, Export, crops_folder
 from i3d.exports.places import refuse_linked_overlap
 from i3d.exports.receipts import (
     RECEIPTS,
@@ -27,7 +28,6 @@ from i3d.exports.receipts import (
     withdraw,
 )
 from i3d.exports.source import NO_ANNOTATIONS, Source
-from i3d.exports.table import EXPORTS, TARGETS, Export, crops_folder
 from i3d.quantities import count, named
 from i3d.records.work_folder import WorkFolder
 from i3d.results.names import METADATA

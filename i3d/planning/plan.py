@@ -13,7 +13,7 @@ from pathlib import Path
 
 import msgspec
 
-from i3d.cost.pricing import Machine, Pricing
+from i3d.cost.prices import Machine, Pricing
 from i3d.datasets.naming import DataSet, Names, open_dataset
 from i3d.decoding.probe import Probe
 from i3d.digests import json_digest
@@ -25,8 +25,8 @@ from i3d.planning.decide import Decision, Evidence, Waiting, decide, skipped_rec
 from i3d.planning.earlier_runs import EarlierRuns
 from i3d.planning.sharing import check_readable
 from i3d.planning.tree import find_videos
+from i3d.planning.tree_owner import own_trees, videos_name, write_names
 from i3d.planning.weights_check import weights_digest
-from i3d.planning.whose import own_trees, videos_name, write_names
 from i3d.quantities import named
 from i3d.records import journal
 from i3d.records.bundles import Bundle, BundleEntry, new_bundle, pack, write_bundle

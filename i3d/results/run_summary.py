@@ -8,8 +8,8 @@ from typing import Any
 
 from i3d.files import keep_aside, read_file, write_atomically
 from i3d.records.record import OK, SKIPPED
-from i3d.results.account import Account
 from i3d.results.names import METADATA, SUMMARY
+from i3d.results.run_account import Account
 from i3d.settings import NumericSettings
 
 

@@ -16,7 +16,7 @@ from torch import Tensor, nn
 
 from i3d import process
 from i3d.backbones.backbone import Backbone
-from i3d.backbones.library import resized
+from i3d.backbones.library_network import resized
 from i3d.specs import CENTRE_CROP, CROP, PRECISIONS
 
 # Of one layer, relative to fp32 on the same inputs. Rounding to the type gives 4e-4 (tf32), 2e-3 (bf16) and

@@ -6,7 +6,7 @@ import torch
 import torch.nn.functional as F
 
 from i3d.backbones import backbone
-from i3d.backbones.counting import work_of_a_frame
+from i3d.backbones.counted_work import work_of_a_frame
 from i3d.backbones.i3d_r50 import BACKBONES
 from i3d.backbones.i3d_r50.layers import NonLocal, empty_model, fold_batch_norm, halve
 from i3d.backbones.i3d_r50.stem import stem_of_crops

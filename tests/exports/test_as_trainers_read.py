@@ -14,8 +14,8 @@ import pytest
 import torch
 
 from i3d.config import complete
+from i3d.exports.all_exports import TARGETS
 from i3d.exports.making import make
-from i3d.exports.table import TARGETS
 from tests.support.finished_trees import annotate, write_tree
 
 VIDEOS = (

@@ -9,8 +9,8 @@ import pytest
 
 from i3d.config import complete
 from i3d.errors import UserError
+from i3d.exports.all_exports import EXPORTS, TARGETS
 from i3d.exports.making import check_annotations, make, said
-from i3d.exports.table import EXPORTS, TARGETS
 from tests.support.bystanders import snapshot
 from tests.support.data_sets import DATA_SETS
 from tests.support.finished_trees import annotate, write_tree

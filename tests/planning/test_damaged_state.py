@@ -14,7 +14,7 @@ from i3d.config import complete
 from i3d.digests import file_sha256
 from i3d.errors import UserError
 from i3d.planning.plan import make_plan
-from i3d.planning.whose import read_names
+from i3d.planning.tree_owner import read_names
 from i3d.records.work_folder import WorkFolder
 from i3d.results.metadata import read_metadata
 from scripts import aggregate, orphaned

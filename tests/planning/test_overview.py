@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from i3d.cost import prices, pricing
+from i3d.cost import prices
 from i3d.cost.devices import offers
-from i3d.cost.pricing import Machine
+from i3d.cost.prices import Machine
 from i3d.decoding.probe import Probe
 from i3d.frame_stream import FRAME_BYTES
 from i3d.planning import overview as status
@@ -162,7 +162,7 @@ def test_videos_of_unknown_length_are_told(config, monkeypatch):
 
 
 def test_a_frame_is_as_large_as_in_the_stream():
-    assert pricing.FRAME_BYTES == FRAME_BYTES
+    assert prices.FRAME_BYTES == FRAME_BYTES
 
 
 def run(*arguments):

@@ -104,7 +104,7 @@ class I3D(Backbone):
         return hint(found, expected)
 
 
-# Counted by `backbones/counting.py`; numbers in ten crops and without the smallest operations, which are a fifth.
+# Counted by `backbones/counted_work.py`; numbers in ten crops and without the smallest operations, which are a fifth.
 BACKBONES = (
     I3D(
         name="i3d_r50",

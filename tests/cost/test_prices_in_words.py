@@ -3,7 +3,7 @@
 import pytest
 
 from i3d.cost.devices import offers
-from i3d.cost.prices import price_text, seconds_here, time_text
+from i3d.cost.prices_in_words import price_text, seconds_here, time_text
 from i3d.cost.speeds import Known
 from i3d.cost.work import OTHER_CODECS, Speeds, VideoWork
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from i3d.digests import json_digest
-from i3d.exports import crops, flat_names, lists, reconcile, times, trainers, vadclip
+from i3d.exports import crops, flat_names, frame_times, lists, reconcile, trainers, vadclip
 from i3d.exports.places import flat_folder
 from i3d.exports.receipts import Files, Lazy, csv_of, json_of, npy_of, text_of
 from i3d.exports.selection import VALIDATION
@@ -94,7 +94,7 @@ def snippet_times(split: Split, path: Path) -> Files:
     videos = Path(split.settings.videos)
     of = [[row.video, row.digest, row.snippets, row.frames_decoded, row.resample_fps] for row in split.rows]
     key = json_digest([of, rule.clip_length, rule.frequency])
-    return {path: Lazy(key, lambda: csv_of(times.snippet_table(split.rows, videos, rule)))}
+    return {path: Lazy(key, lambda: csv_of(frame_times.snippet_table(split.rows, videos, rule)))}
 
 
 def trainer_lines(split: Split, path: Path) -> Files:

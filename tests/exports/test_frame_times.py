@@ -9,8 +9,8 @@ import pytest
 from i3d.errors import UserError
 from i3d.exports.annotation_formats import Event, Span
 from i3d.exports.annotations import Matched
+from i3d.exports.frame_times import frame_times, snippet_table
 from i3d.exports.ground_truth import ground_truth
-from i3d.exports.times import frame_times, snippet_table
 from i3d.snippets import SnippetRule
 from tests.support.rows import row
 
