@@ -64,7 +64,7 @@ def test_the_price_is_in_time_here_and_in_gpu_hours_on_a_cluster(config, monkeyp
     plan = make_plan(config, machine=Machine("gpu:a100_4g.20gb:1", 6, 40.0, 5))
     takes = "about 57 s on a100_4g.20gb (computed, not measured; no self-check has been run: `snakemake --cores all "
     assert takes in status.status_text(plan, "")
-    monkeypatch.setattr(prices, "WORTH_COMPARING", 0.0)
+    monkeypatch.setattr(prices_in_words, "WORTH_COMPARING", 0.0)
     said = status.status_text(plan, "").partition("takes     ")[2].splitlines()
     assert said[0].startswith("computed, not measured; no self-check has been run")
     assert [line.split()[0] for line in said[1:6]] == list(offers("narval"))
@@ -73,7 +73,7 @@ def test_the_price_is_in_time_here_and_in_gpu_hours_on_a_cluster(config, monkeyp
 
 
 def test_only_what_the_cluster_lists_is_priced(config, monkeypatch):
-    monkeypatch.setattr(prices, "WORTH_COMPARING", 0.0)
+    monkeypatch.setattr(prices_in_words, "WORTH_COMPARING", 0.0)
     config |= {"device": "cuda", "cluster": "rorqual"}
     listed = ("nvidia_h100_80gb_hbm3_1g.10gb", "nvidia_h100_80gb_hbm3_2g.20gb", "gtx_1080")
     plan = make_plan(config, machine=Machine("gpu:h100_2g.20gb:1", 4, 31.0, 3, offered=listed))
