@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from i3d.cost import prices
+from i3d.cost import prices, prices_in_words
 from i3d.cost.devices import offers
 from i3d.cost.prices import Machine
 from i3d.decoding.probe import Probe
