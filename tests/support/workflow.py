@@ -13,6 +13,7 @@ from pathlib import Path
 
 import av
 import numpy as np
+import yaml
 
 from i3d.records import journal
 from i3d.records.record import OK
@@ -21,15 +22,7 @@ from tests.support.paths import ROOT
 from tests.support.processes import hear_ctrl_c
 
 PARTS = ("Snakefile", "rules", "scripts", "i3d", "config", "profiles", "envs")
-CONFIG = {
-    "weights": "random",
-    "sample_mode": "center_crop",
-    "clip_length": 8,
-    "frequency": 8,
-    "bundle_frames": 1000,
-    "videos": "videos",
-    "features": "features",
-}
+CONFIG: dict[str, object] = yaml.safe_load((ROOT / ".test/trial.yaml").read_text())
 CLIPS = {  # name -> frames; one bundle by CONFIG, two with at most TWO_BUNDLES frames in one
     "test/normal/a.mp4": 17,
     "test/normal/b.mp4": 9,

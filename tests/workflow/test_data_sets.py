@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from tests.support.data_sets import CLIP, DATA_SETS
+from tests.support.paths import ROOT
 from tests.support.workflow import Workflow, write_clip
 
 pytestmark = pytest.mark.workflow
@@ -16,9 +17,12 @@ LENGTH = 8  # frames per snippet, and between two
 @pytest.mark.parametrize("name", sorted(DATA_SETS))
 def test_one_command_goes_from_the_download_to_the_ground_truth(tmp_path, name):
     made = DATA_SETS[name]
-    project = Workflow(tmp_path, {}, dataset=name)
+    """One of them with the settings that lie there as an example."""
+    example = ("--configfile", str(ROOT / ".test/data_set.yaml"))
+    project = Workflow(tmp_path, {}, **{} if name == "ucf_crime" else {"dataset": name})
+    targets = ("lists", "ground_truth", *(example if name == "ucf_crime" else ()))
     made.write(project.video("."))
-    output = project.run("lists", "ground_truth", cores=2)
+    output = project.run(*targets, cores=2)
     rows = project.metadata()
     for video, expected in made.videos.items():
         row = rows[video]
@@ -53,7 +57,7 @@ def test_one_command_goes_from_the_download_to_the_ground_truth(tmp_path, name):
     )
     uncovered = sum(said is None for said in made.videos.values())
     assert ("1 video not covered, and in no list" in output) == bool(uncovered)
-    again = project.run("lists", "ground_truth", "-q", "all", cores=2)
+    again = project.run(*targets, "-q", "all", cores=2)
     assert again.count("nothing to be done, its") == 2 and "to extract" not in again.replace("0 to extract", "")
 
 
