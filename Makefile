@@ -11,7 +11,7 @@ export OMP_WAIT_POLICY := PASSIVE
 LAST := $(if $(CONFIG),,$(wildcard logs/last_config.yaml))
 SETTINGS = $(if $(CONFIG),--config $(CONFIG)) $(if $(LAST),--configfile $(LAST))
 
-.PHONY: help env demo report status watch test unit check workflow test-faults test-gpu test-slurm settings bench gpu-visit precision clean distclean
+.PHONY: help env demo report status watch test unit check workflow test-faults test-gpu test-slurm settings bench gpu-visit gpu-rehearsal precision clean distclean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -86,6 +86,9 @@ settings: env ## write config/schema.yaml and the table in docs/settings.md from
 
 bench: env ## time every stage and the whole against a plain baseline; writes docs/bench.md
 	python -m bench --output docs/bench.md --clips $(wildcard ../shared/videos/real/*)
+
+gpu-rehearsal: env ## the stages of a GPU visit, in reduced form on the CPU (a few minutes)
+	DEVICE=cpu REDUCED=1 TOTAL=1800 OUT=build/gpu-rehearsal WORK=build/gpu-rehearsal/work bash bench/gpu_visit/visit.sh
 
 precision: env ## measure how far settings take features from each other; writes the tables in docs/features.md
 	python -m bench.distances

@@ -11,7 +11,7 @@ SECONDS=0
 PY=${PYTHON:-$(command -v python3)}
 for name in python python3; do printf '#!/bin/bash\nexec %q "$@"\n' "$PY" >"$WORK/bin/$name"; done # the rules say `python`
 chmod +x "$WORK/bin/"*; export PATH=$WORK/bin:$PATH
-if [[ ! -e $SITE/.complete ]]; then
+if [[ ! $REDUCED && ! -e $SITE/.complete ]]; then # a rehearsal has the packages of the environment
   python -m pip install -q --no-index --no-deps --no-compile --no-cache-dir --disable-pip-version-check --upgrade \
     --target "$SITE" .gpu/wheels/*.whl >"$OUT/facts.log" 2>&1 && touch "$SITE/.complete" \
     || { say "PIP FAILED"; tail -n 5 "$OUT/facts.log"; }

@@ -13,8 +13,6 @@ VISIT = ROOT / "bench/gpu_visit"
 
 
 def visit(tmp_path, *command):
-    tmp_path.joinpath("site").mkdir(exist_ok=True)
-    tmp_path.joinpath("site/.complete").touch()  # all packages are there
     folders = {name: str(tmp_path / name.lower()) for name in ("OUT", "WORK", "SITE", "CLIPS")}
     environment = os.environ | folders | {"DEVICE": "cpu", "REDUCED": "1", "PYTHON": sys.executable}
     return subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
