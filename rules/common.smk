@@ -344,7 +344,9 @@ def end_run() -> None:
     if makes_features:
         if plan().due and not runs_since(FEATURES, runs_before):
             write_tables()
-        logger.info(Ending(FEATURES, STARTED, runs_before).text, extra={"i3d_ending": True})
+        logger.info(
+            Ending(FEATURES, STARTED, runs_before, whole=not process.was_stopped()).text, extra={"i3d_ending": True}
+        )
 
 
 def end_failed_run() -> None:

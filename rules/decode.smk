@@ -1,7 +1,7 @@
 """Decode a bundle of videos into one stream of frames.
 
-Takes: the bundle file, which holds the settings, and the videos it lists. Gives: the frame stream (i3d/frame_stream.py), a temporary file
-or a pipe as `frames` in the configuration says, the same bytes either way.
+Takes: the bundle file, which holds the settings, and the videos it lists. Gives: the frame stream
+(i3d/frame_stream.py), a temporary file or a pipe as `frames` in the configuration says, the same bytes either way.
 """
 
 

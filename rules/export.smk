@@ -10,8 +10,8 @@
     snakemake --cores 1 compare         these features beside another tree's, `--config compare=/path/published`
 
 Takes: metadata.csv and the features, which are made first if they are due. Which files a target has is a table in
-i3d/exports/all_exports.py. The rules have no outputs, so they run whenever they are asked for: the program sees by receipts in
-`.written` what is due, and Snakemake deletes none of it.
+i3d/exports/all_exports.py. The rules have no outputs, so they run whenever they are asked for: the program sees by
+receipts in `.written` what is due, and Snakemake deletes none of it.
 """
 
 for target in ("lists", "ground_truth", "ur_dmu", "deepmil", "vadclip", "tevad_s3r", "s3r"):

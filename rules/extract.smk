@@ -1,8 +1,8 @@
-"""Extract the features of a bundle's frames with I3D-ResNet50.
+"""Extract the features of a bundle's frames with the configured network.
 
-Takes: the frame stream, the bundle file, which holds the settings, and the weights. Gives: each feature, in the staging tree as soon as it is done,
-and a line in the bundle's journal for each video; the output only marks that all are done. The journal is no output:
-Snakemake deletes the outputs of a job that fails, and what it had finished would be lost.
+Takes: the frame stream, the bundle file, which holds the settings, and the weights. Gives: each feature, in the staging
+tree as soon as it is done, and a line in the bundle's journal for each video; the output only marks that all are done.
+The journal is no output: Snakemake deletes the outputs of a job that fails, and what it had finished would be lost.
 """
 
 

@@ -1,7 +1,8 @@
 """Fetch the published weights of the configured model: `snakemake --cores 1 weights`.
 
-Takes: the network, on a cluster a login node's. Gives: the file that `weights` names by default, unless one of that name is there already;
-of I3D also the published Caffe2 file, which is converted for PyTorch. docs/features.md says under which licences they are.
+Takes: the network, on a cluster a login node's. Gives: the file that `weights` names by default, unless one of that name
+is there already; of I3D also the published Caffe2 file, which is converted for PyTorch. docs/features.md says under
+which licences they are.
 """
 
 

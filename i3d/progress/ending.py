@@ -13,11 +13,15 @@ from i3d.results.run_summary import runs_since
 class Ending:
     """How a run on a features tree ended, which began at `began`, in seconds since the epoch.
 
-    `runs_before` is how many summaries there were then; `stopped` says that the user ended it.
+    `runs_before` is how many summaries there were then; `stopped` says that the user ended it, `whole` that every job
+    that was asked for succeeded.
     """
 
-    def __init__(self, features: Path, began: float, runs_before: int, *, stopped: bool = False) -> None:
-        self._features, self._took, self._stopped = features, duration(time.time() - began), stopped
+    def __init__(
+        self, features: Path, began: float, runs_before: int, *, stopped: bool = False, whole: bool = False
+    ) -> None:
+        self._features, self._took = features, duration(time.time() - began)
+        self._stopped, self._whole = stopped, whole
         runs = [run for run in runs_since(features, runs_before) if "total_videos" in run]  # not of `orphaned`
         self._run = runs[-1] if runs else None
 
@@ -41,6 +45,8 @@ class Ending:
             videos.append(f"{kept:,} not made anew")
         if kept and not left:
             advice = "the features that were not made anew are as before; the same command begins with all again"
+        elif self._whole and left:
+            advice = "a run without `--until` and `--omit-from` does the rest"
         elif self._stopped or left:
             advice = "run the same command again: it goes on where this run ended"
         elif failed:

@@ -63,6 +63,12 @@ def test_a_run_that_was_stopped_says_what_is_left(features):
     assert said["videos"].endswith("0 failed, 5 not done") and "goes on where" in said["next"]
 
 
+def test_a_run_that_was_asked_for_a_part_says_how_to_get_the_rest(features):
+    """As with `--until decode`, where the same command would end there again."""
+    summary(features, 0, not_done={"0.mp4": "left"})
+    assert lines(features, whole=True)["next"] == "a run without `--until` and `--omit-from` does the rest"
+
+
 def test_features_that_were_to_be_made_anew_and_are_as_before_are_no_work_left(features):
     summary(features, 3, made=["0.mp4"], kept=["1.mp4", "2.mp4"])
     said = lines(features, stopped=True)
