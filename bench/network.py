@@ -11,6 +11,7 @@ from bench.measuring import Row, median, row
 from i3d.backbones import backbone
 from i3d.frame_stream import FRAME_SHAPE
 from i3d.network.engine import DTYPES, Engine, choose_device
+from i3d.selfcheck.numerics import why_left_out
 from i3d.settings import NumericSettings
 from i3d.specs import FIVE_CROPS, SAMPLE_MODES
 
@@ -40,8 +41,8 @@ def network(repeats: int) -> Iterator[Row]:
         share(base, flops * count, peak("fp32", device, repeats)),
     )
     for precision in DTYPES:
-        if precision in ("tf32", "fp16") and device.type == "cpu":
-            continue  # a CPU knows no tf32, and takes half a minute for a snippet in fp16
+        if why_left_out(precision, device):
+            continue
         engine = Engine(NumericSettings(precision=precision), weights, device, batch_size=20)
         features: list[np.ndarray] = []
         batches = []  # in memory that a GPU can copy from while it computes

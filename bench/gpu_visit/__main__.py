@@ -77,7 +77,7 @@ def numbers() -> None:
         )
         checker = SelfCheck(settings, gres="", cpus=CPUS, say=print)
         for precision in ("fp32",) if REDUCED else PRECISIONS:
-            if reason := checker._left_out(precision):
+            if reason := numerics.why_left_out(precision, device()):
                 result(f"{model} {precision}: left out, {reason}")
                 continue
             for verdict in checker._verdicts(precision):

@@ -14,11 +14,10 @@ import torch
 from torch import Tensor, nn
 
 from i3d.backbones import backbone, i3d_r50
-from i3d.backbones.i3d_r50 import fused_cpu
 from i3d.cost import machine
 from i3d.cost.calibration import Calibration, DecodeSpeed, NetworkSpeed, Recommendation
 from i3d.errors import UserError
-from i3d.network.engine import DTYPES, Engine, choose_device
+from i3d.network.engine import Engine, choose_device
 from i3d.network.weights import load_state_dict
 from i3d.planning.tree import find_videos
 from i3d.quantities import size
@@ -100,7 +99,7 @@ class SelfCheck:
     def _numbers(self) -> None:
         self._heading("Numbers: relative error of the worst of ten crops")
         for precision in PRECISIONS:
-            if reason := self._left_out(precision):
+            if reason := numerics.why_left_out(precision, self.device):
                 self._line(precision, f"left out: {reason}")
                 continue
             verdict = self._first_failure(precision)
@@ -110,15 +109,6 @@ class SelfCheck:
             else:
                 self.failed[precision] = str(verdict)
                 self._line(precision, f"WRONG, {verdict}: runs on this device will refuse it")
-
-    def _left_out(self, precision: str) -> str | None:
-        if self.on_gpu:
-            return None
-        if precision == "tf32":
-            return "a CPU has none"
-        if precision != "fp32" and not fused_cpu.supported(DTYPES[precision]):
-            return f"this CPU has no instructions for {precision}"
-        return None
 
     def _first_failure(self, precision: str) -> Verdict:
         """The first check that fails, or the first of all."""

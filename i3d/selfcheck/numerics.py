@@ -16,7 +16,9 @@ from torch import Tensor, nn
 
 from i3d import process
 from i3d.backbones.backbone import Backbone
+from i3d.backbones.i3d_r50 import fused_cpu
 from i3d.backbones.library_network import resized
+from i3d.network.engine import DTYPES
 from i3d.specs import CENTRE_CROP, CROP, PRECISIONS
 
 # Of one layer, relative to fp32 on the same inputs. Rounding to the type gives 4e-4 (tf32), 2e-3 (bf16) and
@@ -39,6 +41,15 @@ class Verdict:
     def __str__(self) -> str:
         where = f" in {self.where}" if self.where else ""
         return f"error {self.error:.1e}{where}, {'at most' if self.passed else 'allowed is'} {self.tolerance:.0e}"
+
+
+def why_left_out(precision: str, device: torch.device) -> str | None:
+    """Why this device does not compute in a precision, or not in sensible time; None if it does."""
+    if device.type == "cuda" or precision == "fp32":
+        return None
+    if precision == "tf32":
+        return "a CPU has none"
+    return None if fused_cpu.supported(DTYPES[precision]) else f"this CPU has no instructions for {precision}"
 
 
 def relative_error(found: np.ndarray, expected: np.ndarray) -> np.ndarray:
@@ -95,7 +106,7 @@ def check_layers(model: nn.Module, crop: Tensor, device: torch.device, precision
     `model` is a backbone's plain one. What the other layers pass on is what this precision gives them. Returns the
     worst.
     """
-    dtype = getattr(torch, PRECISIONS[precision].dtype)
+    dtype = DTYPES[precision]
     model = model.to(device, dtype).to(memory_format=torch.channels_last_3d)  # type: ignore[call-overload]
     kinds = (nn.Conv3d, nn.Conv2d, nn.Linear)
     names = {module: name for name, module in model.named_modules() if isinstance(module, kinds)}

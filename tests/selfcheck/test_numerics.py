@@ -7,7 +7,6 @@ from torch import nn
 
 from i3d.backbones import backbone
 from i3d.backbones.i3d_r50 import fused_cpu
-from i3d.network.engine import DTYPES
 from i3d.selfcheck import numerics, reference
 
 from .conftest import engine_in
@@ -15,12 +14,7 @@ from .conftest import engine_in
 CPU = torch.device("cpu")
 
 
-def is_fast(precision: str) -> bool:
-    """Whether this processor has instructions for it; the self-check leaves out those that it lacks."""
-    return fused_cpu.supported(DTYPES[precision])
-
-
-FAST = [*filter(is_fast, ("fp32", "bf16"))]
+FAST = [precision for precision in ("fp32", "bf16") if not numerics.why_left_out(precision, CPU)]
 
 
 @pytest.fixture(scope="module")
