@@ -22,7 +22,7 @@ rule aggregate:
         script=f"{SCRIPTS}/aggregate.py",
         videos=SETTINGS.videos,
         features=subpath(output.metadata, parent=True),
-        options=" ".join(aggregate_options()),
+        options=" ".join(AGGREGATE_OPTIONS),
     shell:
         r"""
         python {params.script:q} \

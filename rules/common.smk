@@ -3,13 +3,8 @@
 The plan is made when it is first asked for: jobs on other nodes and `--lint` never look at the trees.
 """
 
-import atexit
 import json
-import os
-import re
-import subprocess
 import sys
-import time
 from functools import cache
 from pathlib import Path
 
@@ -18,11 +13,10 @@ from snakemake.logging import logger
 from i3d import commands, process
 from i3d.cluster import cluster_run, snakemake_internals
 from i3d.cluster.slurm import gpus_of, partitions
-from i3d.command_line import remember
 from i3d.config import as_dict, beyond_defaults, complete
-from i3d.errors import UserError, errors_in_logs, exit_on_user_error
+from i3d.errors import UserError, exit_on_user_error
 from i3d.exports.places import check_places
-from i3d.files import remove_empty, share_with_group
+from i3d.files import share_with_group
 from i3d.cost import time_limits
 from i3d.cost.gpu_request import read_request
 from i3d.paths import workflow_folder
@@ -31,15 +25,12 @@ from i3d.planning.due import only_failures_are_due, refuse_replacing
 from i3d.planning.overview import status_text
 from i3d.settings import RANDOM
 from i3d.backbones import BACKBONES, i3d_r50, kind
-from i3d.progress import run as progress
-from i3d.progress.ending import Ending
-from i3d.records.tree_lock import take_lock
 from i3d.planning.plan import Plan, make_plan
 from i3d.planning.sharing import check_working_folder, check_writable, may_write
 from i3d.cost.prices import Machine
 from i3d.records.work_folder import WorkFolder
 from i3d.results.names import METADATA, SUMMARY
-from i3d.results.run_summary import runs_since
+from i3d.run_hooks import EXTRACTION_RULES, RunHooks
 
 commands.remember(sys.argv[1:])
 
@@ -65,7 +56,6 @@ REPORT = WORK.root / "report" if may_write(WORK) else Path(PREFIX, "i3d_report")
 PUBLISHED = {Path(model.published_file).name: name for name, model in BACKBONES.items()}
 if SETTINGS.model not in BACKBONES:
     PUBLISHED[Path(kind(SETTINGS.model).default_weights(SETTINGS.model)).name] = SETTINGS.model
-EXTRACTION_RULES = ("decode", "extract", "feature")
 IS_MODULE = snakemake_internals.is_module(workflow)
 if not IS_MODULE:
     process.take_no_modules_from_here()
@@ -76,7 +66,6 @@ if not IS_MODULE:
             f"options, and code if it holds any, were taken from {profile}, which is not the workflow's; "
             "`--workflow-profile none` leaves it out"
         )
-STARTED = time.time()
 
 share_with_group(FEATURES)
 
@@ -101,13 +90,13 @@ wildcard_constraints:
 def plan() -> Plan:
     """This run's plan, its files written; the main process says what it is."""
     if IS_MODULE:
-        snakemake_internals.add_hooks(workflow, begin_run, end_run, end_failed_run)
+        snakemake_internals.add_hooks(workflow, HOOKS.begin, HOOKS.end, HOOKS.end_failed)
     with exit_on_user_error():
         if SETTINGS.frames == "pipe" and cores() < 2:
             raise UserError("frames: through a pipe both stages run at once; use --cores 2 or more, or `frames: temp`")
         if workflow.is_main_process and snakemake_internals.executes(workflow) and may_write(WORK):
             if not workflow.dryrun:
-                hold_tree()
+                _ = HOOKS.lock
             cluster_run.wait_for_jobs(workflow, WORK, logger.warning)
         made = make_plan(SETTINGS, again=wanted_again(), only=wanted_alone(), machine=machine())
         if made.is_due and snakemake_internals.runs(workflow):
@@ -120,12 +109,6 @@ def plan() -> Plan:
             with exit_on_user_error():
                 raise made.problem
     return made
-
-
-@cache
-def hold_tree():
-    """Claim the features tree for this run, until its process ends."""
-    return take_lock(WORK.lock)
 
 
 def machine() -> Machine:
@@ -302,74 +285,15 @@ def plan_file(wildcards) -> str:
     return in_rules(plan().path)
 
 
-def aggregate_options() -> list[str]:
-    """What tells the aggregate script to leave the frame streams."""
-    keep = SETTINGS.frames == "keep" or snakemake_internals.keeps_temporary_files(workflow)
-    return ["--keep-frames"] if keep else []
-
-
-def begin_run() -> None:
-    """Before the first job: ask the cluster whether it takes the jobs, and claim the features tree until the end.
-
-    The plan is written again: another run may have ended, and tidied, after it was made.
-    """
-    global slurm_jobs, runs_before, makes_features
-    process.collect_garbage()
-    process.take_stop_signals()
-    # Unlike a run of exports or of the report alone, which may be of somebody else's features.
-    makes_features = snakemake_internals.runs_any_of(workflow, (*EXTRACTION_RULES, "aggregate"))
-    with exit_on_user_error():
-        if makes_features or snakemake_internals.runs_any_of(workflow, ("orphaned",)):
-            check_writable(WORK)
-            hold_tree()
-        slurm_jobs = cluster_run.ClusterRun(workflow, SETTINGS, WORK, logger)
-        slurm_jobs.check()
-        runs_before = len(runs_since(FEATURES))
-        if makes_features and plan().is_due:
-            plan().write()
-            plan().set_strangers_aside()
-            plan().stage_moved()
-            remember(snakemake_internals.given_config(workflow))
-            progress.begin_run(WORK.progress, plan().bundles)
-            watch = os.path.relpath(SCRIPTS / "watch.py")
-            logger.info(
-                f"`python {watch}` shows this run in another terminal", extra={"i3d_progress": str(WORK.progress)}
-            )
-        slurm_jobs.attend(writes=makes_features)
-
-
-def end_run() -> None:
-    """After a run that succeeded: write the tables if it was asked for features alone, and say how it ended."""
-    clear_up()
-    if makes_features:
-        if plan().due and not runs_since(FEATURES, runs_before):
-            write_tables()
-        logger.info(
-            Ending(FEATURES, STARTED, runs_before, whole=not process.was_stopped()).text, extra={"i3d_ending": True}
-        )
-
-
-def end_failed_run() -> None:
-    """After a run with failures: no rule runs any more, so write the tables here, and have the last word."""
-    clear_up()
-    lines = errors_in_logs(Path(PREFIX, "logs"), STARTED)
-    if makes_features:
-        write_tables()
-        ending = Ending(FEATURES, STARTED, runs_before, stopped=process.was_stopped())
-        logger.info(ending.text, extra={"i3d_ending": True})
-        lines += ending.errors
-    atexit.register(print, *lines, sep="\n", file=sys.stderr)
-
-
-def clear_up() -> None:
-    """After the last job: leave no empty logs behind, nor a mark of jobs that have ended."""
-    slurm_jobs.end()
-    for stage in EXTRACTION_RULES:
-        remove_empty(Path(PREFIX, "logs", stage))
-
-
-def write_tables() -> None:
-    """Do the aggregate rule's work."""
-    command = [sys.executable, SCRIPTS / "aggregate.py", "--plan", plan().path, *aggregate_options()]
-    command += ["--videos", SETTINGS.videos, "--features", SETTINGS.features]
-    subprocess.run(command, check=False, stdout=subprocess.DEVNULL)
+KEEP_FRAMES = SETTINGS.frames == "keep" or snakemake_internals.keeps_temporary_files(workflow)
+AGGREGATE_OPTIONS = ["--keep-frames"] if KEEP_FRAMES else []
+HOOKS = RunHooks(
+    workflow,
+    SETTINGS,
+    WORK,
+    plan,
+    scripts=SCRIPTS,
+    logs=Path(PREFIX, "logs"),
+    aggregate_options=AGGREGATE_OPTIONS,
+    log=logger,
+)

@@ -36,12 +36,12 @@ include: "report.smk"
 
 
 onstart:
-    begin_run()
+    HOOKS.begin()
 
 
 onsuccess:
-    end_run()
+    HOOKS.end()
 
 
 onerror:
-    end_failed_run()
+    HOOKS.end_failed()

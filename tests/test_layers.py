@@ -13,7 +13,7 @@ ROOMS = (
     *("specs", "backbones", "settings", "config", "command_line"),
     *("records", "frame_stream", "decoding", "results", "datasets", "cost", "network", "planning", "exports"),
     *("comparison", "report"),
-    *("progress", "selfcheck", "cluster"),
+    *("progress", "selfcheck", "cluster", "run_hooks"),
 )
 MODULES = sorted((ROOT / "i3d").rglob("*.py"))
 

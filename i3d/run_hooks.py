@@ -1,0 +1,138 @@
+"""What a run does before its first job and after its last, beside the rules."""
+
+import atexit
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from functools import cached_property
+from logging import Logger
+from pathlib import Path
+from typing import IO, Any
+
+from i3d import process
+from i3d.cluster import snakemake_internals
+from i3d.cluster.cluster_run import ClusterRun
+from i3d.command_line import remember
+from i3d.errors import errors_in_logs, exit_on_user_error
+from i3d.files import remove_empty
+from i3d.planning.plan import Plan
+from i3d.planning.sharing import check_writable
+from i3d.progress import run as progress
+from i3d.progress.ending import Ending
+from i3d.records.tree_lock import take_lock
+from i3d.records.work_folder import WorkFolder
+from i3d.results.run_summary import runs_since
+from i3d.settings import Settings
+
+EXTRACTION_RULES = ("decode", "extract", "feature")
+
+
+class RunHooks:
+    """A run's `begin`, `end` and `end_failed`, for Snakemake's hooks.
+
+    Parameters
+    ----------
+    workflow : Snakemake's workflow
+    settings, work : of this run
+    plan : makes the run's plan, or returns it if it is made
+    scripts : the folder of the workflow's programs
+    logs : the folder of the run's logs
+    aggregate_options : what the aggregate rule gives its program beside the trees and the plan
+    log : Snakemake's logger
+    """
+
+    def __init__(
+        self,
+        workflow: Any,
+        settings: Settings,
+        work: WorkFolder,
+        plan: Callable[[], Plan],
+        *,
+        scripts: Path,
+        logs: Path,
+        aggregate_options: list[str],
+        log: Logger,
+    ) -> None:
+        self._workflow, self._settings, self._work, self._plan = workflow, settings, work, plan
+        self._scripts, self._logs, self._aggregate_options, self._log = scripts, logs, aggregate_options, log
+        self._features = Path(settings.features)
+        self._started = time.time()
+        self._runs_before = 0
+        self._cluster_run: ClusterRun | None = None
+
+    @cached_property
+    def lock(self) -> IO[str]:
+        """This run's claim of the features tree, until its process ends. Raises UserError if another run has it."""
+        return take_lock(self._work.lock)
+
+    @cached_property
+    def makes_features(self) -> bool:
+        """Unlike a run of exports or of the report alone, which may be of somebody else's features."""
+        return snakemake_internals.runs_any_of(self._workflow, (*EXTRACTION_RULES, "aggregate"))
+
+    def begin(self) -> None:
+        """Before the first job: ask the cluster whether it takes the jobs, and claim the features tree.
+
+        The plan is written again: another run may have ended, and tidied, after it was made.
+        """
+        process.collect_garbage()
+        process.take_stop_signals()
+        with exit_on_user_error():
+            if self.makes_features or snakemake_internals.runs_any_of(self._workflow, ("orphaned",)):
+                check_writable(self._work)
+                _ = self.lock
+            self._cluster_run = ClusterRun(self._workflow, self._settings, self._work, self._log)
+            self._cluster_run.check()
+            self._runs_before = len(runs_since(self._features))
+            if self.makes_features and self._plan().is_due:
+                self._prepare()
+            self._cluster_run.attend(writes=self.makes_features)
+
+    def _prepare(self) -> None:
+        plan = self._plan()
+        plan.write()
+        plan.set_strangers_aside()
+        plan.stage_moved()
+        remember(snakemake_internals.given_config(self._workflow))
+        progress.begin_run(self._work.progress, plan.bundles)
+        watch = os.path.relpath(self._scripts / "watch.py")
+        self._log.info(
+            f"`python {watch}` shows this run in another terminal", extra={"i3d_progress": str(self._work.progress)}
+        )
+
+    def end(self) -> None:
+        """After a run that succeeded: write the tables if it was asked for features alone, and say how it ended."""
+        self._clear_up()
+        if self.makes_features:
+            if self._plan().due and not runs_since(self._features, self._runs_before):
+                self._write_tables()
+            self._say(Ending(self._features, self._started, self._runs_before, whole=not process.was_stopped()))
+
+    def end_failed(self) -> None:
+        """After a run with failures: no rule runs any more, so write the tables here, and have the last word."""
+        self._clear_up()
+        lines = errors_in_logs(self._logs, self._started)
+        if self.makes_features:
+            self._write_tables()
+            ending = Ending(self._features, self._started, self._runs_before, stopped=process.was_stopped())
+            self._say(ending)
+            lines += ending.errors
+        atexit.register(print, *lines, sep="\n", file=sys.stderr)
+
+    def _say(self, ending: Ending) -> None:
+        self._log.info(ending.text, extra={"i3d_ending": True})
+
+    def _clear_up(self) -> None:
+        """Leave no empty logs behind, nor a mark of jobs that have ended."""
+        if self._cluster_run is not None:
+            self._cluster_run.end()
+        for stage in EXTRACTION_RULES:
+            remove_empty(self._logs / stage)
+
+    def _write_tables(self) -> None:
+        """Do the aggregate rule's work."""
+        command = [sys.executable, str(self._scripts / "aggregate.py"), "--plan", str(self._plan().path)]
+        command += ["--videos", self._settings.videos, "--features", self._settings.features]
+        subprocess.run([*command, *self._aggregate_options], check=False, stdout=subprocess.DEVNULL)
