@@ -1,7 +1,11 @@
-"""The workflow without a clone: the package installed from a git address, the rules from there or from copies."""
+"""The workflow without a clone: the package installed from a git address, the rules from there or from copies.
+
+What GitHub is asked for, git takes from a repository here: its configuration can put one address in another's place.
+"""
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 import sysconfig
@@ -16,12 +20,14 @@ from tests.support.workflow import write_clip
 pytestmark = pytest.mark.workflow
 
 CONFIG = "{weights: random, sample_mode: center_crop, clip_length: 8, frequency: 8}"
+ADDRESS = "https://github.com/owner/i3d-features"
+# As snakedeploy 0.17 writes it.
 MODULE = """
-configfile: "config.yaml"
+configfile: "config/config.yaml"
 
 
 module i3d:
-    snakefile: gitfile("{repository}", commit="{commit}", path="workflow/Snakefile")
+    snakefile: {source}
     config: config
 
 
@@ -67,6 +73,12 @@ class Installed:
 
     def run(self, *command: object, folder: Path | None = None) -> str:
         environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
+        environment |= {
+            "GIT_CONFIG_COUNT": "1",
+            "GIT_CONFIG_KEY_0": f"url.file://{self.repository}.insteadOf",
+            "GIT_CONFIG_VALUE_0": ADDRESS,
+            "XDG_CACHE_HOME": str(self.repository.parent / "cache"),  # where Snakemake keeps what it fetched
+        }
         if hasattr(self, "python"):
             environment["PATH"] = f"{self.python.parent}:{environment['PATH']}"
         done = subprocess.run(
@@ -100,13 +112,21 @@ def check(folder: Path) -> None:
     assert (folder / "dataset/features/metadata.csv").read_text().count(",ok,") == 2
 
 
-def test_by_git_address_from_a_folder_of_configuration_and_videos(installed, data):
-    (data / "Snakefile").write_text(MODULE.format(repository=installed.repository, commit=installed.commit))
-    output = installed.snakemake(data, "--printshellcmds")
+def test_from_github_in_a_folder_as_snakedeploy_leaves_it(installed, data):
+    """Then the same by the path of a repository."""
+    (data / "workflow").mkdir()
+    for name in ("config", "profiles"):
+        shutil.copytree(installed.repository / name, data / name)
+    snakefile = data / "workflow/Snakefile"
+    source = f'commit="{installed.commit}", path="workflow/Snakefile")'
+    snakefile.write_text(MODULE.format(source=f'github("owner/i3d-features", {source}'))
+    settings = ("--config", *CONFIG.strip("{}").replace(": ", "=").split(", "))
+    output = installed.snakemake(data, "--printshellcmds", *settings)
     check(data)
     assert f"python {installed.site}/i3d/workflow/scripts/decode.py" in output
-    assert "git+file:" not in output
-    assert "Nothing to be done" in installed.snakemake(data, "-n")
+    assert "git+file:" not in output and ADDRESS not in output
+    snakefile.write_text(MODULE.format(source=f'gitfile("{installed.repository}", {source}'))
+    assert "Nothing to be done" in installed.snakemake(data, "-n", *settings)
 
 
 def test_the_installed_package_is_whole(installed, data):
