@@ -4,6 +4,7 @@ The plan is made when it is first asked for: jobs on other nodes and `--lint` ne
 """
 
 import json
+import re
 import sys
 from functools import cache
 from pathlib import Path
