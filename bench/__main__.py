@@ -3,13 +3,14 @@
 Times of shared machines drift: what counts are the ratios, taken within one run.
 
     python -m bench --output docs/bench.md                      all, half an hour on two CPUs
-    python -m bench --output docs/bench.md --sections decode    this one again, the others stay
+    python -m bench --output docs/bench.md --sections decode    this one again
+
+What else the file holds stays.
 """
 
 import argparse
 import os
 from collections.abc import Callable
-from itertools import chain
 from pathlib import Path
 
 from bench import decode, planning
@@ -22,15 +23,14 @@ STAGE = ("stage", "seconds", "rate", "note")
 
 def main() -> None:
     args = parse_args()
-    wanted = [sections_of(args)[name]() for name in args.sections]
-    tables = list(chain.from_iterable(wanted))
-    if args.output:
-        args.output.parent.mkdir(parents=True, exist_ok=True)
-        some = args.output.exists() and set(args.sections) < set(SECTIONS)
-        old = args.output.read_text() if some else "# Measured speeds\n"
-        args.output.write_text(with_sections(old, tables))
-    for lines in tables:
-        print("\n".join(lines))
+    sections = sections_of(args)
+    for name in args.sections:
+        tables = sections[name]()
+        for lines in tables:
+            print("\n".join(lines))
+        if args.output:  # at once: a later section may fail
+            old = args.output.read_text() if args.output.exists() else "# Measured speeds\n"
+            args.output.write_text(with_sections(old, tables))
 
 
 def parse_args() -> argparse.Namespace:

@@ -18,6 +18,8 @@ from i3d.selfcheck.numerics import why_left_out
 from i3d.settings import NumericSettings
 from scripts.make_demo_videos import write_clip
 
+SHORT_CLIPS = 20
+
 
 class Whole:
     """Whole runs with so many threads."""
@@ -53,18 +55,21 @@ class Whole:
                     ratio += f", {value / slowest:.2f} of the slowest stage alone"
                 yield row(label, value, self.snippets, "snippets", ratio)
 
-            clips = [folder / f"second{number}.mp4" for number in range(60)]
+            clips = [folder / f"second{number}.mp4" for number in range(SHORT_CLIPS)]
             for path in clips:
                 write_clip(path, 32, speed=5)
-            write_clip(folder / "minute.mp4", 32 * len(clips), speed=5)
+            write_clip(folder / "as long.mp4", 32 * len(clips), speed=5)
             fastest = precisions[-1]
             many = bundle_of(folder, clips, fastest)
-            one = bundle_of(folder, [folder / "minute.mp4"], fastest)
-            runs = {"one long clip": partial(self.piped, one), "60 clips of a second": partial(self.piped, many)}
+            one = bundle_of(folder, [folder / "as long.mp4"], fastest)
+            runs = {
+                "one long clip": partial(self.piped, one),
+                f"{SHORT_CLIPS} clips of a second": partial(self.piped, many),
+            }
             seconds = in_turn(runs, self.repeats)
             for label, value in seconds.items():
                 ratio = f"{value / seconds['one long clip']:.2f} x the long clip"
-                yield row(f"{label}, {fastest}", value, 120, "snippets", ratio)
+                yield row(f"{label}, {fastest}", value, 2 * SHORT_CLIPS, "snippets", ratio)
 
     def decode(self, bundle: Path) -> subprocess.Popen:
         """Start decode on a bundle."""
@@ -79,29 +84,36 @@ class Whole:
         )
 
     def extract(self, bundle: Path) -> subprocess.Popen:
-        """Start extract on a bundle's stream, nothing of it done."""
-        work = WorkFolder.of_bundle(bundle)
-        shutil.rmtree(work.staging, ignore_errors=True)
-        shutil.rmtree(work.journals, ignore_errors=True)
+        """Start extract on a bundle's stream."""
         frames = str(bundle.with_suffix(".frames"))
         return start("extract.py", "--bundle", str(bundle), "--frames", frames, "--threads", self.threads)
 
     def decode_alone(self, bundle: Path) -> None:
         """Decode into a file, which stays."""
+        forget(bundle)
         finish(self.decode(bundle))
 
     def extract_alone(self, bundle: Path) -> None:
         """Extract from that file."""
+        forget(bundle)
         finish(self.extract(bundle))
 
     def piped(self, bundle: Path) -> None:
         """Both side by side, the stream a named pipe."""
+        forget(bundle)
         stream = bundle.with_suffix(".frames")
         stream.unlink(missing_ok=True)
         os.mkfifo(stream)
         for process in [self.decode(bundle), self.extract(bundle)]:
             finish(process)
         stream.unlink()
+
+
+def forget(bundle: Path) -> None:
+    """Undo what an earlier run did of a bundle: both programs leave out what is finished."""
+    work = WorkFolder.of_bundle(bundle)
+    for folder in (work.staging, work.journals):
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 def bundle_of(folder: Path, clips: list[Path], precision: str) -> Path:
