@@ -155,7 +155,7 @@ def _own_frames(events: Sequence[Event | Span], row: Row, videos: Path, warnings
 
 
 def load(path: Path) -> np.ndarray:
-    """Map a feature (snippets, crops, dim) into memory. Raises UserError when it is gone, or something else is there."""
+    """Map a feature (snippets, crops, dim) into memory. Raises UserError when it is gone or no feature."""
     if not path.exists():
         raise UserError(f"{path}: gone, though metadata.csv lists it; run the workflow again")
     try:

@@ -1,4 +1,4 @@
-"""What each trainer must be told about a data set, what breaks it, and what it takes for a label.
+"""The commands each trainer needs for a data set, what breaks it, and how it reads labels.
 
 Facts about the trainers' published code; docs/trainers.md says why each edit is needed and what was run.
 """
@@ -12,15 +12,15 @@ from i3d.exports.vadclip import NO_CLASS
 from i3d.quantities import named
 from i3d.records.record import SETTINGS_COLUMNS, Row
 
-# Snippets that a test video needs: it is scored whole, and its k largest magnitudes are taken.
+# Snippets that a test video needs: it is scored whole, by its k largest magnitudes.
 TESTS_NEED = {"RTFM": 3, "MGFN": 3, "TEVAD": 3, "S3R": 3, "Smart-Surveillance": 2}
-VADCLIP_WIDTH = 512  # of its input, as CLIP's ViT-B/16 gives
+VADCLIP_WIDTH = 512  # of its input, the output of CLIP's ViT-B/16
 REPEATED = 16  # times that every trainer repeats a snippet's score to compare it with the ground truth
 
 
 @dataclass(frozen=True)
 class Part:
-    """A split as a trainer meets it: its name and how many anomalous, normal and all videos it has."""
+    """A split: its name and its numbers of anomalous, normal and all videos."""
 
     name: str
     anomaly: int
@@ -29,7 +29,7 @@ class Part:
 
     @property
     def smaller(self) -> int:
-        """Videos of the rarer label: a loader that drops the last batch gives nothing for more."""
+        """Videos of the rarer label: with a larger batch, a loader that drops the last one yields nothing."""
         return min(self.anomaly, self.normal)
 
 
@@ -53,6 +53,23 @@ class DataSet:
         """Lines of anomalies in the training list of crop files."""
         return self.train.anomaly * self.crops
 
+    @property
+    def truth(self) -> str:
+        """The quoted path of the ground truth of the test split."""
+        return self.in_lists(self.test, "_gt.npy")
+
+    def in_lists(self, part: Part, ending: str = ".list") -> str:
+        """The quoted path of a split's file among the lists."""
+        return quote(str(self.lists / f"{part.name}{ending}"))
+
+    def in_crops(self, part: Part, ending: str = ".list") -> str:
+        """The quoted path of a split's file among the crops."""
+        return quote(str(self.crops_folder / f"{part.name}{ending}"))
+
+    def in_flat(self, part: Part, ending: str = ".list") -> str:
+        """The quoted path of a split's file among those for TEVAD and S3R."""
+        return quote(str(self.lists / "i3d" / f"{part.name}{ending}"))
+
 
 def too_short(rows: Iterable[Row]) -> list[str]:
     """A warning for each trainer whose test breaks on some of these videos, naming them."""
@@ -69,56 +86,54 @@ def too_short(rows: Iterable[Row]) -> list[str]:
     ]
 
 
-def smart_surveillance_label(line: str) -> int | None:
-    """The label that Smart-Surveillance reads from a path; None: it leaves the line out."""
+def _smart_surveillance_label(line: str) -> int | None:
+    """The label that Smart-Surveillance reads from a path; None if it leaves the line out."""
     if "anomaly" not in line:
         return None
     return 0 if "non_anomaly" in line else 1
 
 
-def pel4vad_label(line: str) -> int | None:
+def _pel4vad_label(line: str) -> int | None:
     """The label that PEL4VAD reads from a path."""
     return 0 if "Normal" in line else 1
 
 
 LABEL_RULES: dict[str, tuple[Callable[[str], int | None], str]] = {
-    "Smart-Surveillance": (smart_surveillance_label, "`anomaly` and `non_anomaly` anywhere in the path"),
-    "PEL4VAD": (pel4vad_label, "`Normal` anywhere in the path"),
+    "Smart-Surveillance": (_smart_surveillance_label, "`anomaly` and `non_anomaly` anywhere in the path"),
+    "PEL4VAD": (_pel4vad_label, "`Normal` anywhere in the path"),
 }
 
 
 def misread(trainer: str, rows: Sequence[Row], lines: Sequence[str]) -> list[str]:
-    """A warning when the trainer takes some paths for another label than ours, or leaves them out."""
+    """A warning when the trainer reads another label than ours from some paths, or leaves them out."""
     rule, words = LABEL_RULES[trainer]
-    wrong = [
-        line for row, line in zip(rows, lines, strict=True) if rule(line) is None or rule(line) != (row.label or 0)
-    ]
+    wrong = [line for row, line in zip(rows, lines, strict=True) if rule(line) != (row.label or 0)]
     if not wrong:
         return []
     return [
-        f"{trainer} tells labels by {words} and so misreads {len(wrong)} of {len(lines)} lines, such as {wrong[0]}; "
+        f"{trainer} reads labels from {words} and so misreads {len(wrong)} of {len(lines)} lines, such as {wrong[0]}; "
         "rename the folder, or set the `root` to a path without such words"
     ]
 
 
 def unlike_trainers(frequency: int, crops: int) -> list[str]:
-    """Warnings for features that no trainer's code is written for."""
-    found = []
+    """Warnings for features for which no trainer's code is written."""
+    warnings = []
     if frequency != REPEATED:
-        found.append(
+        warnings.append(
             f"features of `frequency` {frequency}, but every trainer repeats a snippet's score {REPEATED} times: write "
             f"{frequency} there in its test"
         )
     if crops != 10:
-        found.append(
+        warnings.append(
             f"{crops} crop per snippet: RTFM, MGFN, Smart-Surveillance, TEVAD and S3R have 10 crops in their code, "
             "UR-DMU, BN-WVAD and PEL4VAD join 10 lines in their tests"
         )
-    return found
+    return warnings
 
 
 def mixed_settings(rows: Iterable[Row]) -> list[str]:
-    """A warning for each setting in which features of one tree differ, naming both values and a video of each."""
+    """A warning for each setting in which features of one tree differ, naming each value with a video."""
     examples: dict[str, dict[str, str]] = {}
     for row in rows:
         for column in SETTINGS_COLUMNS:
@@ -132,7 +147,7 @@ def mixed_settings(rows: Iterable[Row]) -> list[str]:
 
 
 def why_not_trainable(parts: Mapping[str, Part], test: str, training: Collection[str]) -> str | None:
-    """What a data set lacks for trainers to train and test on it, None if nothing."""
+    """What a data set lacks for trainers to train and test on it; None if nothing."""
     if test not in parts or not training:
         return f"features are needed in `test_split` ({test}) and in another split, for trainers to train and test"
     train = parts[max(training, key=lambda name: parts[name].total)]
@@ -143,7 +158,7 @@ def why_not_trainable(parts: Mapping[str, Part], test: str, training: Collection
 
 
 def lines_to_paste(data: DataSet) -> str:
-    """Per trainer the commands that give it this data set, to be run in its folder."""
+    """The commands for each trainer to train and test on this data set, run in its folder."""
     head = (
         f"features of {data.crops} crops (order {data.order}), {data.dim} values each, a snippet every "
         f"{data.frequency} frames; {data.train.name} {data.train.total} videos, {data.test.name} {data.test.total}\n"
@@ -167,15 +182,18 @@ def lines_to_paste(data: DataSet) -> str:
 
 
 INT = r"s/np\.int)/int)/"  # np.int left NumPy in 1.24
-# With tensors on the GPU by default, as in its code, a loader that shuffles wants a generator there.
+# With tensors on the GPU by default, as in DeepMIL's and S3R's code, a loader that shuffles needs a generator there.
 GENERATOR = """s/shuffle=True,/shuffle=True, generator=torch.Generator("cuda"),/"""
+
+
+def _copies(data: DataSet, path: Callable[[Part], str], train: str, test: str, truth: str) -> list[str]:
+    """Commands that copy both lists and the ground truth to where a trainer reads them."""
+    return [f"cp {path(data.train)} {train}", f"cp {path(data.test)} {test}", f"cp {data.truth} {truth}"]
 
 
 def _rtfm(data: DataSet) -> list[str]:
     return [
-        f"cp {_q(data.lists / f'{data.train.name}.list')} list/ucf-i3d.list",
-        f"cp {_q(data.lists / f'{data.test.name}.list')} list/ucf-i3d-test.list",
-        f"cp {_q(data.lists / f'{data.test.name}_gt.npy')} list/gt-ucf.npy",
+        *_copies(data, data.in_lists, "list/ucf-i3d.list", "list/ucf-i3d-test.list", "list/gt-ucf.npy"),
         f"sed -i 's/810/{data.train.anomaly}/' dataset.py; sed -i '{INT}' utils.py",
         f"python main.py --feature-size {data.dim} --dataset ucf --batch-size {min(32, data.train.smaller)}",
     ]
@@ -184,9 +202,8 @@ def _rtfm(data: DataSet) -> list[str]:
 def _mgfn(data: DataSet) -> list[str]:
     return [
         f"sed -i 's/810/{data.train.anomaly}/' datasets/dataset.py; sed -i '{INT}' utils/utils.py",
-        f"python main.py --batch_size {min(16, data.train.smaller)} --rgb-list "
-        f"{_q(data.lists / f'{data.train.name}.list')} --test-rgb-list {_q(data.lists / f'{data.test.name}.list')} "
-        f"--gt {_q(data.lists / f'{data.test.name}_gt.npy')}",
+        f"python main.py --batch_size {min(16, data.train.smaller)} --rgb-list {data.in_lists(data.train)} "
+        f"--test-rgb-list {data.in_lists(data.test)} --gt {data.truth}",
         "# it trains without shuffling and drops the last batch: the same videos are never trained on",
     ]
 
@@ -197,12 +214,9 @@ def _smart_surveillance(data: DataSet) -> list[str]:
         "sed -i '/^    val_loader/,/drop_last/s/shuffle=True/shuffle=False/; "
         "/^    test_loader/,/drop_last/s/shuffle=True/shuffle=False/' main.py",
         "sed -i \"s#output_path = .*#output_path = 'output'#\" main.py; mkdir -p output",
-        f"python main.py --batch-size {min(4, data.train.smaller)} "
-        f"--train-list {_q(data.lists / f'{data.train.name}.list')} "
-        f"--val-list {_q(data.lists / f'{held_out.name}.list')} "
-        f"--val_gt {_q(data.lists / f'{held_out.name}_gt.npy')} "
-        f"--test-list {_q(data.lists / f'{data.test.name}.list')} "
-        f"--test_gt {_q(data.lists / f'{data.test.name}_gt.npy')}",
+        f"python main.py --batch-size {min(4, data.train.smaller)} --train-list {data.in_lists(data.train)} "
+        f"--val-list {data.in_lists(held_out)} --val_gt {data.in_lists(held_out, '_gt.npy')} "
+        f"--test-list {data.in_lists(data.test)} --test_gt {data.truth}",
         "# leave out its list/generate_gt.py: it writes over the ground truth beside the list, with all ones",
     ]
     if data.validation is None:
@@ -212,9 +226,7 @@ def _smart_surveillance(data: DataSet) -> list[str]:
 
 def _ur_dmu(data: DataSet) -> list[str]:
     lines = [
-        f"cp {_q(data.crops_folder / f'{data.train.name}.list')} list/UCF_Train.list",
-        f"cp {_q(data.crops_folder / f'{data.test.name}.list')} list/UCF_Test.list",
-        f"cp {_q(data.lists / f'{data.test.name}_gt.npy')} frame_label/gt-ucf.npy",
+        *_copies(data, data.in_crops, "list/UCF_Train.list", "list/UCF_Test.list", "frame_label/gt-ucf.npy"),
         f"sed -i 's/8100/{data.train_lines}/; {INT}' dataset_loader.py",
         f"sed -i 's/len_feature = 1024/len_feature = {data.dim}/' ucf_main.py ucf_infer.py config.py",
         "sed -i 's/_data, _label = next/_data, _label, _ = next/' ucf_test.py",
@@ -226,9 +238,7 @@ def _ur_dmu(data: DataSet) -> list[str]:
 
 def _bn_wvad(data: DataSet) -> list[str]:
     return [
-        f"cp {_q(data.crops_folder / f'{data.train.name}.list')} list/XD_Train.list",
-        f"cp {_q(data.crops_folder / f'{data.test.name}.list')} list/XD_Test.list",
-        f"cp {_q(data.lists / f'{data.test.name}_gt.npy')} frame_label/xd_gt.npy",
+        *_copies(data, data.in_crops, "list/XD_Train.list", "list/XD_Test.list", "frame_label/xd_gt.npy"),
         f"sed -i 's/9525/{data.train_lines}/; "
         r"""s/"_label_A" not in vid_name/"Normal" not in vid_name.split("\/")[-1]/' dataset_loader.py""",
         f"sed -i 's/batch_size = 5,/batch_size = {data.crops},/; s#//5#//{data.crops}#' main.py test.py infer.py",
@@ -238,9 +248,7 @@ def _bn_wvad(data: DataSet) -> list[str]:
 
 def _pel4vad(data: DataSet) -> list[str]:
     return [
-        f"cp {_q(data.crops_folder / f'{data.train.name}.list')} list/ucf/train.list",
-        f"cp {_q(data.crops_folder / f'{data.test.name}.list')} list/ucf/test.list",
-        f"cp {_q(data.lists / f'{data.test.name}_gt.npy')} list/ucf/ucf-gt.npy",
+        *_copies(data, data.in_crops, "list/ucf/train.list", "list/ucf/test.list", "list/ucf/ucf-gt.npy"),
         'sed -i "/CUDA_VISIBLE_DEVICES/d" main.py   # it asks for GPU 3, and so hides the only one',
         f"sed -i 's/feat_dim = 1024/feat_dim = {data.dim}/; s/test_bs = 10/test_bs = {data.crops}/' configs.py",
         "sed -i 's#d_model // 2#512#' modules.py",
@@ -254,24 +262,19 @@ def _deepmil(data: DataSet) -> list[str]:
         f"sed -i 's/810/{data.train_lines}/' dataset.py; sed -i '{INT}' utils.py",
         f"sed -i '{GENERATOR}' main.py",
         f"python main.py --gpus 0 --feat-extractor i3d --feature-size {data.dim} "
-        f"--batch-size {min(32, data.train.smaller * data.crops)} "
-        f"--rgb-list {_q(data.crops_folder / f'{data.train.name}.list')} "
-        f"--test-rgb-list {_q(data.crops_folder / f'{data.test.name}_one_crop.list')} "
-        f"--gt {_q(data.lists / f'{data.test.name}_gt.npy')}",
+        f"--batch-size {min(32, data.train.smaller * data.crops)} --rgb-list {data.in_crops(data.train)} "
+        f"--test-rgb-list {data.in_crops(data.test, '_one_crop.list')} --gt {data.truth}",
     ]
 
 
 def _vadclip(data: DataSet) -> list[str]:
-    """Its own width is 512; its `label_map` and mAP are of UCF-Crime, and it tests only where a step is one of 1280."""
-    folder, classes = data.crops_folder, list(data.labels)
-    files = {
-        "train-list": folder / f"{data.train.name}.csv",
-        "test-list": folder / f"{data.test.name}.csv",
-        "gt-path": data.lists / f"{data.test.name}_gt.npy",
-        "gt-segment-path": folder / f"{data.test.name}_gt_segment.npy",
-        "gt-label-path": folder / f"{data.test.name}_gt_label.npy",
-    }
-    options = " ".join(f"--{name} {_q(path)}" for name, path in files.items())
+    """Its `label_map` and mAP are those of UCF-Crime, and it tests only at multiples of 1280 lines."""
+    classes = list(data.labels)
+    options = (
+        f"--train-list {data.in_crops(data.train, '.csv')} --test-list {data.in_crops(data.test, '.csv')} "
+        f"--gt-path {data.truth} --gt-segment-path {data.in_crops(data.test, '_gt_segment.npy')} "
+        f"--gt-label-path {data.in_crops(data.test, '_gt_label.npy')}"
+    )
     if NO_CLASS in data.labels:
         return [
             "mkdir -p model",
@@ -304,29 +307,26 @@ def _vadclip_width(dim: int) -> list[str]:
 
 
 def _tevad(data: DataSet) -> list[str]:
-    folder = data.lists / "i3d"
     return [
         "mkdir -p output",
         "# its captions, save/Crime/sent_emb_n/<name>_emb.npy for each <name>_i3d.npy, are yours to make",
-        f"cp {_q(folder / f'{data.train.name}.list')} list/ucf-i3d.list",
-        f"cp {_q(folder / f'{data.test.name}.list')} list/ucf-i3d-test.list",
-        f"cp {_q(data.lists / f'{data.test.name}_gt.npy')} list/gt-ucf.npy",
+        *_copies(data, data.in_flat, "list/ucf-i3d.list", "list/ucf-i3d-test.list", "list/gt-ucf.npy"),
         f"sed -i 's/810/{data.train.anomaly}/' dataset.py; sed -i '{INT}' utils.py",
         f"python main.py --dataset ucf --batch-size {min(32, data.train.smaller)}",
     ]
 
 
 def _s3r(data: DataSet) -> list[str]:
-    folder, theirs = data.lists / "i3d", "data/ucf-crime"
+    theirs = "data/ucf-crime"
     pickle = "dictionary/ucf-crime/ucf-crime_regular_features-2048dim.training.pickle"
     return [
         f"mkdir -p {theirs}/i3d dictionary/ucf-crime",
-        f"cp {_q(folder / f'{data.train.name}.csv')} {theirs}/ucf-crime.training.csv",
-        f"cp {_q(folder / f'{data.test.name}.csv')} {theirs}/ucf-crime.testing.csv",
-        f"cp {_q(folder / f'{data.test.name}_ground_truth.json')} {theirs}/ucf-crime_ground_truth.testing.json",
-        f"cp {_q(folder / f'{data.train.name}_regular_features.pickle')} {pickle}",
-        f"ln -sfn {_q(folder / data.train.name)} {theirs}/i3d/train; "
-        f"ln -sfn {_q(folder / data.test.name)} {theirs}/i3d/test",
+        f"cp {data.in_flat(data.train, '.csv')} {theirs}/ucf-crime.training.csv",
+        f"cp {data.in_flat(data.test, '.csv')} {theirs}/ucf-crime.testing.csv",
+        f"cp {data.in_flat(data.test, '_ground_truth.json')} {theirs}/ucf-crime_ground_truth.testing.json",
+        f"cp {data.in_flat(data.train, '_regular_features.pickle')} {pickle}",
+        f"ln -sfn {data.in_flat(data.train, '')} {theirs}/i3d/train; "
+        f"ln -sfn {data.in_flat(data.test, '')} {theirs}/i3d/test",
         f"sed -i 's/810/{data.train.anomaly}/' anomaly/datasets/video_dataset.py "
         f"{theirs}/ucf_crime_dictionary_learning.py",
         f"sed -i '{INT}' utils.py",
@@ -336,7 +336,3 @@ def _s3r(data: DataSet) -> list[str]:
         f"python {theirs}/ucf_crime_dictionary_learning.py   # its published dictionary is of other features",
         f"python tools/trainval_anomaly_detector.py --dataset ucf-crime --batch_size {min(32, data.train.smaller)}",
     ]
-
-
-def _q(path: Path) -> str:
-    return quote(str(path))
