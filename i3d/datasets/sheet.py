@@ -167,17 +167,12 @@ class _Loader(yaml.SafeLoader):
 
 def _number(node: Any, where: str, lines: dict[str, int]) -> None:
     """Add the line of each key to `lines`, named as in msgspec's messages."""
-    if node is None:
-        lines[where] = 1
-        return
-    lines[where] = node.start_mark.line + 1
+    lines[where] = node.start_mark.line + 1 if node else 1
     if isinstance(node, yaml.MappingNode):
         for key, value in node.value:
-            name = f"{where}.{key.value}" if where else str(key.value)
-            _number(value, name, lines)
-            lines[f"{where}[...]" if where else "[...]"] = key.start_mark.line + 1
-            _number(value, f"{where}[...]", lines)
-            lines[name] = key.start_mark.line + 1
+            for name in (f"{where}.{key.value}".removeprefix("."), f"{where}[...]"):
+                _number(value, name, lines)
+                lines[name] = key.start_mark.line + 1
     elif isinstance(node, yaml.SequenceNode):
         for place, value in enumerate(node.value):
             _number(value, f"{where}[{place}]", lines)

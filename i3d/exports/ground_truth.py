@@ -10,7 +10,7 @@ from i3d.errors import UserError
 from i3d.exports.annotation_formats import Event, Span
 from i3d.exports.annotations import Matched, resampled
 from i3d.exports.frame_times import frame_times
-from i3d.quantities import named
+from i3d.quantities import count, named
 from i3d.records.record import Row
 
 
@@ -79,10 +79,8 @@ def ground_truth(
         )
     warnings = list(matched.warnings)
     if matched.unknown:
-        verb = "name is" if len(matched.unknown) == 1 else "names are"
-        warnings.append(
-            f"{len(matched.unknown)} annotated {verb} of no video in metadata.csv: {named(matched.unknown)}"
-        )
+        names = count(len(matched.unknown), "annotated name")
+        warnings.append(f"{names} without a video in metadata.csv: {named(matched.unknown)}")
     if matched.heirs:
         heirs = [f"{heir} from {source}" for heir, source in matched.heirs.items()]
         verb = "copy inherits the events of its" if len(heirs) == 1 else "copies inherit the events of their"

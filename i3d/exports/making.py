@@ -78,10 +78,8 @@ def check_annotations(target: str, settings: Settings) -> None:
     """
     if target != "ground_truth" or _annotations_before(settings):
         return
-    if settings.ground_truth.annotations:
-        annotations: tuple[Path, str | None] | None = (Path(settings.ground_truth.annotations), None)
-    else:
-        annotations = find_annotations(settings)
+    own = settings.ground_truth.annotations
+    annotations = (Path(own), None) if own else find_annotations(settings)
     if annotations is None:
         raise UserError(NO_ANNOTATIONS)
     if not Path(settings.features, METADATA).exists():

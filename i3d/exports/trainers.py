@@ -3,6 +3,7 @@
 Facts about the trainers' published code; docs/trainers.md says why each edit is needed and what was run.
 """
 
+from collections import defaultdict
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -74,34 +75,25 @@ class DataSet:
 
 def too_short(rows: Iterable[Row]) -> list[str]:
     """A warning for each trainer whose test breaks on some of these videos, naming them."""
-    rows = list(rows)
-    crashes: dict[tuple[str, ...], list[str]] = {}
+    broken: dict[tuple[str, ...], list[str]] = defaultdict(list)
     for row in rows:
-        broken = tuple(name for name, need in TESTS_NEED.items() if (row.snippets or 0) < need)
-        if broken:
-            crashes.setdefault(broken, []).append(f"{row.video} ({row.snippets})")
+        trainers = tuple(name for name, need in TESTS_NEED.items() if (row.snippets or 0) < need)
+        broken[trainers].append(f"{row.video} ({row.snippets})")
     return [
         f"{named(videos)}: too few snippets, {named(trainers)} break on such a test video; leave it out with "
         f"`lists: min_snippets: {{<split>: {max(TESTS_NEED[name] for name in trainers)}}}`"
-        for trainers, videos in crashes.items()
+        for trainers, videos in broken.items()
+        if trainers
     ]
 
 
-def _smart_surveillance_label(line: str) -> int | None:
-    """The label that Smart-Surveillance reads from a path; None if it leaves the line out."""
-    if "anomaly" not in line:
-        return None
-    return 0 if "non_anomaly" in line else 1
-
-
-def _pel4vad_label(line: str) -> int | None:
-    """The label that PEL4VAD reads from a path."""
-    return 0 if "Normal" in line else 1
-
-
+# How a trainer reads the label from a path (None: it leaves the line out), and in words.
 LABEL_RULES: dict[str, tuple[Callable[[str], int | None], str]] = {
-    "Smart-Surveillance": (_smart_surveillance_label, "`anomaly` and `non_anomaly` anywhere in the path"),
-    "PEL4VAD": (_pel4vad_label, "`Normal` anywhere in the path"),
+    "Smart-Surveillance": (
+        lambda path: int("non_anomaly" not in path) if "anomaly" in path else None,
+        "`anomaly` and `non_anomaly` anywhere in the path",
+    ),
+    "PEL4VAD": (lambda path: int("Normal" not in path), "`Normal` anywhere in the path"),
 }
 
 

@@ -22,6 +22,9 @@ from i3d.specs import CROP, FIVE_CROPS, HEIGHT, WIDTH
 # One per crop of FIVE_CROPS. Crops side by side share edges: where one is dashed, both colours show.
 COLOURS = ("#e4572e", "#f3a712", "#ffffff", "#29bf12", "#2ec4ff")
 DASHES = ("-", (0, (4, 4)), "-", (0, (4, 4)), "-")
+# Of a crop's number within the crop, one per crop, and how far in it lies.
+ALIGNMENTS = (("left", "top"), ("right", "top"), ("center", "center"), ("left", "bottom"), ("right", "bottom"))
+INSETS = {"left": 8, "top": 8, "center": CROP // 2, "right": CROP - 8, "bottom": CROP - 8}
 SHOWN = 6  # videos on a sheet
 SHEETS = 40  # at most, of the subsets with most videos
 TOP = "videos in no folder"  # the name of the subset of videos at the top of the tree
@@ -98,18 +101,9 @@ def _draw_crops(axes: Axes, frame: np.ndarray, numbers: dict[int, int]) -> None:
         box = Rectangle((x, y), CROP - 1, CROP - 1, fill=False, edgecolor=colour, linewidth=1.6)
         box.set(linestyle=DASHES[corner], zorder=2 + (DASHES[corner] != "-"))
         axes.add_patch(box)
-        right, bottom, centre = corner in (1, 4), corner in (3, 4), corner == 2
-        axes.text(
-            170 if centre else (x + CROP - 8 if right else x + 8),
-            128 if centre else (y + CROP - 8 if bottom else y + 8),
-            str(number),
-            ha="center" if centre else ("right" if right else "left"),
-            va="center" if centre else ("bottom" if bottom else "top"),
-            fontsize=10,
-            fontweight="bold",
-            color=colour,
-            path_effects=_outline(),
-        )
+        across, down = ALIGNMENTS[corner]
+        text = axes.text(x + INSETS[across], y + INSETS[down], str(number), ha=across, va=down)
+        text.set(fontsize=10, fontweight="bold", color=colour, path_effects=_outline())
 
 
 def _outline() -> list:

@@ -32,6 +32,7 @@ WIDTH = 9.6  # inches; the report shows an SVG at its own size
 DPI = 150  # of pictures, and of the rasterised parts of an SVG
 NAMED = 3  # outliers of a subset with names in the magnitude figure
 LONGEST_NAME = 40  # characters of a file's name in figures
+BINS = 24  # of a histogram
 SUBSETS = 40  # in a figure at most, by number of videos
 Numbers = Sequence[float] | np.ndarray
 LOG_FROM = 50  # ratio of largest to smallest value from which an axis is logarithmic
@@ -136,7 +137,7 @@ def speed(rows: Sequence[Row]) -> Figure:
         axes.axhline(total.rate, color=FAINT, linewidth=0.9, linestyle="--", label="all together")
         axes.set(xlabel="frames in the bundle", ylabel="frames/s")
         axes.grid(axis="both")
-        _log_if_wide(axes, "x", frames)
+        _log_if_wide(axes, frames)
         axes.set_ylim(0, max(rates.max(), total.rate) * 1.15)
         _legend_above(axes)
     return figure
@@ -280,7 +281,7 @@ def _histogram(
             color=[LABEL_COLOURS[label] for label in groups],
             label=[LABEL_NAMES[label] for label in groups],
         )
-        _log_if_wide(axes, "x", everything)
+        _log_if_wide(axes, everything)
         if whole and not _wide(everything):
             axes.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
         axes.yaxis.set_major_locator(MaxNLocator(integer=True))
@@ -291,26 +292,26 @@ def _wide(values: Numbers) -> bool:
     return bool(max(values) > LOG_FROM * min(values))
 
 
-def _bins(values: Numbers, count: int = 24) -> list[float]:
+def _bins(values: Numbers) -> list[float]:
     low, high = min(values), max(values)
     if low == high:
         return [low - 0.5, high + 0.5]
     space = np.geomspace if _wide(values) else np.linspace
-    return space(low, high, count + 1).tolist()
+    return space(low, high, BINS + 1).tolist()
 
 
-def _whole_bins(values: Numbers, count: int = 24) -> list[float]:
-    """About `count` edges halfway between whole numbers, equally spaced."""
+def _whole_bins(values: Numbers) -> list[float]:
+    """About BINS edges halfway between whole numbers, equally spaced."""
     low, high = int(min(values)), int(max(values))
-    step = max(1, round((high - low) / count))
+    step = max(1, round((high - low) / BINS))
     return [low - 0.5 + step * place for place in range((high - low) // step + 2)]
 
 
-def _log_if_wide(axes: Axes, axis: str, values: Numbers) -> None:
-    which = axes.xaxis if axis == "x" else axes.yaxis
+def _log_if_wide(axes: Axes, values: Numbers) -> None:
+    """Make the x axis logarithmic if the values on it differ much."""
     if _wide(values):
-        (axes.set_xscale if axis == "x" else axes.set_yscale)("log")
-    which.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,g}"))
+        axes.set_xscale("log")
+    axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,g}"))
 
 
 _warned_of: set[str] = set()  # characters without a font that this program has warned of
@@ -324,9 +325,11 @@ def save(figure: Figure, path: Path) -> None:
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         figure.savefig(path, metadata={"Date": None} if path.suffix == ".svg" else None)
-    missing = {chr(int(match[1])) for each in caught if (match := MISSING_GLYPH.match(str(each.message)))}
+    missing = set()
     for each in caught:
-        if not MISSING_GLYPH.match(str(each.message)):
+        if match := MISSING_GLYPH.match(str(each.message)):
+            missing.add(chr(int(match[1])))
+        else:
             warnings.warn_explicit(each.message, each.category, each.filename, each.lineno)
     if missing and not _warned_of:
         log.warning(
