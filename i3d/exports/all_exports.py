@@ -57,26 +57,6 @@ def _ground_truth(split: Split, path: Path) -> Files:
     return {path: npy_of(split.truth.values())}
 
 
-def _reconciled(split: Split, path: Path) -> Files:
-    """The counts of all tested videos side by side, and a text for the screen with the lines that do not fit."""
-    source = split.source
-    lines = [
-        line
-        for own in (source.split(name) for name in source.truthful if name in source.splits)
-        for line in reconcile.reconcile(
-            own.name,
-            own.truth,
-            own.matched,
-            source.annotated,
-            source.table,
-            Path(source.settings.videos),
-            source.frequency,
-        )
-    ]
-    text = reconcile.as_text(lines, path)
-    return {path: csv_of(reconcile.cells(lines)), path.with_suffix(".txt"): text_of(text)}
-
-
 def _snippet_times(split: Split, path: Path) -> Files:
     """When each snippet of a split's videos begins and ends."""
     rule = SnippetRule(split.source.clip_length, split.source.frequency)
@@ -133,18 +113,6 @@ def _one_crop_list(split: Split, path: Path) -> Files:
     return {path: text_of(crops.one_crop_lines(split.crop_files, split.test_crop))}
 
 
-def _vadclip_table(split: Split, path: Path) -> Files:
-    """VadCLIP's CSV of a split's crop files; one crop per video in a split for tests."""
-    crop = split.test_crop if split.is_for_tests else None
-    return {path: csv_of(vadclip.table(split.rows, split.crop_files, split.event_names, crop))}
-
-
-def _vadclip_segments(split: Split, path: Path) -> Files:
-    """VadCLIP's gt_segment and gt_label, in the order of the split's list."""
-    where, what = vadclip.segments(split.truth, split.event_names)
-    return {path: npy_of(where), path.with_name(f"{split.name}_gt_label.npy"): npy_of(what)}
-
-
 def _flat_list(split: Split, path: Path) -> Files:
     """TEVAD's list of links named <id>_i3d.npy, the folder of these links, and S3R's CSV of the ids."""
     links = flat_names.links(split.rows, split.ids, split.source.features, path.with_name(split.name))
@@ -192,13 +160,13 @@ EXPORTS = (
     Export("lists ground_truth", lists_folder, "{split}.list", every, _feature_list),
     Export("lists", lists_folder, "{split}_snippet_times.csv", _if_timed, _snippet_times),
     Export("ground_truth", lists_folder, "{split}_gt.npy", truthful, _ground_truth),
-    Export("ground_truth", lists_folder, "reconcile.csv", _once_if_annotated, _reconciled),
+    Export("ground_truth", lists_folder, "reconcile.csv", _once_if_annotated, reconcile.reconciled),
     Export("lists", lists_folder, "trainers.txt", _once, _trainer_lines),
     Export("ur_dmu deepmil vadclip", crops_folder, "{split}.json", every, _crop_files),
     Export("ur_dmu deepmil", crops_folder, "{split}.list", every, _crop_list),
     Export("deepmil", crops_folder, "{split}_one_crop.list", tested, _one_crop_list),
-    Export("vadclip", crops_folder, "{split}.csv", every, _vadclip_table),
-    Export("vadclip", crops_folder, "{split}_gt_segment.npy", _if_annotated, _vadclip_segments),
+    Export("vadclip", crops_folder, "{split}.csv", every, vadclip.table),
+    Export("vadclip", crops_folder, "{split}_gt_segment.npy", _if_annotated, vadclip.segments),
     Export("tevad_s3r s3r", flat_folder, "{split}.list", every, _flat_list),
     Export("tevad_s3r s3r", flat_folder, "{split}_ground_truth.json", _if_annotated, _s3r_labels),
     Export("s3r", flat_folder, "{split}_regular_features.pickle", _trained, _s3r_pickle),

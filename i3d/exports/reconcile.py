@@ -6,8 +6,8 @@ from typing import NamedTuple
 
 from i3d.datasets.matching import VideoIndex
 from i3d.exports.annotation_formats import Annotations, Span
-from i3d.exports.annotations import Matched
-from i3d.exports.ground_truth import Truth
+from i3d.exports.receipts import Files, csv_of, text_of
+from i3d.exports.source import Split
 from i3d.quantities import count
 from i3d.records.record import OK, ORPHANED, Row
 
@@ -40,31 +40,29 @@ class Line(NamedTuple):
     problem: str = ""
 
 
-def reconcile(
-    split: str,
-    truth: Truth,
-    matched: Matched,
-    annotated: Annotations,
-    table: Sequence[Row],
-    videos: Path,
-    frequency: int,
-) -> list[Line]:
-    """A line for each video of a split, with features or without, and for each annotated name without a video.
+def reconciled(split: Split, path: Path) -> Files:
+    """The lines of all splits with ground truth, and a text for the screen with the lines that have a problem."""
+    source = split.source
+    lines = [line for name in source.truthful if name in source.splits for line in _lines_of(source.split(name))]
+    table = [Line._fields, *(["" if value is None else str(value) for value in line] for line in lines)]
+    return {path: csv_of(table), path.with_suffix(".txt"): text_of(_as_text(lines, path))}
 
-    `videos` is the tree of recordings. It may be absent: features may have been copied elsewhere.
-    """
-    official = _official_lengths(annotated, table)
-    truths = {video.row.video: video for video in truth.videos}
+
+def _lines_of(split: Split) -> list[Line]:
+    """A line for each video of a split, with features or without, and for each annotated name without a video."""
+    table = split.source.table
+    official = _official_lengths(split.source.annotated, table)
+    truths = {video.row.video: video for video in split.truth.videos}
     lines = []
     for row in table:
-        if row.split != split and row.video not in truths:
+        if row.split != split.name and row.video not in truths:
             continue
         own = truths.get(row.video)
-        events = matched.events.get(row.video)
+        events = split.matched.events.get(row.video)
         frames = [event.last for event in events or () if not isinstance(event, Span)]
         line = Line(
             video=row.video,
-            split=split,
+            split=split.name,
             label=row.label,
             events=None if events is None else len(events),
             annotated_last=max(frames, default=None),
@@ -75,9 +73,9 @@ def reconcile(
             truth_frames=own.frames if own else None,
             truth_ones=int(own.values().sum()) if own else None,
         )
-        lines.append(line._replace(problem="; ".join(_problems(line, row, own is not None, videos, frequency))))
-    lines += [Line(name, split, problem="annotated, but there is no such video") for name in matched.unknown]
-    return lines
+        lines.append(line._replace(problem="; ".join(_problems(line, row, split))))
+    unknown = split.matched.unknown
+    return lines + [Line(name, split.name, problem="annotated, but there is no such video") for name in unknown]
 
 
 def _official_lengths(annotated: Annotations, table: Sequence[Row]) -> dict[str, int]:
@@ -87,12 +85,13 @@ def _official_lengths(annotated: Annotations, table: Sequence[Row]) -> dict[str,
     return {videos[0]: frames for videos, frames in fits if len(videos) == 1}
 
 
-def _problems(line: Line, row: Row, is_listed: bool, videos: Path, frequency: int) -> Iterable[str]:
+def _problems(line: Line, row: Row, split: Split) -> Iterable[str]:
+    is_listed, frequency, videos = line.truth_frames is not None, split.source.frequency, Path(split.settings.videos)
     if row.status != OK:
         yield f"no features: {row.status}" + (f", {row.reason}" if row.reason else "")
     elif not is_listed:
         yield "not in the list: " + (row.reason or "too few snippets, or of another category")
-    if videos.is_dir() and not (videos / row.video).exists():
+    if videos.is_dir() and not (videos / row.video).exists():  # features may have been copied without the videos
         yield "its video is gone"
     if line.events and row.damaged:
         yield f"its events may lie in other frames: {row.damaged}"
@@ -111,12 +110,7 @@ def _problems(line: Line, row: Row, is_listed: bool, videos: Path, frequency: in
         yield "an anomaly that is not annotated"
 
 
-def cells(lines: Iterable[Line]) -> list[list[str]]:
-    """The lines as a table with a header."""
-    return [list(Line._fields), *(["" if value is None else str(value) for value in line] for line in lines)]
-
-
-def as_text(lines: Sequence[Line], path: Path) -> list[str]:
+def _as_text(lines: Sequence[Line], path: Path) -> list[str]:
     """How many lines fit, and a table of the others; `path` is the file with all of them."""
     listed = [line for line in lines if line.truth_frames is not None]
     wrong = [line for line in lines if line.problem]
