@@ -42,6 +42,15 @@ class Outcome:
     errors: list[str] = field(default_factory=list)
     files: int = 0  # of the target, old and new
 
+    def summary(self, target: str) -> str:
+        """The notes, and how many files were written, as lines."""
+        lines = [*self.notes]
+        if self.written:
+            lines.append(f"{target}: {count(len(self.written), 'file')} written or removed")
+        elif not self.errors:
+            lines.append(f"{target}: nothing to be done, its {count(self.files, 'file')} match table and settings")
+        return "\n".join(lines)
+
 
 @dataclass(frozen=True)
 class _Unit:
@@ -281,13 +290,3 @@ def _alone(features: Path) -> Iterator[None]:
 
 def _paths(paths: Iterable[Path], limit: int = SPELT_OUT) -> str:
     return named([str(path) for path in paths], limit)
-
-
-def said(outcome: Outcome, target: str) -> str:
-    """Describe what a call did, in a line or two."""
-    lines = [*outcome.notes]
-    if not outcome.written and not outcome.errors:
-        lines.append(f"{target}: nothing to be done, its {count(outcome.files, 'file')} match table and settings")
-    elif outcome.written:
-        lines.append(f"{target}: {count(len(outcome.written), 'file')} written or removed")
-    return "\n".join(lines)
