@@ -18,7 +18,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from io import BytesIO, StringIO
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 import numpy as np
 
@@ -46,6 +46,9 @@ class Span(NamedTuple):
     start: float
     end: float
     name: str = ""
+
+
+_Event = TypeVar("_Event", Event, Span)
 
 
 class Annotations(NamedTuple):
@@ -114,10 +117,10 @@ def _file(path: Path) -> Annotations:
 
 
 class _Line(NamedTuple):
-    """A line of a text: the video's name, first and last frame and name of each event, and the total frames."""
+    """A line of a text: the video's name, its events, and its total frames."""
 
     video: str
-    events: list[tuple[int, int, str]]
+    events: list[Event]
     frames: int | None = None
 
 
@@ -125,7 +128,7 @@ def _ucf_crime(words: Sequence[str]) -> _Line | None:
     """name, class, first and last frame of each event, -1 for none."""
     if len(words) < 4 or len(words) % 2 or _numbers(words[1:2]) is not None or (frames := _numbers(words[2:])) is None:
         return None
-    return _Line(words[0], [(first, last, words[1]) for first, last in _paired(frames) if (first, last) != (-1, -1)])
+    return _Line(words[0], [Event(*pair, words[1]) for pair in _paired(frames) if pair != (-1, -1)])
 
 
 def _tad(words: Sequence[str]) -> _Line | None:
@@ -134,7 +137,7 @@ def _tad(words: Sequence[str]) -> _Line | None:
     if numbers is None or len(numbers) < 4 or len(numbers) % 2 or numbers[0] <= numbers[1]:
         return None
     total, kind, *frames = numbers
-    events = [(first, last, "") for first, last in _paired(frames) if (first, last) != (-1, -1)]
+    events = [Event(*pair) for pair in _paired(frames) if pair != (-1, -1)]
     return _Line(words[0], events if kind != NORMAL_CLASS else [], total)
 
 
@@ -142,12 +145,12 @@ def _xd_violence(words: Sequence[str]) -> _Line | None:
     """name, first and last frame of each event, or class, first and last frame of each."""
     frames = _numbers(words[1:])
     if frames is not None:
-        return _Line(words[0], [(*pair, "") for pair in _paired(frames)]) if frames and not len(frames) % 2 else None
+        return _Line(words[0], [Event(*pair) for pair in _paired(frames)]) if frames and not len(frames) % 2 else None
     kinds, bounds = words[1::3], [*zip(words[2::3], words[3::3], strict=False)]
     frames = _numbers([word for pair in bounds for word in pair])
     if frames is None or len(words) % 3 != 1 or _numbers(kinds) is not None:
         return None
-    return _Line(words[0], [(*pair, kind) for kind, pair in zip(kinds, _paired(frames), strict=True)])
+    return _Line(words[0], [Event(*pair, kind) for kind, pair in zip(kinds, _paired(frames), strict=True)])
 
 
 def _numbers(words: Sequence[str]) -> list[int] | None:
@@ -166,19 +169,21 @@ def _lines(path: Path, form: str, lines: Mapping[int, _Line]) -> Annotations:
     events: dict[str, list[Event | Span]] = defaultdict(list)
     frames: dict[str, int] = {}
     for number, line in lines.items():
-        for first, last, _ in line.events:
-            _refuse_backward(first, last, line.video, f"{path}, line {number}")
-        events[line.video] += [Event(*event) for event in line.events]
+        events[line.video] += [_forward(event, line.video, f"{path}, line {number}") for event in line.events]
         if line.frames is not None:
             frames[line.video] = line.frames
     return Annotations(form, dict(events), frames)
 
 
-def _refuse_backward(first: float, last: float, video: str, place: str, unit: str = "frame") -> None:
-    if last < first:
+def _forward(event: _Event, video: str, place: str) -> _Event:
+    """The event itself. Raises UserError if it ends before it starts."""
+    start, end = event[:2]
+    if end < start:
+        unit = "second" if isinstance(event, Span) else "frame"
         raise UserError(
-            f"{place}: the event of {video} ends ({unit} {last}) before it starts ({unit} {first}); correct it"
+            f"{place}: the event of {video} ends ({unit} {end}) before it starts ({unit} {start}); correct it"
         )
+    return event
 
 
 def _table(path: Path, text: str, delimiter: str) -> Annotations:
@@ -209,15 +214,12 @@ def _events_of(row: Mapping[str, str | None], video: str, bounds: tuple[str, str
         begin, until = _seconds(start), _seconds(end)
         if begin is None or until is None:
             raise UserError(f"{place}: start_seconds and end_seconds must be like 12.5 or 0:01:12.5")
-        _refuse_backward(begin, until, video, place, "second")
-        return [] if until < 0 else [Span(begin, until, name)]
+        span = _forward(Span(begin, until, name), video, place)
+        return [span] if until >= 0 else []
     if (frames := _numbers([start, end])) is None:
         raise UserError(f"{place}: start_annotation and end_annotation must be whole frame numbers")
-    if max(frames) < 0:
-        return []
-    first, last = frames
-    _refuse_backward(first, last, video, place)
-    return [Event(first, last, name)]
+    (pair,) = _paired(frames)
+    return [_forward(Event(*pair, name), video, place)] if max(pair) >= 0 else []
 
 
 def _seconds(text: str) -> float | None:
@@ -240,8 +242,8 @@ def _msad(path: Path, reader: csv.DictReader) -> Annotations:
         start, end = ((row[column] or "").strip() or "-1" for column in MSAD)
         if (bounds := _numbers([start, end])) is None:
             raise UserError(f"{place}: {' and '.join(MSAD)} must be whole frame numbers")
-        first, last = bounds
-        _refuse_backward(first, last, video, place)
+        (pair,) = _paired(bounds)
+        first, last, _ = _forward(Event(*pair), video, place)
         events[video] += [Event(first - 1, last - 1)] if last > 0 else []
         if (total := _numbers([(row.get("total frames") or "").strip()])) is not None:
             frames[video] = total[0]
@@ -297,8 +299,7 @@ def _tracks(path: Path) -> Iterable[Event]:
             first, last = (int(float(word)) for word in line.replace(",", " ").split()[1:3])
         except (ValueError, OverflowError):
             raise UserError(f"{path}, line {number}: must be object,first,last; correct it") from None
-        _refuse_backward(first, last, path.name.removesuffix(TRACKS), f"{path}, line {number}")
-        yield Event(first, last)
+        yield _forward(Event(first, last), path.name.removesuffix(TRACKS), f"{path}, line {number}")
 
 
 def _mask(path: Path) -> np.ndarray:
