@@ -133,7 +133,7 @@ def _s3r_pickle(split: Split, path: Path) -> Files:
 
 
 # Which splits get a file. A file of the whole data set is listed under the split for tests.
-every, tested, truthful = attrgetter("splits"), attrgetter("tested"), attrgetter("truthful")
+every, _tested, _truthful = attrgetter("splits"), attrgetter("tested"), attrgetter("truthful")
 
 
 def _trained(source: Source) -> Sequence[str]:
@@ -159,12 +159,12 @@ def _if_timed(source: Source) -> Sequence[str]:
 EXPORTS = (
     Export("lists ground_truth", lists_folder, "{split}.list", every, _feature_list),
     Export("lists", lists_folder, "{split}_snippet_times.csv", _if_timed, _snippet_times),
-    Export("ground_truth", lists_folder, "{split}_gt.npy", truthful, _ground_truth),
+    Export("ground_truth", lists_folder, "{split}_gt.npy", _truthful, _ground_truth),
     Export("ground_truth", lists_folder, "reconcile.csv", _once_if_annotated, reconcile.reconciled),
     Export("lists", lists_folder, "trainers.txt", _once, _trainer_lines),
     Export("ur_dmu deepmil vadclip", crops_folder, "{split}.json", every, _crop_files),
     Export("ur_dmu deepmil", crops_folder, "{split}.list", every, _crop_list),
-    Export("deepmil", crops_folder, "{split}_one_crop.list", tested, _one_crop_list),
+    Export("deepmil", crops_folder, "{split}_one_crop.list", _tested, _one_crop_list),
     Export("vadclip", crops_folder, "{split}.csv", every, vadclip.table),
     Export("vadclip", crops_folder, "{split}_gt_segment.npy", _if_annotated, vadclip.segments),
     Export("tevad_s3r s3r", flat_folder, "{split}.list", every, _flat_list),
