@@ -12,7 +12,7 @@ import yaml
 from i3d.config import complete
 from i3d.errors import PREFIX, UserError, run_main
 from i3d.exports.all_exports import TARGETS
-from i3d.exports.making import make, said
+from i3d.exports.making import make
 
 
 def parse() -> argparse.Namespace:
@@ -29,7 +29,7 @@ def main() -> None:
     outcome = make(args.target, args.metadata, complete(args.settings), args.asked)
     for text in outcome.texts:
         print(text)
-    print(said(outcome, args.target))
+    print(outcome.summary(args.target))
     for warning in outcome.warnings:
         print(f"warning: {warning}", file=sys.stderr)
     for error in outcome.errors[:-1]:

@@ -1,7 +1,8 @@
-"""Which video a name in an official list or annotation means."""
+"""Find the video that a name in an official list or annotation refers to."""
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
+from itertools import takewhile
 from pathlib import PurePosixPath
 
 from i3d.settings import VIDEO_SUFFIXES
@@ -21,12 +22,12 @@ class VideoIndex:
                 self._by_name[name].append(video)
 
     def find(self, entry: str) -> list[str]:
-        """The videos that a name fits best: of equal file name, with or without suffix, and most folders in common.
+        """The videos that a name fits best: the same file name, with or without suffix, and most folders in common.
 
-        More than one where the name does not tell them apart, none where it fits none.
+        Several if the name is ambiguous, none if it fits no video.
         """
         path = PurePosixPath(entry.replace("\\", "/"))
-        videos = next((found for name in _forms(path.name) if (found := self._by_name.get(name))), [])
+        videos = next((self._by_name[name] for name in _forms(path.name) if name in self._by_name), [])
         if len(videos) < 2:
             return list(videos)
         common = {video: _folders_in_common(PurePosixPath(video), path) for video in videos}
@@ -34,7 +35,7 @@ class VideoIndex:
 
 
 def _forms(name: str) -> Iterator[str]:
-    """A file name, and what is left of it without suffix and ending."""
+    """A file name, also without its suffix, and without `_i3d`."""
     yield name
     stem = PurePosixPath(name).stem if PurePosixPath(name).suffix.lower() in SUFFIXES else name
     yield stem
@@ -42,10 +43,6 @@ def _forms(name: str) -> Iterator[str]:
 
 
 def _folders_in_common(one: PurePosixPath, other: PurePosixPath) -> int:
-    """How many folders, from the last one upward, are the same."""
-    number = 0
-    for ours, theirs in zip(one.parts[-2::-1], other.parts[-2::-1], strict=False):
-        if ours != theirs:
-            break
-        number += 1
-    return number
+    """The number of equal folders, from the last upward."""
+    pairs = zip(one.parts[-2::-1], other.parts[-2::-1], strict=False)
+    return sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], pairs))

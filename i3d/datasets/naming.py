@@ -1,4 +1,4 @@
-"""What a data set says of each video: split, category and label; and where its annotations are."""
+"""Derive split, category and label of each video from its data set, and find the annotations."""
 
 import hashlib
 import os
@@ -19,14 +19,14 @@ from i3d.results.names import Naming
 from i3d.settings import VIDEO_SUFFIXES, Settings
 
 MOST_LIST_BYTES = 50_000_000
-MOST_REASONS = 5  # that a summary gives
+MOST_REASONS = 5  # in a summary
 FOLDERS = ("masks", "tracks")  # annotations that are folders
 BETWEEN, QUOTES = " \t,;", " \t\"'"  # after a name in a list, and around it
 
 
 @dataclass(frozen=True)
 class OfficialList:
-    """A list of a split, or of categories: its lines by their numbers."""
+    """A list of a split or of categories; lines by their numbers."""
 
     path: Path
     lines: dict[int, str]
@@ -35,15 +35,15 @@ class OfficialList:
 
 @dataclass
 class Names:
-    """What a data set says of some videos, by their paths, and of which entries of its lists there is no video."""
+    """The naming of videos, by their paths, and the entries without a video, by the name of the list."""
 
     of: dict[str, Naming]
-    missing: dict[str, list[str]] = field(default_factory=dict)  # by the name of the list
+    missing: dict[str, list[str]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
 class DataSet:
-    """A data set with its official lists, as found."""
+    """A data set with its official lists."""
 
     rules: Rules
     lists: Mapping[str, Sequence[OfficialList]]  # by split
@@ -58,25 +58,23 @@ class DataSet:
         return json_digest([self.rules.digest, [each.sha256 for each in lists]])
 
     def names(self, videos: Collection[str]) -> Names:
-        """What is said of each of these videos. One that is not covered has a reason, and is in no split."""
+        """Name each of these videos. A video that is not covered has a reason, and is in no split."""
         rules = self.rules
         plain = {video: self._plain(video) for video in videos}
         left_out = {video for video in videos if any(each.fits(plain[video]) for each in rules.left_out)}
         index = VideoIndex(video for video in videos if video not in left_out)
-        listed: dict[str, dict[str, str]] = defaultdict(dict)  # of each video the splits, and the list that says so
+        listed: dict[str, dict[str, str]] = defaultdict(dict)  # per video, the splits and the name of their list
         doubtful: dict[str, str] = {}
         missing: dict[str, list[str]] = {}
         for split, lists in self.lists.items():
             for each in lists:
                 for video, _ in _matched(each, index, doubtful, missing):
                     listed[video][split] = each.path.name
-        categories: dict[str, str] = {}
-        if self.categories is not None:
-            categories = dict(_matched(self.categories, index, doubtful, missing))
-        found = {}
+        categories = dict(_matched(self.categories, index, doubtful, missing)) if self.categories else {}
+        names = {}
         for video in videos:
             if video in left_out:
-                found[video] = Naming(reason=f"{rules.name} leaves it out")
+                names[video] = Naming(reason=f"{rules.name} leaves it out")
                 continue
             category = categories.get(video) or rules.category(plain[video]) or ""
             label = rules.label(category) if category else None
@@ -85,13 +83,13 @@ class DataSet:
                 reason = f"{rules.name} says nothing of its category, so it has no label"
             elif label is None:
                 reason = f"{rules.name} knows no category {category!r}, so it has no label"
-            found[video] = Naming("" if reason else split, category, "" if label is None else str(label), reason)
-        return Names(found, missing)
+            names[video] = Naming("" if reason else split, category, "" if label is None else str(label), reason)
+        return Names(names, missing)
 
     def _split(
         self, video: str, plain: str, listed: Mapping[str, str], doubtful: Mapping[str, str]
     ) -> tuple[str, str | None]:
-        """The split of a video, or why it has none."""
+        """The split of a video, or the reason why it has none."""
         if len(listed) > 1:
             return "", f"it is in {' and in '.join(listed.values())}"
         if listed:
@@ -109,16 +107,16 @@ class DataSet:
         return "", f"in none of {named(lists)}" if lists else f"{self.rules.name} says nothing of its split"
 
     def _plain(self, video: str) -> str:
-        """A path without the suffix of a video file; a folder of frames has none, whatever its name is."""
+        """A path without the suffix of a video file. The name of a folder of frames has no suffix."""
         path = PurePosixPath(video)
         return str(path.with_suffix("")) if path.suffix.lower() in self.suffixes else video
 
 
 def open_dataset(settings: Settings) -> DataSet | None:
-    """The data set of the setting `dataset`, None without one.
+    """Open the data set of the setting `dataset`; None without one.
 
-    Its lists are found by their names anywhere under `videos`, or are named in `split_lists`. Raises UserError for a
-    sheet that is not valid, for a list that is not there, or that is there twice with different content.
+    Its lists are found by their names anywhere under `videos`, or are named in `split_lists`. Raises UserError for an
+    invalid sheet, and for a list that is missing or exists twice with different content.
     """
     if settings.dataset is None:
         return None
@@ -130,25 +128,25 @@ def open_dataset(settings: Settings) -> DataSet | None:
     own = {split: rule for split, rule in rules.sheet.splits.items() if split not in settings.split_lists}
     wanted = {name for rule in own.values() for name in rule.lists}
     wanted |= {rules.sheet.categories} if rules.sheet.categories else set()
-    places = find_files(Path(settings.videos), wanted)
+    places = _find_files(Path(settings.videos), wanted)
     lists = {}
     for split, rule in rules.sheet.splits.items():
         if split in settings.split_lists:
             lists[split] = [_read_list(Path(settings.split_lists[split]))]
         else:
             key = f"split_lists: {{{split}: PATH}}"
-            lists[split] = [_the_one(rules, settings, name, places, key) for name in rule.lists]
+            lists[split] = [_find_list(rules, settings, name, places, key) for name in rule.lists]
     categories = None
     if rules.sheet.categories:
-        categories = _the_one(rules, settings, rules.sheet.categories, places, "the sheet's `categories`")
+        categories = _find_list(rules, settings, rules.sheet.categories, places, "the sheet's `categories`")
     suffixes = {f".{each.lstrip('.').lower()}" for each in (*VIDEO_SUFFIXES, *settings.extensions)}
     return DataSet(rules, lists, categories, frozenset(suffixes))
 
 
 def find_annotations(settings: Settings) -> tuple[Path, str] | None:
-    """The annotations of a data set, under `videos`, and their form; None without a data set.
+    """Find the annotations of a data set, under `videos`, and their form; None without a data set.
 
-    Raises UserError when they are not there, or the set has none.
+    Raises UserError when they are missing or differ, or the set has none.
     """
     if settings.dataset is None:
         return None
@@ -156,21 +154,21 @@ def find_annotations(settings: Settings) -> tuple[Path, str] | None:
     rule, root = rules.sheet.annotations, Path(settings.videos)
     if rule is None:
         raise UserError(f"dataset: {rules.sheet.title} has no annotations; name yours in `ground_truth: annotations`")
-    found = [root] if rule.format == "tracks" else find_files(root, {rule.name})[rule.name]
-    found = [path for path in found if path.is_dir() == (rule.format in FOLDERS)]
-    if not found or not root.is_dir():
+    paths = [root] if rule.format == "tracks" else _find_files(root, {rule.name})[rule.name]
+    paths = [path for path in paths if path.is_dir() == (rule.format in FOLDERS)]
+    if not paths or not root.is_dir():
         raise UserError(
             f"dataset: {rule.name}, the annotations of {rules.sheet.title}, are not under {root}; put them there, or "
             "name them in `ground_truth: annotations`"
         )
-    if len(found) > 1 and len({_content(path) for path in found}) > 1:
-        names = named([str(path) for path in found])
+    if len(paths) > 1 and len({_content(path) for path in paths}) > 1:
+        names = named([str(path) for path in paths])
         raise UserError(f"dataset: {names} differ; name the right annotations in `ground_truth: annotations`")
-    return found[0], rule.format
+    return paths[0], rule.format
 
 
 def _content(path: Path) -> str:
-    """A digest of a text, whatever its line ends, or of the files in a folder."""
+    """A digest of a text, regardless of line ends, or of the files in a folder."""
     try:
         if not path.is_dir():
             return json_digest([line.split() for line in read_file(path).decode("utf-8-sig", "replace").splitlines()])
@@ -180,14 +178,14 @@ def _content(path: Path) -> str:
         raise UserError(f"{path}: cannot be read ({error.strerror}); correct that, or remove this copy") from None
 
 
-def find_files(root: Path, names: Collection[str]) -> dict[str, list[Path]]:
-    """Files and folders of these names, which may be patterns, anywhere under a folder.
+def _find_files(root: Path, names: Collection[str]) -> dict[str, list[Path]]:
+    """Find files and folders of these names, which may be patterns, anywhere under a folder.
 
     Hidden ones are passed over, as are `__MACOSX` and the like.
     """
-    found: dict[str, list[Path]] = defaultdict(list)
+    paths: dict[str, list[Path]] = defaultdict(list)
     if not names:
-        return found
+        return paths
     seen = set()
     for folder, folders, files in os.walk(root, followlinks=True):
         real = os.path.realpath(folder)
@@ -198,27 +196,28 @@ def find_files(root: Path, names: Collection[str]) -> dict[str, list[Path]]:
         folders[:] = sorted(name for name in folders if not is_bystander(name))
         for name in names:
             fits = [each for each in (*folders, *files) if each == name or ("*" in name and fnmatchcase(each, name))]
-            found[name] += [Path(folder, each) for each in sorted(fits) if not is_bystander(each)]
-    return found
+            paths[name] += [Path(folder, each) for each in sorted(fits) if not is_bystander(each)]
+    return paths
 
 
-def _the_one(
+def _find_list(
     rules: Rules, settings: Settings, name: str, places: Mapping[str, Sequence[Path]], key: str
 ) -> OfficialList:
-    found = [path for path in places.get(name, ()) if path.is_file()]
-    if not found:
-        see = f" (it is to be had from {rules.sheet.see})" if rules.sheet.see else ""
+    """Read the list of this name. Raises UserError when it is missing, or there twice with different content."""
+    lists = [_read_list(path) for path in places.get(name, ()) if path.is_file()]
+    if not lists:
+        see = f" (available from {rules.sheet.see})" if rules.sheet.see else ""
         raise UserError(
             f"dataset: {name} of {rules.sheet.title} is not under {settings.videos}{see}; put it there, or name it in "
             f"{key}"
         )
-    if len({tuple(each.lines.values()) for each in map(_read_list, found)}) > 1:
-        raise UserError(f"dataset: {named([str(path) for path in found])} differ; name the right one in {key}")
-    return _read_list(found[0])
+    if len({tuple(each.lines.values()) for each in lists}) > 1:
+        raise UserError(f"dataset: {named([str(each.path) for each in lists])} differ; name the right one in {key}")
+    return lists[0]
 
 
 def _read_list(path: Path) -> OfficialList:
-    """An official list: a video a line, its name first; what follows a space, comma or semicolon is more to know."""
+    """Read an official list: a video a line, its name first, any more after a space, comma or semicolon."""
     try:
         if path.stat().st_size > MOST_LIST_BYTES:
             raise UserError(f"{path}: too large for a list of videos; name the right file")
@@ -233,33 +232,36 @@ def _read_list(path: Path) -> OfficialList:
 def _matched(
     each: OfficialList, index: VideoIndex, doubtful: dict[str, str], missing: dict[str, list[str]]
 ) -> Iterable[tuple[str, str]]:
-    """The videos of a list, with what else its line says; what it leaves in doubt, or has no video for, is noted."""
+    """Yield the videos of a list, with the rest of their line.
+
+    Videos of an ambiguous line are added to `doubtful` with the reason, names without a video to `missing`.
+    """
     for number, line in each.lines.items():
-        found, name, rest = _entry(line, index)
-        if len(found) == 1:
-            yield found[0], rest
-        elif found:
-            fits = (
-                f"{each.path.name}, line {number}: {name} fits {named(found)}; write the path below the videos tree, "
+        videos, name, rest = _entry(line, index)
+        if len(videos) == 1:
+            yield videos[0], rest
+        elif videos:
+            reason = (
+                f"{each.path.name}, line {number}: {name} fits {named(videos)}; write the path below the videos tree, "
                 "or name the folders to take in `subsets`"
             )
-            doubtful |= dict.fromkeys(found, fits)
+            doubtful |= dict.fromkeys(videos, reason)
         else:
             missing.setdefault(each.path.name, []).append(name)
 
 
 def _entry(line: str, index: VideoIndex) -> tuple[list[str], str, str]:
-    """The videos that a line fits, the name it gives, and the rest: a name may hold spaces and commas, too."""
+    """The videos that a line fits, its name, and the rest. Names, too, may contain spaces and commas."""
     cuts = [len(line), *(place for place, letter in enumerate(line) if letter in BETWEEN)]
     for cut in cuts:
         name = line[:cut].strip(QUOTES)
-        if found := index.find(name):
-            return found, name, line[cut:].strip(BETWEEN + QUOTES)
+        if videos := index.find(name):
+            return videos, name, line[cut:].strip(BETWEEN + QUOTES)
     return [], line, ""
 
 
 def summary(title: str, names: Names) -> str:
-    """What a data set covers, in a few words, for the plan: videos and anomalies per split, and what is not covered."""
+    """Summarise a data set for the plan: videos and anomalies per split, and what is not covered."""
     own = list(names.of.values())
     splits: Counter[str] = Counter(each.split for each in own if each.split)
     anomalies: Counter[str] = Counter(each.split for each in own if each.split and each.label == "1")

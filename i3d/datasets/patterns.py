@@ -1,8 +1,7 @@
 """Wildcards for paths, in time that grows no faster than the square of a path's length.
 
-`*` stands for any characters but `/`, `?` for one, `[0-9]` for one of some, `[!0-9]` for one of all others, `**` for
-any folders, and `{category}` for what it gives its name to, as few characters as fit. A pattern without `/` is held
-against the last part of a path.
+`*` matches any characters but `/`, `?` one, `[0-9]` one of these, `[!0-9]` one of all others, `**` any folders, and
+`{category}` the category, as few characters as fit. A pattern without `/` is matched against the last part of a path.
 """
 
 import re
@@ -14,7 +13,7 @@ TOKEN = re.compile(r"\{category\}|\*|\?|\[!?[^\[\]/]+\]|[^*?\[\]{}]")
 
 
 class Pattern:
-    """A pattern; `name` says in messages where it stands. Raises UserError for one that is not valid."""
+    """A pattern; `name` is its key in messages. Raises UserError for an invalid pattern."""
 
     def __init__(self, text: str, name: str = "pattern") -> None:
         self.text = text
@@ -23,25 +22,25 @@ class Pattern:
         tokens = [TOKEN.findall(part) for part in parts if part != "**"]
         if "".join(token for part in tokens for token in part) != "".join(part for part in parts if part != "**"):
             raise UserError(
-                f"{name}: {text!r} is no pattern; it may hold *, ?, [0-9], ** between slashes and {{category}}"
+                f"{name}: {text!r} is no pattern; it may contain *, ?, [0-9], ** between slashes and {{category}}"
             )
         wildcards = [token for part in tokens for token in part if token in ("*", "{category}")]
         if len(text) > LONGEST or len(wildcards) > MOST_WILDCARDS or parts[:-1].count("**") > 1:
             raise UserError(
-                f"{name}: {text!r} is too much; {LONGEST} characters, {MOST_WILDCARDS} wildcards and one ** before the "
-                "last part must do"
+                f"{name}: {text!r} is too much; use at most {LONGEST} characters, {MOST_WILDCARDS} wildcards and one "
+                "** before the last part"
             )
         if wildcards.count("{category}") > 1 or "" in parts:
-            raise UserError(f"{name}: {text!r} is no pattern; {{category}} may stand in it once, and // not at all")
+            raise UserError(f"{name}: {text!r} is no pattern; it may contain {{category}} once, and no //")
         self.names_category = "{category}" in wildcards
         self._expression = re.compile(_expression(parts))
 
     def fits(self, path: str) -> bool:
-        """Whether a path fits."""
+        """Whether a path matches."""
         return self._match(path) is not None
 
     def category(self, path: str) -> str | None:
-        """What stands for `{category}` in a path that fits."""
+        """The text that `{category}` matches in a path; None unless the path matches."""
         match = self._match(path)
         return match["category"] if match is not None and self.names_category else None
 
@@ -50,18 +49,13 @@ class Pattern:
 
 
 def _expression(parts: list[str]) -> str:
-    found = []
-    for place, part in enumerate(parts):
-        last = place == len(parts) - 1
-        if part == "**":
-            found.append(".+" if last else "(?:[^/]+/)*")
-        else:
-            found.append(_part(part) + ("" if last else "/"))
-    return "".join(found)
+    *folders, last = parts
+    begin = ["(?:[^/]+/)*" if part == "**" else _part(part) + "/" for part in folders]
+    return "".join(begin) + (".+" if last == "**" else _part(last))
 
 
 def _part(part: str) -> str:
-    """One part of a path. Each wildcard but the last takes as little as it can and is not tried again."""
+    """One part of a path. Each wildcard but the last matches as little as possible and is not tried again."""
     pieces, fixed, wildcard = [], "", ""
     for token in TOKEN.findall(part):
         if token not in ("*", "{category}"):

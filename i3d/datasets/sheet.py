@@ -1,6 +1,6 @@
-"""A data-set sheet: how split, category, label and annotations follow from a data set as it was downloaded.
+"""A data-set sheet: rules for split, category, label and annotations of a data set as downloaded.
 
-Sheets are YAML files, data and no code. Those of config/datasets/ are known by their names.
+Sheets are YAML files, data and no code. Those in config/datasets/ are known by their names.
 """
 
 from difflib import get_close_matches
@@ -27,21 +27,21 @@ Names = tuple[Annotated[str, Meta(min_length=1, max_length=200)], ...]
 
 
 class VideoRule(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Videos whose path, without suffix, fits a pattern, and their category unless `{category}` in it says that."""
+    """Videos whose path, without suffix, fits a pattern, and their category unless the pattern has `{category}`."""
 
     path: str
     category: str | None = None
 
 
 class SplitRule(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """The videos of a split: those in official lists, then those whose path fits a pattern."""
+    """The videos of a split: by official lists, then by patterns of paths."""
 
     lists: tuple[Name, ...] = ()
     paths: Names = ()
 
 
 class AnnotationRule(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Where the annotations are: a file or folder of this name; or files beside the videos, for `*_tracks.txt`."""
+    """A file or folder of annotations by this name; for `tracks`, files beside the videos."""
 
     name: Name
     format: Literal["csv", "ucf_crime", "xd_violence", "msad", "tad", "masks", "tracks"]
@@ -51,18 +51,18 @@ class Sheet(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """A data set."""
 
     title: str
-    see: str = ""  # where it, and its lists, come from
+    see: str = ""  # the source of the set and its lists
     videos: tuple[VideoRule, ...]
-    categories: Name | None = None  # a list that names the category after each video; comes before `videos`
-    normal: Names  # categories, or patterns of such, whose videos are normal
-    anomalies: Names = ()  # the same of anomalies; none: all other categories
-    left_out: Names = ()  # paths of videos that are no part of the set
+    categories: Name | None = None  # a list with the category after each video; takes precedence over `videos`
+    normal: Names  # categories, or patterns of categories, of normal videos
+    anomalies: Names = ()  # the same of anomalies; empty: all other categories
+    left_out: Names = ()  # paths of videos that are not part of the set
     splits: dict[Name, SplitRule]
     annotations: AnnotationRule | None = None
 
 
 class Rules:
-    """A sheet ready for use. Raises UserError for what is wrong with one of its patterns."""
+    """A sheet with its patterns compiled. Raises UserError for an invalid pattern."""
 
     def __init__(self, sheet: Sheet, name: str) -> None:
         self.sheet, self.name = sheet, name
@@ -85,30 +85,30 @@ class Rules:
 
     @cached_property
     def digest(self) -> str:
-        """A digest of what the sheet says."""
+        """A digest of the sheet's content."""
         return json_digest(msgspec.to_builtins(self.sheet))
 
     def category(self, path: str) -> str | None:
-        """The category of a video by its path; None if no pattern fits."""
+        """The category of a video from its path; None if no pattern fits."""
         for pattern, category in self.videos:
             if pattern.fits(path):
                 return category or pattern.category(path)
         return None
 
     def label(self, category: str) -> int | None:
-        """0 for a normal category, 1 for one of anomalies, None for one that the sheet does not know."""
+        """0 for a normal category, 1 for an anomaly, None for a category unknown to the sheet."""
         if any(pattern.fits(category) for pattern in self.normal):
             return 0
         return 1 if not self.anomalies or any(pattern.fits(category) for pattern in self.anomalies) else None
 
 
 def known_sheets() -> list[str]:
-    """The names of the sheets that come with the workflow."""
+    """The names of the sheets included in the workflow."""
     return sorted(path.stem for path in FOLDER.glob("*.yaml"))
 
 
 def read_sheet(dataset: str) -> Rules:
-    """The sheet of that name, or the one at that path.
+    """Read the sheet of this name or at this path.
 
     Raises UserError naming the file, the line or key, and what to write.
     """
@@ -119,7 +119,7 @@ def read_sheet(dataset: str) -> Rules:
     else:
         near = get_close_matches(dataset, known_sheets(), 1, cutoff=0.5)
         hint = f"did you mean '{near[0]}'?" if near else f"there are {', '.join(known_sheets())}"
-        raise UserError(f"dataset: there is no sheet {dataset!r}; {hint} The path of one of your own ends in .yaml")
+        raise UserError(f"dataset: there is no sheet {dataset!r}; {hint} (the path of your own sheet ends in .yaml)")
     content, lines = _read(path)
     try:
         sheet = msgspec.convert(content, Sheet)
@@ -128,7 +128,7 @@ def read_sheet(dataset: str) -> Rules:
         where = where.rstrip("`").lstrip(".")
         line = lines.get(where) or lines.get("")
         raise UserError(
-            f"{path}, line {line}: {where + ': ' if where else ''}{problem}; docs/data.md says what a sheet holds"
+            f"{path}, line {line}: {where + ': ' if where else ''}{problem}; docs/data.md describes sheets"
         ) from None
     return Rules(sheet, str(path) if dataset.endswith(SHEET_SUFFIXES) else dataset)
 
@@ -156,28 +156,23 @@ def _read(path: Path) -> tuple[Any, dict[str, int]]:
 
 
 class _Loader(yaml.SafeLoader):
-    """YAML of plain values: an alias, by which a small file can stand for gigabytes, is refused."""
+    """A loader of plain values that refuses aliases, by which a small file can expand to gigabytes."""
 
     def compose_node(self, parent: Any, index: Any) -> Any:
         if self.check_event(yaml.AliasEvent):
             event = self.peek_event()
-            raise yaml.MarkedYAMLError(problem="aliases (*name) are not taken", problem_mark=event.start_mark)
+            raise yaml.MarkedYAMLError(problem="aliases (*name) are not accepted", problem_mark=event.start_mark)
         return super().compose_node(parent, index)
 
 
 def _number(node: Any, where: str, lines: dict[str, int]) -> None:
-    """Note the line of each key, named as msgspec names it in its messages."""
-    if node is None:
-        lines[where] = 1
-        return
-    lines[where] = node.start_mark.line + 1
+    """Add the line of each key to `lines`, named as in msgspec's messages."""
+    lines[where] = node.start_mark.line + 1 if node else 1
     if isinstance(node, yaml.MappingNode):
         for key, value in node.value:
-            name = f"{where}.{key.value}" if where else str(key.value)
-            _number(value, name, lines)
-            lines[f"{where}[...]" if where else "[...]"] = key.start_mark.line + 1
-            _number(value, f"{where}[...]", lines)
-            lines[name] = key.start_mark.line + 1
+            for name in (f"{where}.{key.value}".removeprefix("."), f"{where}[...]"):
+                _number(value, name, lines)
+                lines[name] = key.start_mark.line + 1
     elif isinstance(node, yaml.SequenceNode):
         for place, value in enumerate(node.value):
             _number(value, f"{where}[{place}]", lines)

@@ -1,15 +1,13 @@
-"""The exports as a table: each line a file, the targets that make it, its folder, its splits and its content.
-
-A further export is a further line, and a function from a split to files.
-"""
+"""The table of exports. To add an export, add a line here and a function that maps a split to files."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from operator import attrgetter
 from pathlib import Path
 
 from i3d.digests import json_digest
-from i3d.exports import crops, flat_names, frame_times, lists, reconcile, trainers, vadclip
-from i3d.exports.places import flat_folder
+from i3d.exports import crops, flat_names, frame_times, reconcile, selection, trainers, vadclip
+from i3d.exports.places import crops_folder, flat_folder, lists_folder
 from i3d.exports.receipts import Files, Lazy, csv_of, json_of, npy_of, text_of
 from i3d.exports.selection import VALIDATION
 from i3d.exports.source import Source, Split
@@ -19,10 +17,11 @@ from i3d.snippets import SnippetRule
 
 @dataclass(frozen=True)
 class Export:
-    """A file per split, with what belongs to it: other files beside it, or a folder of them.
+    """A file per split, with any files that accompany it.
 
-    `targets` are the names of the rules that make it. `name`, in which `{split}` stands for a split, is also that of
-    its receipt. `files` gives the contents of all its files, of which the first has the path that it is given.
+    `targets` are the names of the rules that make it. `name`, with `{split}` as a placeholder, also names its receipt.
+    `splits` lists the splits that get the file. `files` returns the contents of all files, the one at the path it
+    receives first.
     """
 
     targets: str
@@ -32,79 +31,49 @@ class Export:
     files: Callable[[Split, Path], Files]
 
     def split_of(self, receipt: str) -> str | None:
-        """The split whose receipt has this name; None if it is that of another export."""
-        before, is_per_split, after = self.name.partition("{split}")
-        if receipt == self.name:
-            return "" if not is_per_split else None
-        fits = is_per_split and receipt.startswith(before) and receipt.endswith(after)
+        """The split whose receipt has this name, empty for a file of all splits; None if it is another export's."""
+        before, placeholder, after = self.name.partition("{split}")
+        if not placeholder:
+            return "" if receipt == self.name else None
+        fits = receipt.startswith(before) and receipt.endswith(after)
         return receipt[len(before) : len(receipt) - len(after)] if fits else None
 
 
-def lists_folder(settings: Settings) -> Path:
-    """The folder of the lists and the ground truth."""
-    return Path(settings.lists.folder)
-
-
-def crops_folder(settings: Settings) -> Path:
-    """The folder of the crop files and their lists."""
-    return Path(settings.crops.folder)
-
-
-def list_of_features(split: Split, path: Path) -> Files:
-    """The list of a split, and beside it how many of its lines are anomalies."""
+def _feature_list(split: Split, path: Path) -> Files:
+    """The list of a split, and its numbers of anomalies and normal videos."""
     rows, left_out = split.rows, split.selection.left_out
-    lines = lists.list_lines(rows, split.list_root)
+    lines = selection.list_lines(rows, split.list_root)
     needed = split.source.choice(split.name).min_snippets
     split.source.warn(f"left out, fewer than {needed} snippets: {row.video} ({row.snippets})" for row in left_out)
     if split.is_for_tests:
         split.source.warn(trainers.too_short(rows))
     split.source.warn(trainers.misread("Smart-Surveillance", rows, lines))
-    facts = lists.counts(rows) | {"left_out": [row.video for row in left_out]}
+    facts = selection.counts(rows) | {"left_out": [row.video for row in left_out]}
     return {path: text_of(lines), path.with_name(f"{split.name}.json"): json_of(facts)}
 
 
-def ground_truth(split: Split, path: Path) -> Files:
+def _ground_truth(split: Split, path: Path) -> Files:
     """The ground truth of a split, in the order of its list."""
     return {path: npy_of(split.truth.values())}
 
 
-def reconciled(split: Split, path: Path) -> Files:
-    """The counts of all tested videos side by side, as a table and, for the screen, those that do not fit."""
-    source = split.source
-    lines = [
-        line
-        for own in (source.split(name) for name in source.truthful if name in source.splits)
-        for line in reconcile.reconcile(
-            own.name,
-            own.truth,
-            own.matched,
-            source.annotated,
-            source.table,
-            Path(source.settings.videos),
-            source.frequency,
-        )
-    ]
-    text = reconcile.as_text(lines, path)
-    return {path: csv_of(reconcile.cells(lines)), path.with_suffix(".txt"): text_of(text)}
-
-
-def snippet_times(split: Split, path: Path) -> Files:
+def _snippet_times(split: Split, path: Path) -> Files:
     """When each snippet of a split's videos begins and ends."""
     rule = SnippetRule(split.source.clip_length, split.source.frequency)
     videos = Path(split.settings.videos)
-    of = [[row.video, row.digest, row.snippets, row.frames_decoded, row.resample_fps] for row in split.rows]
-    key = json_digest([of, rule.clip_length, rule.frequency])
+    inputs = [[row.video, row.digest, row.snippets, row.frames_decoded, row.resample_fps] for row in split.rows]
+    key = json_digest([inputs, rule.clip_length, rule.frequency])
     return {path: Lazy(key, lambda: csv_of(frame_times.snippet_table(split.rows, videos, rule)))}
 
 
-def trainer_lines(split: Split, path: Path) -> Files:
+def _trainer_lines(split: Split, path: Path) -> Files:
     """The lines to paste for each trainer, with this data set's numbers and paths."""
     source = split.source
     chosen = {name: source.split(name).rows for name in source.splits}
     rows = [row for own in chosen.values() for row in own]
     source.warn([*trainers.mixed_settings(rows), *trainers.unlike_trainers(source.frequency, source.crops)])
     training = {name: own for name, own in chosen.items() if name not in (split.name, VALIDATION)}
-    parts = {name: trainers.Part(name, **lists.counts(own)) for name, own in chosen.items()}
+    parts = {name: trainers.Part(name, **selection.counts(own)) for name, own in chosen.items()}
     if reason := trainers.why_not_trainable(parts, split.name, training):
         source.warn([reason])
         return {path: f"{reason}\n".encode()}
@@ -124,14 +93,14 @@ def trainer_lines(split: Split, path: Path) -> Files:
     return {path: trainers.lines_to_paste(data).encode()}
 
 
-def crop_files(split: Split, path: Path) -> Files:
-    """How many lines and videos of each class a split's crop files are, and beside it their folder."""
+def _crop_files(split: Split, path: Path) -> Files:
+    """The folder of a split's crop files, and how many lines and videos of each class they are."""
     source, order = split.source, split.settings.crops.order
     facts = crops.crop_counts(split.rows) | {"order": order, "frequency": source.frequency, "dim": source.dim}
     return {path: json_of(facts)} | crops.crop_files(split.rows, source.features, path.with_name(split.name), order)
 
 
-def crop_list(split: Split, path: Path) -> Files:
+def _crop_list(split: Split, path: Path) -> Files:
     """The list of a split's crop files, for UR-DMU, BN-WVAD, PEL4VAD and DeepMIL's training."""
     lines = crops.crop_lines(split.crop_files)
     per_line = [row for row, files in zip(split.rows, split.crop_files, strict=True) for _ in files]
@@ -139,95 +108,67 @@ def crop_list(split: Split, path: Path) -> Files:
     return {path: text_of(lines)}
 
 
-def one_crop_list(split: Split, path: Path) -> Files:
+def _one_crop_list(split: Split, path: Path) -> Files:
     """The list of one crop file per video, for DeepMIL's tests."""
     return {path: text_of(crops.one_crop_lines(split.crop_files, split.test_crop))}
 
 
-def vadclip_table(split: Split, path: Path) -> Files:
-    """VadCLIP's CSV of a split's crop files; of one crop per video where it tests."""
-    crop = split.test_crop if split.is_for_tests else None
-    return {path: csv_of(vadclip.table(split.rows, split.crop_files, split.event_names, crop))}
-
-
-def vadclip_segments(split: Split, path: Path) -> Files:
-    """VadCLIP's gt_segment, and gt_label beside it, in the order of the split's list."""
-    where, what = vadclip.segments(split.truth, split.event_names)
-    return {path: npy_of(where), path.with_name(f"{split.name}_gt_label.npy"): npy_of(what)}
-
-
-def flat_list(split: Split, path: Path) -> Files:
-    """TEVAD's list of links named <id>_i3d.npy, and beside it their folder and S3R's CSV of the ids."""
+def _flat_list(split: Split, path: Path) -> Files:
+    """TEVAD's list of links named <id>_i3d.npy, the folder of these links, and S3R's CSV of the ids."""
     links = flat_names.links(split.rows, split.ids, split.source.features, path.with_name(split.name))
     lines = text_of(str(link.absolute()) for link in links)
     return {path: lines, path.with_name(f"{split.name}.csv"): csv_of(flat_names.s3r_table(split.ids))} | links
 
 
-def s3r_labels(split: Split, path: Path) -> Files:
+def _s3r_labels(split: Split, path: Path) -> Files:
     """S3R's ground truth, as JSON."""
     return {path: json_of(flat_names.s3r_labels(split.truth, split.ids))}
 
 
-def s3r_pickle(split: Split, path: Path) -> Files:
+def _s3r_pickle(split: Split, path: Path) -> Files:
     """The normal training videos in 32 segments, from which S3R learns its dictionary."""
     features = split.source.features
-    of = [[row.video, row.feature_sha256 or crops.version(features / row.feature_file)] for row in split.rows]
-    return {path: Lazy(json_digest(of), lambda: flat_names.s3r_pickle(split.rows, split.ids, features))}
+    inputs = [[row.video, row.feature_sha256 or crops.version(features / row.feature_file)] for row in split.rows]
+    return {path: Lazy(json_digest(inputs), lambda: flat_names.s3r_pickle(split.rows, split.ids, features))}
 
 
-def every(source: Source) -> Sequence[str]:
-    """All splits."""
-    return source.splits
+# Which splits get a file. A file of the whole data set is listed under the split for tests.
+every, _tested, _truthful = attrgetter("splits"), attrgetter("tested"), attrgetter("truthful")
 
 
-def once(source: Source) -> Sequence[str]:
-    """One file for the whole data set, named from where it is tested."""
-    return [source.settings.test_split]
-
-
-def tested(source: Source) -> Sequence[str]:
-    """The splits that detectors are tested with."""
-    return source.tested
-
-
-def trained(source: Source) -> Sequence[str]:
-    """The splits that detectors are trained with."""
+def _trained(source: Source) -> Sequence[str]:
     return [split for split in source.splits if split not in source.tested]
 
 
-def truthful(source: Source) -> Sequence[str]:
-    """The splits that get ground truth."""
-    return source.truthful
+def _once(source: Source) -> Sequence[str]:
+    return [source.settings.test_split]
 
 
-def if_annotated(source: Source) -> Sequence[str]:
-    """The splits that get ground truth, where there are annotations."""
+def _if_annotated(source: Source) -> Sequence[str]:
     return source.truthful if source.annotations_path else []
 
 
-def if_annotated_once(source: Source) -> Sequence[str]:
-    """One file for the whole data set, where there are annotations."""
-    return once(source) if source.annotations_path else []
+def _once_if_annotated(source: Source) -> Sequence[str]:
+    return _once(source) if source.annotations_path else []
 
 
-def if_timed(source: Source) -> Sequence[str]:
-    """All splits, where times are asked for."""
+def _if_timed(source: Source) -> Sequence[str]:
     return source.splits if source.settings.snippet_times else []
 
 
 EXPORTS = (
-    Export("lists ground_truth", lists_folder, "{split}.list", every, list_of_features),
-    Export("lists", lists_folder, "{split}_snippet_times.csv", if_timed, snippet_times),
-    Export("ground_truth", lists_folder, "{split}_gt.npy", truthful, ground_truth),
-    Export("ground_truth", lists_folder, "reconcile.csv", if_annotated_once, reconciled),
-    Export("lists", lists_folder, "trainers.txt", once, trainer_lines),
-    Export("ur_dmu deepmil vadclip", crops_folder, "{split}.json", every, crop_files),
-    Export("ur_dmu deepmil", crops_folder, "{split}.list", every, crop_list),
-    Export("deepmil", crops_folder, "{split}_one_crop.list", tested, one_crop_list),
-    Export("vadclip", crops_folder, "{split}.csv", every, vadclip_table),
-    Export("vadclip", crops_folder, "{split}_gt_segment.npy", if_annotated, vadclip_segments),
-    Export("tevad_s3r s3r", flat_folder, "{split}.list", every, flat_list),
-    Export("tevad_s3r s3r", flat_folder, "{split}_ground_truth.json", if_annotated, s3r_labels),
-    Export("s3r", flat_folder, "{split}_regular_features.pickle", trained, s3r_pickle),
+    Export("lists ground_truth", lists_folder, "{split}.list", every, _feature_list),
+    Export("lists", lists_folder, "{split}_snippet_times.csv", _if_timed, _snippet_times),
+    Export("ground_truth", lists_folder, "{split}_gt.npy", _truthful, _ground_truth),
+    Export("ground_truth", lists_folder, "reconcile.csv", _once_if_annotated, reconcile.reconciled),
+    Export("lists", lists_folder, "trainers.txt", _once, _trainer_lines),
+    Export("ur_dmu deepmil vadclip", crops_folder, "{split}.json", every, _crop_files),
+    Export("ur_dmu deepmil", crops_folder, "{split}.list", every, _crop_list),
+    Export("deepmil", crops_folder, "{split}_one_crop.list", _tested, _one_crop_list),
+    Export("vadclip", crops_folder, "{split}.csv", every, vadclip.table),
+    Export("vadclip", crops_folder, "{split}_gt_segment.npy", _if_annotated, vadclip.segments),
+    Export("tevad_s3r s3r", flat_folder, "{split}.list", every, _flat_list),
+    Export("tevad_s3r s3r", flat_folder, "{split}_ground_truth.json", _if_annotated, _s3r_labels),
+    Export("s3r", flat_folder, "{split}_regular_features.pickle", _trained, _s3r_pickle),
 )
 TARGETS = tuple(dict.fromkeys(target for export in EXPORTS for target in export.targets.split()))

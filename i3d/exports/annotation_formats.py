@@ -1,24 +1,24 @@
-"""Annotations in the forms that data sets publish them, recognised by their content.
+"""Annotations in the forms in which data sets publish them, recognised by their content.
 
 csv          `video_name,start_annotation,end_annotation,event_name`, or `start_seconds,end_seconds`; a row an event
 ucf_crime    `Abuse028_x264.mp4  Abuse  165  240  -1  -1`: class, pairs of frames, -1 for none
 xd_violence  `v=S-7r__#1_label_B4-0-0 0 1517 1970 3038`: pairs of frames; also with a class before each pair
-tad          `frames/abnormal/01_Accident_006.mp4 266 1 75 110`: frames in all, class (0: normal), pairs of frames
+tad          `frames/abnormal/01_Accident_006.mp4 266 1 75 110`: total frames, class (0: normal), pairs of frames
 msad         a table with `name`, `starting frame of anomaly` and `ending frame of anomaly`, counted from 1
 masks        a folder of `<video>.npy`, a value per frame, not 0 where something happens (ShanghaiTech)
 tracks       `<video>_tracks.txt`, `object,first,last` a line, anywhere below a folder (UBnormal)
 
-Frames are numbered from 0, and an event's last one is part of it, but where it says otherwise.
+Unless stated otherwise, frames are numbered from 0 and an event includes its last frame.
 """
 
 import csv
 import hashlib
 import os
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from io import BytesIO, StringIO
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 import numpy as np
 
@@ -48,27 +48,30 @@ class Span(NamedTuple):
     name: str = ""
 
 
+_Event = TypeVar("_Event", Event, Span)
+
+
 class Annotations(NamedTuple):
-    """Events by the names that the annotations give to videos, and the form that these have."""
+    """The form of the annotations, and the events and total frames (where given) by the names they use for videos."""
 
     format: str
     events: dict[str, list[Event | Span]]
-    frames: dict[str, int]  # in all, where the annotations say it
+    frames: dict[str, int]
 
 
 def read(path: Path, expected: str | None = None) -> Annotations:
     """Read annotations in any of the forms. An empty list of events says that nothing happens in the video.
 
-    Raises UserError for what cannot be read, is of no known form or not of the `expected` one, and for an event that
-    makes no sense, naming the line.
+    Raises UserError for annotations that cannot be read or are of another form than `expected`, and for a malformed
+    event, naming the line.
     """
-    found = _folder(path) if path.is_dir() else _file(path)
-    if expected is not None and found.format != expected:
+    annotations = _folder(path) if path.is_dir() else _file(path)
+    if expected is not None and annotations.format != expected:
         raise UserError(
-            f"{path}: these annotations are of the form {found.format}, not {expected}, as the data set's are; put its "
-            "own there, or name yours in `ground_truth: annotations`"
+            f"{path}: these annotations are of the form {annotations.format}, not {expected}, as the data set's are; "
+            "put its own there, or name yours in `ground_truth: annotations`"
         )
-    return found
+    return annotations
 
 
 def content_digest(path: Path) -> str:
@@ -94,16 +97,19 @@ def _file(path: Path) -> Annotations:
         raise UserError(f"{path}: cannot be read ({error.strerror}); correct `ground_truth: annotations`") from None
     except UnicodeDecodeError as error:
         raise UserError(f"{path}: not a text in UTF-8 ({error}); save it as one") from None
-    lines = {number: line for number, line in enumerate(text.splitlines(), 1) if line.strip()}
+    lines = {number: line.split() for number, line in enumerate(text.splitlines(), 1) if line.strip()}
     if not lines:
         raise UserError(f"{path}: holds no annotations; name the right file in `ground_truth: annotations`")
+    understood: set[int] = set()
     for form, parse in (("ucf_crime", _ucf_crime), ("tad", _tad), ("xd_violence", _xd_violence)):
-        if all(parse(line.split()) is not None for line in lines.values()):
-            return _lines(path, form, lines, parse)
-    head = next(iter(lines.values()))
+        parsed = {number: line for number, words in lines.items() if (line := parse(words))}
+        if len(parsed) == len(lines):
+            return _lines(path, form, parsed)
+        understood |= parsed.keys()
+    head = next(line for line in text.splitlines() if line.strip())
     if "," in head or "\t" in head or head.strip() == "video_name":
         return _table(path, text, "\t" if "\t" in head and "," not in head else ",")
-    wrong = next((number for number, line in lines.items() if not _known(line.split())), 1)
+    wrong = next((number for number in lines if number not in understood), 1)
     raise UserError(
         f"{path}, line {wrong}: no annotation of a known form; write the columns video_name, start_annotation, "
         "end_annotation, or take the data set's own file (docs/data.md has the forms)"
@@ -111,87 +117,73 @@ def _file(path: Path) -> Annotations:
 
 
 class _Line(NamedTuple):
-    """A line of a text: the video's name, pairs of numbers with what happens, and the frames in all."""
+    """A line of a text: the video's name, its events, and its total frames."""
 
-    name: str
-    pairs: list[tuple[int, int, str]]
+    video: str
+    events: list[Event]
     frames: int | None = None
-
-
-def _known(words: Sequence[str]) -> bool:
-    return any(parse(words) is not None for parse in (_ucf_crime, _tad, _xd_violence))
 
 
 def _ucf_crime(words: Sequence[str]) -> _Line | None:
     """name, class, first and last frame of each event, -1 for none."""
-    if len(words) < 4 or len(words) % 2 or _numbers(words[1:2]) is not None or (given := _numbers(words[2:])) is None:
+    if len(words) < 4 or len(words) % 2 or _numbers(words[1:2]) is not None or (frames := _numbers(words[2:])) is None:
         return None
-    pairs = [(first, last, words[1]) for first, last in _paired(given) if (first, last) != (-1, -1)]
-    return _Line(words[0], pairs)
+    return _Line(words[0], [Event(*pair, words[1]) for pair in _paired(frames) if pair != (-1, -1)])
 
 
 def _tad(words: Sequence[str]) -> _Line | None:
-    """name, frames in all, class, first and last frame of each event. In the other forms no pair runs backward."""
-    given = _numbers(words[1:])
-    if given is None or len(given) < 4 or len(given) % 2 or given[0] <= given[1]:
+    """name, total frames, class, first and last frame of each event. In the other forms no pair runs backward."""
+    numbers = _numbers(words[1:])
+    if numbers is None or len(numbers) < 4 or len(numbers) % 2 or numbers[0] <= numbers[1]:
         return None
-    frames, kind, *rest = given
-    pairs = [(first, last, "") for first, last in _paired(rest) if (first, last) != (-1, -1)]
-    return _Line(words[0], pairs if kind != NORMAL_CLASS else [], frames)
+    total, kind, *frames = numbers
+    events = [Event(*pair) for pair in _paired(frames) if pair != (-1, -1)]
+    return _Line(words[0], events if kind != NORMAL_CLASS else [], total)
 
 
 def _xd_violence(words: Sequence[str]) -> _Line | None:
     """name, first and last frame of each event, or class, first and last frame of each."""
-    given = _numbers(words[1:])
-    if given is not None:
-        return _Line(words[0], [(*pair, "") for pair in _paired(given)]) if given and not len(given) % 2 else None
+    frames = _numbers(words[1:])
+    if frames is not None:
+        return _Line(words[0], [Event(*pair) for pair in _paired(frames)]) if frames and not len(frames) % 2 else None
     kinds, bounds = words[1::3], [*zip(words[2::3], words[3::3], strict=False)]
-    given = _numbers([word for pair in bounds for word in pair])
-    if given is None or len(words) % 3 != 1 or _numbers(kinds) is not None:
+    frames = _numbers([word for pair in bounds for word in pair])
+    if frames is None or len(words) % 3 != 1 or _numbers(kinds) is not None:
         return None
-    return _Line(words[0], [(*pair, kind) for kind, pair in zip(kinds, _paired(given), strict=True)])
+    return _Line(words[0], [Event(*pair, kind) for kind, pair in zip(kinds, _paired(frames), strict=True)])
 
 
 def _numbers(words: Sequence[str]) -> list[int] | None:
-    """Whole numbers; None if one is none."""
+    """The words as whole numbers; None unless all are."""
     try:
         return [int(word) for word in words]
     except ValueError:
         return None
 
 
-def _pair(start: str, end: str) -> tuple[int, int] | None:
-    """Two whole numbers; None if one is none."""
-    given = _numbers([start, end])
-    return None if given is None else (given[0], given[1])
-
-
 def _paired(numbers: Sequence[int]) -> Iterator[tuple[int, int]]:
     return zip(numbers[::2], numbers[1::2], strict=True)
 
 
-def _lines(
-    path: Path, form: str, lines: Mapping[int, str], parse: Callable[[Sequence[str]], _Line | None]
-) -> Annotations:
+def _lines(path: Path, form: str, lines: Mapping[int, _Line]) -> Annotations:
     events: dict[str, list[Event | Span]] = defaultdict(list)
     frames: dict[str, int] = {}
     for number, line in lines.items():
-        parsed = parse(line.split())
-        assert parsed is not None
-        events[parsed.name] += []
-        for first, last, name in parsed.pairs:
-            _refuse_backward(first, last, parsed.name, f"{path}, line {number}")
-            events[parsed.name].append(Event(first, last, name))
-        if parsed.frames is not None:
-            frames[parsed.name] = parsed.frames
+        events[line.video] += [_forward(event, line.video, f"{path}, line {number}") for event in line.events]
+        if line.frames is not None:
+            frames[line.video] = line.frames
     return Annotations(form, dict(events), frames)
 
 
-def _refuse_backward(first: float, last: float, video: str, place: str, unit: str = "frame") -> None:
-    if last < first:
+def _forward(event: _Event, video: str, place: str) -> _Event:
+    """The event itself. Raises UserError if it ends before it starts."""
+    start, end = event[:2]
+    if end < start:
+        unit = "second" if isinstance(event, Span) else "frame"
         raise UserError(
-            f"{place}: the event of {video} ends ({unit} {last}) before it starts ({unit} {first}); correct it"
+            f"{place}: the event of {video} ends ({unit} {end}) before it starts ({unit} {start}); correct it"
         )
+    return event
 
 
 def _table(path: Path, text: str, delimiter: str) -> Annotations:
@@ -219,18 +211,15 @@ def _events_of(row: Mapping[str, str | None], video: str, bounds: tuple[str, str
     name = (row.get(NAME) or "").strip()
     start, end = ((row[column] or "").strip() for column in bounds)
     if bounds == SECONDS:
-        first, last = _seconds(start), _seconds(end)
-        if first is None or last is None:
+        begin, until = _seconds(start), _seconds(end)
+        if begin is None or until is None:
             raise UserError(f"{place}: start_seconds and end_seconds must be like 12.5 or 0:01:12.5")
-        _refuse_backward(first, last, video, place, "second")
-        return [] if last < 0 else [Span(first, last, name)]
-    given = _pair(start, end)
-    if given is None:
+        span = _forward(Span(begin, until, name), video, place)
+        return [span] if until >= 0 else []
+    if (frames := _numbers([start, end])) is None:
         raise UserError(f"{place}: start_annotation and end_annotation must be whole frame numbers")
-    if max(given) < 0:
-        return []
-    _refuse_backward(given[0], given[1], video, place)
-    return [Event(given[0], given[1], name)]
+    (pair,) = _paired(frames)
+    return [_forward(Event(*pair, name), video, place)] if max(pair) >= 0 else []
 
 
 def _seconds(text: str) -> float | None:
@@ -245,17 +234,17 @@ def _seconds(text: str) -> float | None:
 
 
 def _msad(path: Path, reader: csv.DictReader) -> Annotations:
-    """MSAD's table: one event a video, frames counted from 1; none in normal videos."""
+    """Read MSAD's table: one event a video, frames counted from 1; no frames in normal videos."""
     events: dict[str, list[Event | Span]] = defaultdict(list)
     frames: dict[str, int] = {}
     for row in reader:
         place, video = f"{path}, line {reader.line_num}", (row["name"] or "").strip()
         start, end = ((row[column] or "").strip() or "-1" for column in MSAD)
-        given = _pair(start, end)
-        if given is None:
+        if (bounds := _numbers([start, end])) is None:
             raise UserError(f"{place}: {' and '.join(MSAD)} must be whole frame numbers")
-        _refuse_backward(given[0], given[1], video, place)
-        events[video] += [Event(given[0] - 1, given[1] - 1)] if given[1] > 0 else []
+        (pair,) = _paired(bounds)
+        first, last, _ = _forward(Event(*pair), video, place)
+        events[video] += [Event(first - 1, last - 1)] if last > 0 else []
         if (total := _numbers([(row.get("total frames") or "").strip()])) is not None:
             frames[video] = total[0]
     return Annotations("msad", dict(events), frames)
@@ -270,25 +259,24 @@ def _folder(path: Path) -> Annotations:
         )
     events: dict[str, list[Event | Span]] = {}
     frames: dict[str, int] = {}
-    said_by: dict[str, Path] = {}
+    sources: dict[str, Path] = {}
     are_tracks = files[0].name.endswith(TRACKS)
     for each in files:
-        name = each.name.removesuffix(TRACKS) if are_tracks else each.stem
         own: list[Event | Span]
         if are_tracks:
-            own = list(_tracks(each))
+            video, own = each.name.removesuffix(TRACKS), list(_tracks(each))
         else:
             mask = _mask(each)
-            own = list(_runs(mask))
-            frames[name] = len(mask)
-        if events.setdefault(name, own) != own:
-            raise UserError(f"{said_by[name]} and {each} differ; remove one of them")
-        said_by[name] = each
+            video, own = each.stem, list(_runs(mask))
+            frames[video] = len(mask)
+        if events.setdefault(video, own) != own:
+            raise UserError(f"{sources[video]} and {each} differ; remove one of them")
+        sources[video] = each
     return Annotations("tracks" if are_tracks else "masks", events, frames)
 
 
 def _files_of(path: Path) -> list[Path]:
-    """The tracks below a folder; where there are none, the masks."""
+    """The tracks below a folder or, without any, the masks."""
     tracks, masks = [], []
     for folder, folders, files in os.walk(path, followlinks=True):
         folders[:] = sorted(name for name in folders if not is_bystander(name))
@@ -299,7 +287,7 @@ def _files_of(path: Path) -> list[Path]:
 
 
 def _tracks(path: Path) -> Iterable[Event]:
-    """Of UBnormal: `object,first,last` a line."""
+    """Read UBnormal's tracks: `object,first,last` a line."""
     try:
         text = read_file(path).decode("utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
@@ -311,12 +299,11 @@ def _tracks(path: Path) -> Iterable[Event]:
             first, last = (int(float(word)) for word in line.replace(",", " ").split()[1:3])
         except (ValueError, OverflowError):
             raise UserError(f"{path}, line {number}: must be object,first,last; correct it") from None
-        _refuse_backward(first, last, path.name.removesuffix(TRACKS), f"{path}, line {number}")
-        yield Event(first, last)
+        yield _forward(Event(first, last), path.name.removesuffix(TRACKS), f"{path}, line {number}")
 
 
 def _mask(path: Path) -> np.ndarray:
-    """Bool (frames,)."""
+    """Read a mask, bool (frames,)."""
     try:
         mask = np.squeeze(np.lib.format.read_array(BytesIO(read_file(path)), allow_pickle=False))
     except (OSError, ValueError) as error:
@@ -327,7 +314,7 @@ def _mask(path: Path) -> np.ndarray:
 
 
 def _runs(mask: np.ndarray) -> Iterable[Event]:
-    """The runs of frames that are marked."""
+    """The runs of marked frames."""
     edges = np.flatnonzero(np.diff(np.concatenate([[False], mask, [False]]).astype(np.int8)))
     for first, end in zip(edges[::2].tolist(), edges[1::2].tolist(), strict=True):
         yield Event(first, end - 1)

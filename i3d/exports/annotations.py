@@ -1,4 +1,4 @@
-"""Events, matched to the videos of a split."""
+"""Match annotated events to the videos of a split."""
 
 import math
 from collections import defaultdict
@@ -13,14 +13,15 @@ from i3d.exports.copies import CopyNames
 from i3d.quantities import named
 from i3d.records.record import ORPHANED, Row
 
-Events = Mapping[str, Sequence[Event | Span]]  # by the names that the annotations give to videos
+Events = Mapping[str, Sequence[Event | Span]]  # by the names that the annotations use for videos
 
 
 @dataclass
 class Matched:
-    """What the annotations say of a split's videos, by `row.video`; `heirs` got the events of another video.
+    """What the annotations say of a split's videos, by `row.video`.
 
-    A video without a key in `events` is not annotated; an empty list says that nothing happens in it.
+    A video without a key in `events` is not annotated; an empty list says that nothing happens in it. `heirs` maps
+    copies to the video whose events they inherit. `unknown` are annotated names without a video.
     """
 
     events: dict[str, list[Event | Span]] = field(default_factory=dict)
@@ -30,21 +31,22 @@ class Matched:
 
 
 def match_annotations(annotations: Events, table: Sequence[Row], chosen: Sequence[Row], copies: CopyNames) -> Matched:
-    """The events of the `chosen` videos of `table`.
+    """Find the events of the `chosen` videos of `table`.
 
     A name is the path below the videos tree or, where only one video of the table fits, the end of it or the file name,
     all with or without the suffix. A copy without a row of its own inherits the events of its source, by frame number
-    or, where the copy has another frame rate, by time. Videos of no split, as a data set may leave out, are passed
-    over. Raises UserError for a name that fits two videos, in one split or two, which are not copies of one.
+    or, if its frame rate differs, by time. Videos of no split, as a data set may leave out, are passed over.
+
+    Raises UserError for a name that fits several videos, in one split or two, that are not copies of one.
     """
     rows = {row.video: row for row in table if row.status != ORPHANED and row.split}
     index = VideoIndex(rows)
-    among = {row.video for row in chosen}
+    in_split = {row.video for row in chosen}
     matched = Matched()
     fits = {name: [rows[video] for video in index.find(name)] for name in annotations}
     for name, events in annotations.items():
         originals = [row for row in fits[name] if not copies.is_copy(row.video)] or fits[name]
-        meant = [row for row in originals if row.video in among]
+        meant = [row for row in originals if row.video in in_split]
         if meant and len({copies.source(row.video) for row in originals}) > 1:
             raise UserError(
                 f"{name}: this annotated name fits {named([row.video for row in originals])}; write the path below the "
@@ -63,12 +65,12 @@ def match_annotations(annotations: Events, table: Sequence[Row], chosen: Sequenc
 
 
 def _by_source(annotations: Events) -> dict[str, list[str]]:
-    """Annotated names by themselves with and without their suffix."""
-    found: dict[str, list[str]] = defaultdict(list)
+    """Annotated names, keyed by themselves with and without their suffix."""
+    names: dict[str, list[str]] = defaultdict(list)
     for name in annotations:
-        for form in dict.fromkeys((name, PurePosixPath(name).with_suffix("").as_posix() if name else name)):
-            found[form].append(name)
-    return found
+        for key in {name, PurePosixPath(name).with_suffix("").as_posix() if name else name}:
+            names[key].append(name)
+    return names
 
 
 def _annotated_names(source: str, of_source: dict[str, list[str]]) -> list[str]:
@@ -83,12 +85,12 @@ def _inherit(
     copies: CopyNames,
     matched: Matched,
 ) -> None:
+    """Note a copy's inherited events in `matched`, or a warning why it gets none."""
     source = copies.source(row.video)
     names = _annotated_names(source, of_source)
     if not names:
         return
-    name = names[0]
-    originals = [fit for fit in fits[name] if not copies.is_copy(fit.video)]
+    originals = [fit for fit in fits[names[0]] if not copies.is_copy(fit.video)]
     nearest = [fit for fit in originals if copies.source(fit.video) == source] or originals
     if len(nearest) > 1:
         matched.warnings.append(
@@ -96,17 +98,17 @@ def _inherit(
         )
         return
     origin = nearest[0] if nearest else None
-    events = [event for each in names for event in annotations[each]]
-    carried = _carried_over(events, origin, row)
-    if carried is None:
+    events = _carried_over([event for name in names for event in annotations[name]], origin, row)
+    origin_name = origin.video if origin else names[0]
+    if events is None:
         lengths = f"{row.frames_decoded} frames to {origin.frames_decoded if origin else '?'}"
         matched.warnings.append(
-            f"{row.video}: a copy of {origin.video if origin else name}, but of another length ({lengths}), so its "
-            "events are not known; annotate it"
+            f"{row.video}: a copy of {origin_name}, but of another length ({lengths}), so its events are not known; "
+            "annotate it"
         )
         return
-    matched.events[row.video] = carried
-    matched.heirs[row.video] = origin.video if origin else name
+    matched.events[row.video] = events
+    matched.heirs[row.video] = origin_name
 
 
 def _carried_over(events: list[Event | Span], origin: Row | None, copy: Row) -> list[Event | Span] | None:
@@ -121,13 +123,13 @@ def _carried_over(events: list[Event | Span], origin: Row | None, copy: Row) -> 
 
 
 def _own_count(row: Row) -> float:
-    """Frames of the recording itself, estimated where it was resampled."""
+    """Frames of the recording itself, estimated if it was resampled."""
     frames = row.frames_decoded or 0
     return frames if row.resample_fps is None or not row.fps else round(frames * row.fps / row.resample_fps)
 
 
 def resampled(event: Event, source_fps: float, target_fps: float) -> Event:
-    """The event in frames of a constant `target_fps`, as ffmpeg's `fps` filter numbers them.
+    """The event in frames of a constant `target_fps`, numbered as by ffmpeg's `fps` filter.
 
     The filter rounds each timestamp times the new rate to the nearest frame number, halves up.
     """
@@ -138,9 +140,6 @@ def resampled(event: Event, source_fps: float, target_fps: float) -> Event:
 
 
 def labels_of_events(rows: Iterable[Row], events: Events) -> dict[str, str]:
-    """The name of each annotated video's first event, where it has one."""
-    found = {
-        row.video: [event.name for event in sorted(events.get(row.video, []), key=lambda event: event[0]) if event.name]
-        for row in rows
-    }
-    return {video: names[0] for video, names in found.items() if names}
+    """The name of each annotated video's first event, if it has one."""
+    named_events = {row.video: [event for event in events.get(row.video, []) if event.name] for row in rows}
+    return {video: min(own, key=lambda event: event[0]).name for video, own in named_events.items() if own}

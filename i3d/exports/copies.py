@@ -1,4 +1,4 @@
-"""Augmented and cropped copies, told by their names.
+"""Augmented and cropped copies, recognised by their names.
 
 Smart-Surveillance's tools write `anomaly_augmented/x_flip_h.mp4` and `anomaly_cropped/x.mp4` for `anomaly/x.mp4`: a
 copy has an ending more than its source, in its own name or in that of its folder.
@@ -10,9 +10,9 @@ from pathlib import PurePosixPath
 
 
 class CopyNames:
-    """The rule by which a name is that of a copy: it goes on with `_` and one of `endings`, once or more often.
+    """Names of copies: those that continue with `_` and one of `endings`, once or more often.
 
-    `*` in an ending stands for any characters but `_`, as in `rot*`.
+    `*` in an ending matches any characters but `_`, as in `rot*`.
     """
 
     def __init__(self, endings: Iterable[str] = ()) -> None:
@@ -21,7 +21,7 @@ class CopyNames:
         self._ends = re.compile(rf"(.+?)(?:_(?:{self._whole.pattern}))+")
 
     def source(self, video: str) -> str:
-        """The path of the video's source without its suffix: that of the video itself when it is no copy."""
+        """The path of the video's source without its suffix; the video's own path when it is no copy."""
         path = PurePosixPath(video).with_suffix("")
         folders = [self._stripped(folder) for folder in path.parts[:-1] if not self._whole.fullmatch(folder)]
         return PurePosixPath(*folders, self._stripped(path.name)).as_posix()
@@ -36,7 +36,7 @@ class CopyNames:
 
 
 def _expression(ending: str) -> str:
-    """An ending as a regular expression that never goes back: of the texts between stars, the first place will do."""
+    """An ending as a regular expression without backtracking: each text between stars matches at its first place."""
     first, *middle = (re.escape(text) for text in re.split(r"\*+", ending))
     if not middle:
         return first

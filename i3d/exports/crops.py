@@ -1,8 +1,8 @@
 """One file per crop, for loaders that want (snippets, 2048), and the lists of these files.
 
 UR-DMU, BN-WVAD, PEL4VAD and DeepMIL read them from a list, a video's crops on consecutive lines, anomalies first;
-VadCLIP from a CSV. UR-DMU takes `Normal` in a file name for the label, PEL4VAD what stands before the first `_` for the
-class, and UR-DMU and BN-WVAD cut lines at spaces: the names here are made to fit them all.
+VadCLIP from a CSV. UR-DMU reads the label from `Normal` in a file name, PEL4VAD the class from the text before the
+first `_`, and UR-DMU and BN-WVAD cut lines at spaces: the names here suit them all.
 """
 
 from collections.abc import Iterable, Sequence
@@ -14,13 +14,12 @@ import numpy as np
 
 from i3d.errors import UserError
 from i3d.exports.ground_truth import load
-from i3d.exports.lists import counts, refuse_line_breaks
 from i3d.exports.receipts import Content, Lazy, npy_of
-from i3d.exports.selection import below_split
+from i3d.exports.selection import below_split, counts, refuse_line_breaks
 from i3d.quantities import named
 from i3d.records.record import Row
 
-# Places of our crops (top left, top right, centre, bottom left, bottom right, then the same mirrored) in each order.
+# Our crops (top left, top right, centre, bottom left, bottom right, then the same mirrored) in each order.
 CROP_ORDERS = {
     "original": (0, 1, 2, 3, 4, 5, 6, 7, 8, 9),
     "tencrop": (0, 1, 3, 4, 2, 5, 6, 8, 9, 7),  # torchvision.transforms.TenCrop: corners, centre, mirrored
@@ -29,10 +28,10 @@ CROP_ORDERS = {
 CENTRE = 2
 
 
-def crop_stem(row: Row) -> str:
+def _crop_stem(row: Row) -> str:
     """The name of a video's crop files without `__0.npy`.
 
-    Normal videos begin with `Normal_`, no anomaly's name holds `Normal`, and spaces become `_`.
+    Names of normal videos begin with `Normal_`, those of anomalies never contain `Normal`, and spaces become `_`.
     """
     stem = _unspaced(PurePosixPath(row.feature_file).stem)
     if row.label == 0:
@@ -45,12 +44,12 @@ def _unspaced(text: str) -> str:
 
 
 def crop_paths(rows: Iterable[Row], folder: Path) -> list[list[Path]]:
-    """Per video the paths `folder/<category>/<name>__<crop>.npy`. Raises UserError when two videos want one name."""
+    """The paths `folder/<category>/<name>__<crop>.npy` of each video. Raises UserError when two want one name."""
     owner: dict[Path, str] = {}
     paths = []
     for row in rows:
         folders = below_split(row, row.feature_file).parts[:-1]
-        stem = folder.joinpath(*map(_unspaced, folders), crop_stem(row))
+        stem = folder.joinpath(*map(_unspaced, folders), _crop_stem(row))
         if stem in owner:
             raise UserError(f"{owner[stem]} and {row.video} both want {stem}__0.npy; rename one")
         owner[stem] = row.video
@@ -59,7 +58,7 @@ def crop_paths(rows: Iterable[Row], folder: Path) -> list[list[Path]]:
 
 
 def crop_files(rows: Sequence[Row], features: Path, folder: Path, order: str) -> dict[Path, Content]:
-    """What is to be written to each video's `crop_paths`: float32 (snippets, 2048). A single crop has no order.
+    """The content of each video's `crop_paths`, float32 (snippets, 2048). `order` is ignored for a single crop.
 
     Raises UserError when a feature is gone, or two videos want one name.
     """
@@ -74,7 +73,7 @@ def crop_files(rows: Sequence[Row], features: Path, folder: Path, order: str) ->
 
 
 def version(feature: Path) -> str:
-    """Size and time of a feature file, which change with it: tables of earlier releases lack its SHA-256."""
+    """Size and time of a feature file, to detect changes where tables of earlier releases lack its SHA-256."""
     load(feature)
     status = feature.stat()
     return f"{status.st_size} bytes of {status.st_mtime_ns}"
@@ -92,7 +91,7 @@ def crop_counts(rows: Sequence[Row]) -> dict[str, Any]:
 
 
 def crop_lines(files: Iterable[Sequence[Path]]) -> list[str]:
-    """One crop file per line, a video's crops together. Raises UserError for a space, where UR-DMU cuts lines."""
+    """One crop file per line, a video's crops together. Raises UserError for a space, at which UR-DMU cuts lines."""
     lines = [str(path) for paths in files for path in paths]
     if broken := [line for line in lines if len(line.split()) != 1]:
         raise UserError(
@@ -103,17 +102,17 @@ def crop_lines(files: Iterable[Sequence[Path]]) -> list[str]:
 
 
 def one_crop_lines(files: Iterable[Sequence[Path]], crop: int) -> list[str]:
-    """One line a video: the file of that crop, as DeepMIL and VadCLIP test."""
+    """One line per video, the file of that crop, as for DeepMIL's and VadCLIP's tests."""
     lines = [str(one_crop(paths, crop)) for paths in files]
     refuse_line_breaks(lines)
     return lines
 
 
 def one_crop(paths: Sequence[Path], crop: int) -> Path:
-    """The file of that crop; the only one where there is but one."""
+    """The file of that crop, or the only file."""
     return paths[min(crop, len(paths) - 1)]
 
 
 def centre_crop(order: str) -> int:
-    """The number that the centre of the frame, not mirrored, has among the files."""
+    """The number of the file with the centre of the frame, not mirrored."""
     return CROP_ORDERS[order].index(CENTRE)

@@ -1,4 +1,4 @@
-"""Features under the names that TEVAD and S3R ask for: `<id>_i3d.npy`, all of a split in one folder."""
+"""Features under the names that TEVAD and S3R require: `<id>_i3d.npy`, a split in one folder."""
 
 import os
 import pickle
@@ -19,11 +19,11 @@ SEGMENTS = 32  # of a training video of S3R
 
 
 def video_ids(rows: Sequence[Row], table: Sequence[Row] = (), *, plain: bool = False) -> list[str]:
-    """A name per video without folders: those below the split, and its own, joined by `__`.
+    """Name each video by its folders below the split and its own name, joined by `__`.
 
-    `plain`: its own alone, as in a data set whose published captions have such names. `table` are the videos of all
-    splits: TEVAD reads captions by name from one folder, so a name that two splits have begins with the split.
-    Raises UserError when two videos of a split get one name.
+    `plain` leaves out the folders, as published captions of a data set do. `table` are the videos of all splits: TEVAD
+    reads captions by name from one folder, so a name that occurs in two splits is prefixed by the split.
+    Raises UserError when two videos of a split get the same name.
     """
     splits: dict[str, set[str]] = defaultdict(set)
     for row in table:
@@ -46,11 +46,10 @@ def _id(row: Row, plain: bool) -> str:
 
 def links(rows: Sequence[Row], ids: Sequence[str], features: Path, folder: Path) -> dict[Path, Content]:
     """The relative link `folder/<id>_i3d.npy` to each feature."""
-    found: dict[Path, Content] = {}
-    for row, name in zip(rows, ids, strict=True):
-        feature = (features / row.feature_file).absolute()
-        found[folder / f"{name}{ENDING}"] = Link(os.path.relpath(feature, folder.absolute()))
-    return found
+    return {
+        folder / f"{name}{ENDING}": Link(os.path.relpath((features / row.feature_file).absolute(), folder.absolute()))
+        for row, name in zip(rows, ids, strict=True)
+    }
 
 
 def s3r_table(ids: Iterable[str]) -> list[list[str]]:
@@ -67,9 +66,9 @@ def s3r_labels(truth: Truth, ids: Iterable[str]) -> dict[str, dict[str, object]]
 
 
 def s3r_pickle(rows: Sequence[Row], ids: Iterable[str], features: Path) -> bytes:
-    """What S3R learns its dictionary from: `feature`, of each normal video by its id float32 (crops, 32, dim).
+    """The pickle for S3R's dictionary learning: `feature` maps each normal video's id to float32 (crops, 32, dim).
 
-    All of them are held at once, 2.6 MB for a video of ten crops, as by S3R itself.
+    All of them are in memory at once, 2.6 MB for a video of ten crops, as in S3R itself.
     """
     own = {name: row for name, row in zip(ids, rows, strict=True) if row.label == 0}
     arrays = {name: in_segments(load(features / row.feature_file)) for name, row in own.items()}
@@ -77,9 +76,9 @@ def s3r_pickle(rows: Sequence[Row], ids: Iterable[str], features: Path) -> bytes
 
 
 def in_segments(feature: np.ndarray, segments: int = SEGMENTS) -> np.ndarray:
-    """Float32 (crops, segments, dim) of a feature (snippets, crops, dim), by linear interpolation along time.
+    """Interpolate a feature (snippets, crops, dim) linearly along time to float32 (crops, segments, dim).
 
-    Samples lie in the middle of their segments, as OpenCV's `resize` has it, with which S3R brings videos to a length.
+    Samples lie in the middle of their segments, as in OpenCV's `resize`, which S3R uses.
     """
     last = len(feature) - 1
     places = np.clip((np.arange(segments) + 0.5) * len(feature) / segments - 0.5, 0, last)

@@ -1,4 +1,4 @@
-"""When the frames of a recording are shown: for annotations in seconds, and for people who look a snippet up."""
+"""When the frames of a recording are shown: for annotations in seconds, and for looking up a snippet."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -15,9 +15,9 @@ from i3d.snippets import SnippetRule
 
 @dataclass(frozen=True)
 class FrameTimes:
-    """Float64 (frames,) each: from when and until when each frame is shown, in seconds from the start.
+    """When each frame starts and stops being shown: float64 (frames,) each, in seconds from the start.
 
-    `recorded`: by the recording's own timestamps, not by its rate.
+    `recorded`: the times come from the recording's own timestamps, not from its rate.
     """
 
     starts: np.ndarray
@@ -32,7 +32,7 @@ class FrameTimes:
 
 
 def frame_times(row: Row, videos: Path) -> FrameTimes:
-    """The times of a video's frames as they were cut into snippets.
+    """The times of the frames from which a video's snippets were cut.
 
     Raises UserError when neither timestamps nor a rate are known, as for a folder of pictures.
     """
@@ -48,16 +48,13 @@ def frame_times(row: Row, videos: Path) -> FrameTimes:
     return FrameTimes(np.arange(frames) / rate, np.arange(1, frames + 1) / rate, recorded=row.resample_fps is not None)
 
 
-SNIPPET_COLUMNS = ("video", "snippet", "first_frame", "last_frame", "start_seconds", "end_seconds", "by")
-
-
 def snippet_table(rows: Iterable[Row], videos: Path, rule: SnippetRule) -> list[list[str]]:
-    """Frames and seconds of each snippet, with a header; `by`: whether timestamps say so, or the rate.
+    """Frames and seconds of each snippet, with a header; `by`: the source of the times, `timestamps` or `rate`.
 
     Frames are counted from 0, and the last one is part of the snippet; seconds run until the next frame is shown, and
     are blank where neither timestamps nor a rate are known.
     """
-    table = [list(SNIPPET_COLUMNS)]
+    table = [["video", "snippet", "first_frame", "last_frame", "start_seconds", "end_seconds", "by"]]
     for row in rows:
         try:
             times = frame_times(row, videos)
@@ -74,9 +71,9 @@ def snippet_table(rows: Iterable[Row], videos: Path, rule: SnippetRule) -> list[
 
 
 def _recorded(path: Path, frames: int) -> FrameTimes | None:
-    """By the timestamps of the packets; None where these do not say when each of the `frames` is shown.
+    """The times by the packets' timestamps; None unless these say when each of the `frames` is shown.
 
-    That is so for a recording whose clock jumps back, and for a damaged one.
+    They do not in a recording whose clock jumps back, or in a damaged one.
     """
     if not path.is_file():
         return None

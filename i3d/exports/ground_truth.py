@@ -10,18 +10,13 @@ from i3d.errors import UserError
 from i3d.exports.annotation_formats import Event, Span
 from i3d.exports.annotations import Matched, resampled
 from i3d.exports.frame_times import frame_times
-from i3d.quantities import named
+from i3d.quantities import count, named
 from i3d.records.record import Row
-
-UNANNOTATED = ("zeros", "ones")  # what an anomaly without a row in the annotations is marked with
 
 
 @dataclass(frozen=True)
 class VideoTruth:
-    """A video, the frames of its snippets (`frequency` each), and the parts of these in which something happens.
-
-    A segment is an event in these frames: `last` is the last one that the snippets hold.
-    """
+    """A video, the number of frames in its snippets (`frequency` each), and the annotated events in these frames."""
 
     row: Row
     frames: int
@@ -37,7 +32,7 @@ class VideoTruth:
 
 @dataclass(frozen=True)
 class Truth:
-    """The truth of a split's videos, in their order, the anomalies that were not annotated, and what to tell."""
+    """The truth of a split's videos, in their order, the anomalies that were not annotated, and warnings."""
 
     videos: list[VideoTruth]
     unannotated: list[str]
@@ -57,12 +52,25 @@ def ground_truth(
     strict: bool = False,
     videos: Path = Path(),
 ) -> Truth:
-    """What happens in the videos of a split, `frequency` frames per snippet.
+    """Mark the annotated events in the frames of a split's snippets.
 
-    `matched.events` are in frames of the recordings or in seconds; those of resampled videos are mapped. `videos` is
-    the tree whose timestamps say which frames a second means. `unannotated` fills anomalies without a row in the
-    annotations. `strict` refuses these, and annotated videos that are not in the tree.
-    Raises UserError for them, when a feature is missing, or when the frame rate needed for the mapping is unknown.
+    Parameters
+    ----------
+    matched
+        The annotations, in frames of the recordings or in seconds; those of resampled videos are mapped.
+    frequency
+        Frames per snippet.
+    unannotated
+        `zeros` or `ones`: marks anomalies without a row in the annotations.
+    strict
+        Refuse these anomalies, and annotated videos that are not in the tree.
+    videos
+        The tree of recordings, whose timestamps map seconds to frames.
+
+    Raises
+    ------
+    UserError
+        By `strict`, when a feature is missing, or when the frame rate needed for the mapping is unknown.
     """
     if strict and matched.unknown:
         raise UserError(
@@ -71,10 +79,8 @@ def ground_truth(
         )
     warnings = list(matched.warnings)
     if matched.unknown:
-        verb = "name is" if len(matched.unknown) == 1 else "names are"
-        warnings.append(
-            f"{len(matched.unknown)} annotated {verb} of no video in metadata.csv: {named(matched.unknown)}"
-        )
+        names = count(len(matched.unknown), "annotated name")
+        warnings.append(f"{names} without a video in metadata.csv: {named(matched.unknown)}")
     if matched.heirs:
         heirs = [f"{heir} from {source}" for heir, source in matched.heirs.items()]
         verb = "copy inherits the events of its" if len(heirs) == 1 else "copies inherit the events of their"
@@ -90,16 +96,15 @@ def ground_truth(
         warnings.append(f"{len(bare)} {verb} not annotated and marked all {unannotated}: {named(bare)}")
     truths: list[VideoTruth] = []
     for row in rows:
-        frames = snippets(features / row.feature_file) * frequency
+        frames = len(load(features / row.feature_file)) * frequency
+        own = matched.events.get(row.video, [])
         if unannotated == "ones" and row.video in bare:
-            truths.append(VideoTruth(row, frames, [Event(0, frames - 1)]))
+            segments = [Event(0, frames - 1)]
         else:
-            own = matched.events.get(row.video, [])
-            truths.append(VideoTruth(row, frames, _segments(row, own, frames, videos, warnings)))
-            if row.label == 1 and own and not truths[-1].segments:
-                warnings.append(
-                    f"{row.video}: an anomaly, but no annotated frame lies in its snippets: marked all zeros"
-                )
+            segments = _segments(row, own, frames, videos, warnings)
+        if row.label == 1 and own and not segments:
+            warnings.append(f"{row.video}: an anomaly, but no annotated frame lies in its snippets: marked all zeros")
+        truths.append(VideoTruth(row, frames, segments))
     if not any(video.segments for video in truths):
         warnings.append("no frame at all is marked, so no AUC can be computed against this ground truth")
     return Truth(truths, bare, warnings)
@@ -114,8 +119,8 @@ def _segments(row: Row, events: Sequence[Event | Span], held: int, videos: Path,
     for event, own in zip(events, _own_frames(events, row, videos, warnings), strict=True):
         frames = row.frames_decoded if row.frames_decoded is not None else held
         if own.first < 0 or own.last >= frames:
-            given = f"{event[0]:g}-{event[1]:g}" + (" s" if isinstance(event, Span) else "")
-            warnings.append(f"{row.video}: event {given} clipped to the video's {frames} frames")
+            annotated = f"{event[0]:g}-{event[1]:g}" + (" s" if isinstance(event, Span) else "")
+            warnings.append(f"{row.video}: event {annotated} clipped to the video's {frames} frames")
         own = own._replace(first=max(own.first, 0), last=min(own.last, held - 1))
         if own.first <= own.last:
             segments.append(own)
@@ -123,32 +128,32 @@ def _segments(row: Row, events: Sequence[Event | Span], held: int, videos: Path,
 
 
 def _own_frames(events: Sequence[Event | Span], row: Row, videos: Path, warnings: list[str]) -> list[Event]:
-    """The events in the frames that the snippets were cut from."""
+    """The events in the frames from which the snippets were cut."""
     times = frame_times(row, videos) if any(isinstance(event, Span) for event in events) else None
     if times is not None and not times.recorded:
         warnings.append(
             f"{row.video}: its seconds are mapped to frames by its rate of {row.fps:g} fps, as its recording does not "
             "say when each frame is shown, or is not here"
         )
-    found = []
+    own = []
     for event in events:
         if isinstance(event, Span):
             assert times is not None
-            found.append(times.event(event))
+            own.append(times.event(event))
         elif row.resample_fps is None:
-            found.append(event)
+            own.append(event)
         elif not row.fps:
             raise UserError(
                 f"{row.video}: its own frame rate is unknown, so its events cannot be mapped to {row.resample_fps:g} "
                 "fps; take it out of the split"
             )
         else:
-            found.append(resampled(event, row.fps, row.resample_fps))
-    return found
+            own.append(resampled(event, row.fps, row.resample_fps))
+    return own
 
 
 def load(path: Path) -> np.ndarray:
-    """A feature (snippets, crops, dim), not read yet. Raises UserError when it is gone, or something else is there."""
+    """Map a feature (snippets, crops, dim) into memory. Raises UserError when it is gone or no feature."""
     if not path.exists():
         raise UserError(f"{path}: gone, though metadata.csv lists it; run the workflow again")
     try:
@@ -161,7 +166,7 @@ def load(path: Path) -> np.ndarray:
 
 
 def open_array(path: Path) -> np.ndarray:
-    """An array, not read yet. Raises OSError or ValueError for what is none, or is pickled."""
+    """Map an array into memory. Raises OSError or ValueError for a pickled array or any other file."""
     if not path.is_file():  # a FIFO would block for ever
         raise ValueError("not a regular file")
     try:
@@ -171,8 +176,3 @@ def open_array(path: Path) -> np.ndarray:
     if not isinstance(array, np.ndarray):
         raise ValueError("an archive of arrays")
     return array
-
-
-def snippets(path: Path) -> int:
-    """Snippets of a feature file."""
-    return len(load(path))

@@ -1,11 +1,12 @@
-"""Making a target's exports: what is out of date, all of it from one state of table and settings.
+"""Make a target's exports: everything that is due, from one state of table and settings.
 
-The state is on every receipt. What was made before beside a target's files is made again when the state has changed, so
-that lists, ground truth and the lines for trainers fit each other; what cannot be, or would copy all crops, is named.
+Every receipt holds that state. When it changes, what was made earlier beside a target's files is made again too, so
+that lists, ground truth and the lines for trainers fit each other. What cannot be made again, or would copy all crops,
+is named in a warning.
 """
 
 import fcntl
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -16,31 +17,23 @@ from i3d.datasets.naming import find_annotations
 from i3d.digests import file_sha256, json_digest
 from i3d.errors import UserError
 from i3d.exports import annotation_formats
-from i3d.exports.all_exports import EXPORTS, TARGETS, Export, crops_folder
-from i3d.exports.places import refuse_linked_overlap
-from i3d.exports.receipts import (
-    RECEIPTS,
-    Files,
-    publish,
-    read_receipt,
-    receipts_in,
-    spoiled,
-    withdraw,
-)
+from i3d.exports.all_exports import EXPORTS, TARGETS, Export
+from i3d.exports.places import crops_folder, refuse_linked_overlap
+from i3d.exports.receipts import RECEIPTS, Files, publish, read_receipt, receipts_in, spoiled, withdraw
 from i3d.exports.source import NO_ANNOTATIONS, Source
-from i3d.quantities import count, named
+from i3d.quantities import SPELT_OUT, count, named
 from i3d.records.work_folder import WorkFolder
 from i3d.results.names import METADATA
 from i3d.settings import Settings
 
-FORMAT = 1  # to be raised when the exports of equal tables and settings change
-# What exports depend on.
+FORMAT = 1  # raise it when the exports of equal tables and settings change
+# Those that exports depend on.
 SETTINGS = ("dataset", "split_lists", "test_split", "snippet_times", "lists", "ground_truth", "crops")
 
 
 @dataclass
 class Outcome:
-    """What a call did: files written or removed, the texts of some, and what is to be said."""
+    """What a call did: files written or removed, texts to print, and messages for the user."""
 
     written: list[Path] = field(default_factory=list)
     texts: list[str] = field(default_factory=list)
@@ -48,6 +41,15 @@ class Outcome:
     warnings: list[str] = field(default_factory=list)
     errors: list[str] = field(default_factory=list)
     files: int = 0  # of the target, old and new
+
+    def summary(self, target: str) -> str:
+        """The notes, and how many files were written, as lines."""
+        lines = [*self.notes]
+        if self.written:
+            lines.append(f"{target}: {count(len(self.written), 'file')} written or removed")
+        elif not self.errors:
+            lines.append(f"{target}: nothing to be done, its {count(self.files, 'file')} match table and settings")
+        return "\n".join(lines)
 
 
 @dataclass(frozen=True)
@@ -68,7 +70,7 @@ class _Unit:
 
 
 def make(target: str, metadata: Path, settings: Settings, asked: Collection[str] = ()) -> Outcome:
-    """Make what is due of one target, and of what was made before beside it.
+    """Make what is due of one target, and of what was made earlier beside it.
 
     `metadata` is the table at the top of a features tree. `asked` are all targets of the run, whose files are not
     reported as older. Raises UserError when nothing can be made.
@@ -79,23 +81,23 @@ def make(target: str, metadata: Path, settings: Settings, asked: Collection[str]
 
 
 def check_annotations(target: str, settings: Settings) -> None:
-    """Raise UserError, before features are made, if a target wants annotations and there are none.
+    """Raise UserError, before features are made, if a target needs annotations and there are none.
 
-    Before the first features of all, if they cannot be read, too.
+    Before the first features of a tree, also raise it for annotations that cannot be read.
     """
     if target != "ground_truth" or _annotations_before(settings):
         return
-    if settings.ground_truth.annotations:
-        found: tuple[Path, str | None] | None = (Path(settings.ground_truth.annotations), None)
-    else:
-        found = find_annotations(settings)
-    if found is None:
+    own = settings.ground_truth.annotations
+    annotations = (Path(own), None) if own else find_annotations(settings)
+    if annotations is None:
         raise UserError(NO_ANNOTATIONS)
     if not Path(settings.features, METADATA).exists():
-        annotation_formats.read(*found)
+        annotation_formats.read(*annotations)
 
 
 class _Making:
+    """One call: makes the target's exports and gathers the outcome."""
+
     def __init__(self, target: str, source: Source, state: dict[str, Any]) -> None:
         self._target, self._source, self._state = target, source, state
         self._outcome = Outcome()
@@ -108,9 +110,9 @@ class _Making:
         self._folders = {unit.folder for unit in self._wanted}
 
     def run(self, asked: Collection[str]) -> Outcome:
-        kin, left_over, older = self._made_before(asked)
-        due = [unit for unit in self._wanted + kin if self._is_due(unit)]
-        self._say_what_differs(due)
+        kept_up, abandoned, older = self._made_before(asked)
+        due = [unit for unit in self._wanted + kept_up if self._is_due(unit)]
+        self._warn_of_other_settings(due)
         for folder in dict.fromkeys(unit.folder for unit in due):
             refuse_linked_overlap(folder, self._source.table, self._source.features, self._source.settings.videos)
         contents: dict[_Unit, Files] = {}
@@ -118,23 +120,23 @@ class _Making:
             try:
                 contents[unit] = unit.export.files(self._source.split(unit.split), unit.path)
             except UserError as error:
-                self._failed(unit, error)
+                self._note_failure(unit, error)
         again = []
         for unit, files in contents.items():
             try:
                 written = publish(unit.receipt, files, self._state)
             except UserError as error:
-                self._failed(unit, error)
+                self._note_failure(unit, error)
                 continue
             self._outcome.written += written
-            if unit not in kin:
+            if unit not in kept_up:
                 self._outcome.texts += [path.read_text() for path in files if path.suffix == ".txt"]
             elif written:
                 again.append(str(unit.path))
         if again:
             self._outcome.notes.append(f"made again, to fit the others: {named(again)}")
-        self._remove(left_over)
-        self._say_what_is_older(older)
+        self._remove(abandoned)
+        self._warn_of_older(older)
         self._outcome.warnings += self._source.warnings
         self._outcome.files = sum(len(read_receipt(unit.receipt).marks) for unit in self._wanted)
         return self._outcome
@@ -143,8 +145,8 @@ class _Making:
         return _Unit(export, split, export.folder(self._source.settings))
 
     def _made_before(self, asked: Collection[str]) -> tuple[list[_Unit], list[_Unit], list[_Unit]]:
-        """What earlier calls made beside the target's files: to be kept up, of no split any more, to be named only."""
-        kin, left_over, older = [], [], []
+        """What earlier calls made beside the target's files: to keep up, of no split any more, and only to be named."""
+        kept_up, abandoned, older = [], [], []
         settings = self._source.settings
         for folder in dict.fromkeys(export.folder(settings) for export in EXPORTS):
             for unit in _units_in(folder, settings):
@@ -154,28 +156,27 @@ class _Making:
                     if not set(unit.export.targets.split()) & set(asked):
                         older.append(unit)
                 elif unit.split in {*self._source.splits, settings.test_split}:
-                    kin.append(unit)
+                    kept_up.append(unit)
                 else:
-                    left_over.append(unit)
-        return kin, left_over, older
+                    abandoned.append(unit)
+        return kept_up, abandoned, older
 
     def _is_due(self, unit: _Unit) -> bool:
         receipt = read_receipt(unit.receipt)
         if not receipt.marks:
             return True
         if broken := spoiled(unit.receipt):
-            names = [str(path) for path in broken]
-            self._outcome.warnings.append(f"{named(names)}: gone, or something else wrote over it; made again")
+            self._outcome.warnings.append(f"{_paths(broken)}: gone, or something else wrote over it; made again")
         return bool(broken) or receipt.state != self._state
 
-    def _failed(self, unit: _Unit, error: UserError) -> None:
-        if unit in self._wanted:
-            if str(error) not in self._outcome.errors:
-                self._outcome.errors.append(str(error))
-        else:
+    def _note_failure(self, unit: _Unit, error: UserError) -> None:
+        if unit not in self._wanted:
             self._outcome.warnings.append(f"{unit.path} stays as it was made earlier, and may not fit: {error}")
+        elif str(error) not in self._outcome.errors:
+            self._outcome.errors.append(str(error))
 
-    def _say_what_differs(self, due: list[_Unit]) -> None:
+    def _warn_of_other_settings(self, due: list[_Unit]) -> None:
+        """Warn of the settings of an earlier call that this one lacks, once."""
         now = _flat(self._state["settings"])
         for unit in due:
             state = read_receipt(unit.receipt).state
@@ -187,31 +188,29 @@ class _Making:
                     if before.get(key) != now.get(key)
                 ]
                 self._outcome.warnings.append(
-                    f"other settings than {unit.path} was made with: {'; '.join(changes)}; set what is to stay in "
+                    f"other settings than {unit.path} was made with: {'; '.join(changes)}; put lasting settings into "
                     "config/config.yaml"
                 )
                 return
 
-    def _remove(self, units: list[_Unit]) -> None:
-        for folder in {unit.folder for unit in units}:
-            own = [unit for unit in units if unit.folder == folder]
-            named_splits = named(sorted({unit.split for unit in own}))
+    def _remove(self, abandoned: list[_Unit]) -> None:
+        """Remove the exports of splits that are no longer made; crop files are only named."""
+        for folder in {unit.folder for unit in abandoned}:
+            own = [unit for unit in abandoned if unit.folder == folder]
+            splits = named(sorted({unit.split for unit in own}))
             if folder == crops_folder(self._source.settings):
-                names = [str(unit.path) for unit in own]
-                self._outcome.warnings.append(f"{named(names)}: of the split {named_splits}, which is no longer made")
-                continue
-            removed = [path for unit in own for path in withdraw(unit.receipt)]
-            self._outcome.written += removed
-            names = [str(path) for path in removed]
-            if names:
-                self._outcome.notes.append(f"removed {named(names)}: no split {named_splits} is made any more")
+                paths = _paths(unit.path for unit in own)
+                self._outcome.warnings.append(f"{paths}: of the split {splits}, which is no longer made")
+            elif removed := [path for unit in own for path in withdraw(unit.receipt)]:
+                self._outcome.written += removed
+                self._outcome.notes.append(f"removed {_paths(removed)}: no split {splits} is made any more")
 
-    def _say_what_is_older(self, units: list[_Unit]) -> None:
+    def _warn_of_older(self, units: list[_Unit]) -> None:
         stale = [unit for unit in units if read_receipt(unit.receipt).state != self._state]
         if stale:
             targets = _targets_for(stale)
             self._outcome.warnings.append(
-                f"{named([str(unit.path) for unit in stale], 3)}: made from an earlier table or with other settings; "
+                f"{_paths((unit.path for unit in stale), 3)}: made from an earlier table or with other settings; "
                 f"the target{'s' if len(targets) > 1 else ''} {' '.join(targets)} will make them again"
             )
 
@@ -227,32 +226,32 @@ def _units_in(folder: Path, settings: Settings) -> Iterator[_Unit]:
 
 
 def _targets_for(units: list[_Unit]) -> list[str]:
-    """The fewest targets, as far as taking one after the other finds them, that make all of these."""
-    names = {name for unit in units for name in [unit.export.targets]}
-    found: list[str] = []
-    for target in sorted(TARGETS, key=lambda target: -sum(target in name.split() for name in names)):
-        if any(target in name.split() and not set(found) & set(name.split()) for name in names):
-            found.append(target)
-    return found
+    """Few targets, chosen greedily, that together make all of these."""
+    alternatives = {frozenset(unit.export.targets.split()) for unit in units}
+    chosen: list[str] = []
+    for target in sorted(TARGETS, key=lambda target: -sum(target in targets for targets in alternatives)):
+        if any(target in targets and targets.isdisjoint(chosen) for targets in alternatives):
+            chosen.append(target)
+    return chosen
 
 
 def _state(source: Source, metadata: Path) -> dict[str, Any]:
-    """What exports come from, in the form of JSON."""
+    """What exports are made from, as values for JSON."""
     settings = source.settings
-    events = source.annotations_path
+    annotations = source.annotations_path
     parts = [
         FORMAT,
         file_sha256(metadata),
         str(source.features.absolute()),
         [str(export.folder(settings).absolute()) for export in EXPORTS],
-        annotation_formats.content_digest(Path(events)) if events else None,
+        annotation_formats.content_digest(Path(annotations)) if annotations else None,
     ]
     chosen = beyond_defaults(settings, *SETTINGS)
-    return {"digest": json_digest([*parts, chosen]), "settings": chosen, "annotations": events}
+    return {"digest": json_digest([*parts, chosen]), "settings": chosen, "annotations": annotations}
 
 
 def _annotations_before(settings: Settings) -> str | None:
-    """The annotations that ground truth beside the lists was made from, if they are still there."""
+    """The annotations from which earlier ground truth was made, if they still exist."""
     if settings.ground_truth.annotations:
         return None
     for folder in dict.fromkeys(export.folder(settings) for export in EXPORTS):
@@ -267,15 +266,15 @@ def _flat(settings: Any, prefix: str = "") -> dict[str, Any]:
     """Nested settings by dotted names."""
     if not isinstance(settings, dict):
         return {prefix: settings}
-    found: dict[str, Any] = {}
+    flat: dict[str, Any] = {}
     for key, value in settings.items():
-        found |= _flat(value, f"{prefix}.{key}" if prefix else str(key))
-    return found
+        flat |= _flat(value, f"{prefix}.{key}" if prefix else str(key))
+    return flat
 
 
 @contextmanager
 def _alone(features: Path) -> Iterator[None]:
-    """One target at a time: some share files. Where no lock can be had, all go on."""
+    """Hold a lock, as some targets share files; go on without one if none can be created."""
     path = WorkFolder.beside(features).root / "exports.lock"
     try:
         path.parent.mkdir(exist_ok=True)
@@ -289,11 +288,5 @@ def _alone(features: Path) -> Iterator[None]:
         yield
 
 
-def said(outcome: Outcome, target: str) -> str:
-    """What a call did, in a line or two."""
-    lines = [*outcome.notes]
-    if not outcome.written and not outcome.errors:
-        lines.append(f"{target}: nothing to be done, its {count(outcome.files, 'file')} are as table and settings say")
-    elif outcome.written:
-        lines.append(f"{target}: {count(len(outcome.written), 'file')} written or removed")
-    return "\n".join(lines)
+def _paths(paths: Iterable[Path], limit: int = SPELT_OUT) -> str:
+    return named([str(path) for path in paths], limit)

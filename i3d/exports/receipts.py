@@ -1,8 +1,8 @@
-"""Files that appear whole or not at all, and receipts that say which files are ours and what they were made from.
+"""Write an export's files whole or not at all, with a receipt of which files are ours and what they were made from.
 
 A receipt, in `.written/` beside the files of one export, names each of them with a mark of its content, and the state
-of table and settings that they come from. Nothing else is ever replaced or removed: what no receipt names belongs to
-somebody else. A file that was written over afterwards (Smart-Surveillance's generate_gt.py writes `test_gt.npy` beside
+of table and settings from which they were made. Nothing else is ever replaced or removed: a file that no receipt names
+belongs to somebody else. A file that was overwritten (Smart-Surveillance's generate_gt.py writes `test_gt.npy` beside
 our lists) no longer fits its mark, and is made again.
 """
 
@@ -36,7 +36,7 @@ class Link:
 
 @dataclass(frozen=True)
 class Lazy:
-    """Content that is too large to be held for all files at once: `make` gives it, `key` is another when it changes."""
+    """Content too large to hold for all files at once: `make` returns it, `key` changes with it."""
 
     key: str
     make: Callable[[], bytes]
@@ -49,14 +49,14 @@ Marks = dict[str, dict[str, Any]]  # of each file, by its path below the folder
 
 @dataclass(frozen=True)
 class Receipt:
-    """What a receipt says: the files of an export, and what they were made from; nothing of what is damaged."""
+    """The marks of an export's files, and the state from which they were made; both empty for a damaged receipt."""
 
     marks: Marks = field(default_factory=dict)
     state: dict[str, Any] = field(default_factory=dict)
 
 
 def read_receipt(path: Path) -> Receipt:
-    """Read a receipt; marks that name a place outside of its folder are left out."""
+    """Read a receipt, without marks that name a place outside its folder."""
     try:
         content = json.loads(read_file(path))
     except (OSError, ValueError, RecursionError):
@@ -76,16 +76,16 @@ def receipts_in(folder: Path) -> dict[str, Path]:
 
 
 def spoiled(receipt: Path) -> list[Path]:
-    """The files of an export that are gone or not as they were written."""
+    """The files of an export that are gone or have changed since they were written."""
     folder = receipt.parents[1]
     return [folder / name for name, mark in read_receipt(receipt).marks.items() if not _fits(folder / name, mark)]
 
 
 def publish(receipt: Path, files: Files, state: dict[str, Any] | None = None) -> list[Path]:
-    """Put the files of one export in place, in their folder or below it, and remove those that it no longer has.
+    """Put the files of one export in place, in their folder or below it, and remove files it no longer has.
 
-    `receipt` is `folder/.written/name`. Files that are there already, and as they should be, are left alone; all others
-    are written aside before the first takes its place. Returns what was written or removed.
+    `receipt` is `folder/.written/name`. Files that already have their content are left alone; all others are written
+    aside before the first takes its place. Returns the paths written or removed.
     Raises UserError when a file of somebody else's is in the way, or one cannot be written.
     """
     folder = receipt.parents[1]
@@ -107,7 +107,7 @@ def publish(receipt: Path, files: Files, state: dict[str, Any] | None = None) ->
                 marks[name] = _write(parts[path], content)
         gone = [name for name in ours if name not in marks and name not in others]
         if parts or gone:
-            _write_receipt(receipt, ours | _unfinished(marks), {})  # from here on the new names are ours too
+            _write_receipt(receipt, ours | _without_keys(marks), {})  # from here on the new names are ours too
         for path, part in parts.items():
             path.parent.mkdir(parents=True, exist_ok=True)
             part.replace(path)
@@ -125,9 +125,9 @@ def publish(receipt: Path, files: Files, state: dict[str, Any] | None = None) ->
 
 
 def withdraw(receipt: Path) -> list[Path]:
-    """Remove the files of an export that is no longer made, and its receipt; returns the files that were removed.
+    """Remove the files of an export that is no longer made, and its receipt; returns the removed files.
 
-    What somebody has changed since stays, and is nobody's of ours from then on.
+    A file that somebody has changed stays, and is no longer ours.
     """
     folder, others = receipt.parents[1], _marks_of_others(receipt)
     marks = read_receipt(receipt).marks
@@ -140,7 +140,7 @@ def withdraw(receipt: Path) -> list[Path]:
 
 
 def _refuse_strangers(paths: Iterable[Path], folder: Path, ours: Collection[str]) -> None:
-    """Raise UserError if something that we did not write is in the place of a file, or leads out of the folder.
+    """Raise UserError if something we did not write is in the place of a file, or leads out of the folder.
 
     Raises OSError for a place that cannot be written at all.
     """
@@ -158,12 +158,13 @@ def _refuse_strangers(paths: Iterable[Path], folder: Path, ours: Collection[str]
         )
 
 
-def _unfinished(marks: Marks) -> Marks:
-    """The marks while files take their places: a file of the right size is ours, but may hold what it held before."""
+def _without_keys(marks: Marks) -> Marks:
+    """The marks while files take their places: a file of the right size is ours, but may have its old content."""
     return {name: {key: value for key, value in mark.items() if key != "key"} for name, mark in marks.items()}
 
 
 def _is_there(path: Path) -> bool:
+    """Whether anything is at a path; unlike `os.path.lexists`, raises OSError for a path that cannot be looked at."""
     try:
         path.lstat()
     except FileNotFoundError:
@@ -172,7 +173,7 @@ def _is_there(path: Path) -> bool:
 
 
 def _is_done(path: Path, content: Content, mark: Mapping[str, Any] | None) -> bool:
-    """Whether a file of ours holds this already."""
+    """Whether a file of ours already has this content."""
     if mark is None or not _fits(path, mark):
         return False
     if isinstance(content, Lazy):
@@ -194,7 +195,7 @@ def _write(part: Path, content: Content) -> dict[str, Any]:
 
 
 def _fits(path: Path, mark: Mapping[str, Any]) -> bool:
-    """Whether a file is as it was written, as far as its mark tells."""
+    """Whether a file matches its mark."""
     try:
         if "link" in mark:
             return str(path.readlink()) == mark["link"]
@@ -204,7 +205,7 @@ def _fits(path: Path, mark: Mapping[str, Any]) -> bool:
 
 
 def _remove(folder: Path, name: str, mark: Mapping[str, Any]) -> bool:
-    """Remove a file of ours that nobody has changed, and the folders that it leaves empty."""
+    """Remove a file of ours that nobody has changed, and any folders left empty; returns whether it was removed."""
     path = folder / name
     if not (is_below(path.parent, folder) and _fits(path, mark)):
         return False
@@ -218,7 +219,7 @@ def _remove(folder: Path, name: str, mark: Mapping[str, Any]) -> bool:
 
 
 def _clear(aside: Path) -> None:
-    """Remove what was written aside, now or by a process that was killed."""
+    """Remove files written aside by this process, or by an earlier one that was killed."""
     if aside.is_dir() and not aside.is_symlink():
         for part in aside.iterdir():
             if part.name.isdecimal():
@@ -238,32 +239,32 @@ def _name(path: Path, folder: Path) -> str:
 
 
 def _marks_of_others(receipt: Path) -> Marks:
-    found: Marks = {}
+    marks: Marks = {}
     for other in receipt.parent.glob("*"):
         if other.name != receipt.name and other.is_file():
-            found |= read_receipt(other).marks
-    return found
+            marks |= read_receipt(other).marks
+    return marks
 
 
 def text_of(lines: Iterable[str]) -> bytes:
-    """One line each."""
+    """Encode lines as text, each ended by a line feed."""
     return "".join(f"{line}\n" for line in lines).encode()
 
 
 def csv_of(rows: Iterable[Sequence[str]]) -> bytes:
-    """Rows as CSV."""
+    """Encode rows as CSV."""
     text = StringIO(newline="")
     csv.writer(text, lineterminator="\n").writerows(rows)
     return text.getvalue().encode()
 
 
 def json_of(value: Any) -> bytes:
-    """A value as JSON."""
+    """Encode a value as JSON."""
     return json.dumps(value).encode()
 
 
 def npy_of(array: np.ndarray) -> bytes:
-    """An array as .npy; one of objects is pickled, as VadCLIP loads it."""
+    """Encode an array as .npy; an array of objects is pickled, as VadCLIP loads it."""
     buffer = BytesIO()
     np.save(buffer, array, allow_pickle=array.dtype == object)
     return buffer.getvalue()

@@ -1,32 +1,33 @@
-"""Each test video's counts beside each other: annotated, declared, decoded, in snippets, in the ground truth."""
+"""Compare the counts of each tested video: annotated, declared, decoded, in snippets and in the ground truth."""
 
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 from i3d.datasets.matching import VideoIndex
 from i3d.exports.annotation_formats import Annotations, Span
-from i3d.exports.annotations import Matched
-from i3d.exports.ground_truth import Truth
+from i3d.exports.receipts import Files, csv_of, text_of
+from i3d.exports.source import Split
 from i3d.quantities import count
 from i3d.records.record import OK, ORPHANED, Row
 
-COLUMNS = (
-    *("video", "split", "label", "events", "annotated_last", "frames_official", "frames_declared", "frames_decoded"),
-    *("snippets", "truth_frames", "truth_ones", "problem"),
-)
 SHOWN = 20  # lines on the screen
+SCREEN_COLUMNS = {  # and their headings
+    "annotated_last": "annotated",
+    "frames_decoded": "decoded",
+    "snippets": "snippets",
+    "truth_frames": "truth",
+}
 
 
-@dataclass(frozen=True)
-class Line:
-    """A video of the tested splits, or an annotated name without one; None where a count is not known.
+class Line(NamedTuple):
+    """A video of the tested splits, or an annotated name without one; None for a count that is not known.
 
-    `annotated_last`: last annotated frame, from 0. `frames_official`: what the annotations give as the video's length.
+    `annotated_last`: last annotated frame, from 0. `frames_official`: the video's length according to the annotations.
     """
 
     video: str
-    split: str = ""
+    split: str
     label: int | None = None
     events: int | None = None
     annotated_last: int | None = None
@@ -39,31 +40,29 @@ class Line:
     problem: str = ""
 
 
-def reconcile(
-    split: str,
-    truth: Truth,
-    matched: Matched,
-    annotated: Annotations,
-    table: Sequence[Row],
-    videos: Path,
-    frequency: int,
-) -> list[Line]:
-    """A line for each video of a split, those without features too, and one for each annotated name without a video.
+def reconciled(split: Split, path: Path) -> Files:
+    """The lines of all splits with ground truth, and a text for the screen with the lines that have a problem."""
+    source = split.source
+    lines = [line for name in source.truthful if name in source.splits for line in _lines_of(source.split(name))]
+    table = [Line._fields, *(["" if value is None else str(value) for value in line] for line in lines)]
+    return {path: csv_of(table), path.with_suffix(".txt"): text_of(_as_text(lines, path))}
 
-    `videos` is the tree of recordings, whose absence is no problem: features may have been copied elsewhere.
-    """
-    official = _official(annotated, table)
-    of_truth = {video.row.video: video for video in truth.videos}
+
+def _lines_of(split: Split) -> list[Line]:
+    """A line for each video of a split, with features or without, and for each annotated name without a video."""
+    table = split.source.table
+    official = _official_lengths(split.source.annotated, table)
+    truths = {video.row.video: video for video in split.truth.videos}
     lines = []
     for row in table:
-        if row.split != split and row.video not in of_truth:
+        if row.split != split.name and row.video not in truths:
             continue
-        own = of_truth.get(row.video)
-        events = matched.events.get(row.video)
+        own = truths.get(row.video)
+        events = split.matched.events.get(row.video)
         frames = [event.last for event in events or () if not isinstance(event, Span)]
         line = Line(
             video=row.video,
-            split=split,
+            split=split.name,
             label=row.label,
             events=None if events is None else len(events),
             annotated_last=max(frames, default=None),
@@ -74,29 +73,25 @@ def reconcile(
             truth_frames=own.frames if own else None,
             truth_ones=int(own.values().sum()) if own else None,
         )
-        problem = "; ".join(_problems(line, row, own is not None, videos, frequency))
-        lines.append(Line(**vars(line) | {"problem": problem}))
-    lines += [Line(name, split, problem="annotated, but there is no such video") for name in matched.unknown]
-    return lines
+        lines.append(line._replace(problem="; ".join(_problems(line, row, split))))
+    unknown = split.matched.unknown
+    return lines + [Line(name, split.name, problem="annotated, but there is no such video") for name in unknown]
 
 
-def _official(annotated: Annotations, table: Sequence[Row]) -> dict[str, int]:
-    """The length that the annotations give to each video."""
+def _official_lengths(annotated: Annotations, table: Sequence[Row]) -> dict[str, int]:
+    """The length of each video according to the annotations."""
     index = VideoIndex(row.video for row in table if row.status != ORPHANED)
-    found = {}
-    for name, frames in annotated.frames.items():
-        fits = index.find(name)
-        if len(fits) == 1:
-            found[fits[0]] = frames
-    return found
+    fits = ((index.find(name), frames) for name, frames in annotated.frames.items())
+    return {videos[0]: frames for videos, frames in fits if len(videos) == 1}
 
 
-def _problems(line: Line, row: Row, is_listed: bool, videos: Path, frequency: int) -> Iterable[str]:
+def _problems(line: Line, row: Row, split: Split) -> Iterable[str]:
+    is_listed, frequency, videos = line.truth_frames is not None, split.source.frequency, Path(split.settings.videos)
     if row.status != OK:
         yield f"no features: {row.status}" + (f", {row.reason}" if row.reason else "")
     elif not is_listed:
         yield "not in the list: " + (row.reason or "too few snippets, or of another category")
-    if videos.is_dir() and not (videos / row.video).exists():
+    if videos.is_dir() and not (videos / row.video).exists():  # features may have been copied without the videos
         yield "its video is gone"
     if line.events and row.damaged:
         yield f"its events may lie in other frames: {row.damaged}"
@@ -115,14 +110,8 @@ def _problems(line: Line, row: Row, is_listed: bool, videos: Path, frequency: in
         yield "an anomaly that is not annotated"
 
 
-def cells(lines: Iterable[Line]) -> list[list[str]]:
-    """The lines as a table with a header."""
-    values = ([getattr(line, column) for column in COLUMNS] for line in lines)
-    return [list(COLUMNS), *(["" if value is None else str(value) for value in own] for own in values)]
-
-
-def as_text(lines: Sequence[Line], path: Path) -> list[str]:
-    """How many fit, and a table of the others; `path` is where all are."""
+def _as_text(lines: Sequence[Line], path: Path) -> list[str]:
+    """How many lines fit, and a table of the others; `path` is the file with all of them."""
     listed = [line for line in lines if line.truth_frames is not None]
     wrong = [line for line in lines if line.problem]
     frames = sum(line.truth_frames or 0 for line in listed)
@@ -131,13 +120,12 @@ def as_text(lines: Sequence[Line], path: Path) -> list[str]:
     if not wrong:
         return [*text, "all counts fit"]
     text.append(f"{count(len(wrong), 'line')} to look at:")
-    head = {"annotated_last": "annotated", "frames_decoded": "decoded", "snippets": "snippets", "truth_frames": "truth"}
-    rows: list[Mapping[str, str]] = [{**head, "video": "video", "problem": "problem"}]
-    rows += [{name: _cell(getattr(line, name)) for name in (*head, "video", "problem")} for line in wrong[:SHOWN]]
-    widths = {name: max(len(row[name]) for row in rows) for name in (*head, "video")}
-    for row in rows:
-        numbers = "  ".join(row[name].rjust(widths[name]) for name in head)
-        text.append(f"  {row['video'].ljust(widths['video'])}  {numbers}  {row['problem']}")
+    rows = [["video", *SCREEN_COLUMNS.values(), "problem"]]
+    rows += [[_cell(getattr(line, name)) for name in ("video", *SCREEN_COLUMNS, "problem")] for line in wrong[:SHOWN]]
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    for video, *numbers, problem in rows:
+        aligned = [number.rjust(width) for number, width in zip(numbers, widths[1:-1], strict=True)]
+        text.append("  ".join(["", video.ljust(widths[0]), *aligned, problem]))
     return [*text, f"  and {len(wrong) - SHOWN:,} more"] if len(wrong) > SHOWN else text
 
 

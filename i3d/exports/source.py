@@ -1,4 +1,4 @@
-"""What the exports are made from: a finished tree's table, split by split, under the export settings."""
+"""The input of the exports: a finished tree's table, split by split, under the export settings."""
 
 from collections import Counter
 from collections.abc import Iterable
@@ -22,7 +22,7 @@ class Source:
     """A features tree with its table, read once for all exports of a call.
 
     Annotations are those of `ground_truth: annotations`, else of the data set, else `annotations`. `warnings` collects
-    what is to be said about the exports, each sentence once.
+    sentences about the exports, each once.
     """
 
     def __init__(self, metadata: Path, settings: Settings, annotations: str | None = None) -> None:
@@ -31,19 +31,19 @@ class Source:
         self.table = read_metadata(metadata)
         self.copies = CopyNames(settings.lists.copies)
         self.annotations_path = settings.ground_truth.annotations or annotations
-        self._form: str | None = None  # that they must have
-        self._why_none = NO_ANNOTATIONS
+        self._form: str | None = None  # which the annotations must have
+        self._why_unannotated = NO_ANNOTATIONS
         if settings.ground_truth.annotations is None and settings.dataset is not None:
             try:
                 if official := find_annotations(settings):
                     self.annotations_path, self._form = str(official[0]), official[1]
             except UserError as error:
-                self._why_none = str(error)
+                self._why_unannotated = str(error)
         self.warnings: dict[str, None] = {}
         self._splits: dict[str, Split] = {}
 
     def warn(self, sentences: Iterable[str]) -> None:
-        """Have these sentences said at the end."""
+        """Add these sentences to the warnings."""
         self.warnings |= dict.fromkeys(sentences)
 
     def choice(self, split: str) -> Choice:
@@ -72,17 +72,17 @@ class Source:
 
     @cached_property
     def splits(self) -> list[str]:
-        """The splits that have features, with `val` if one is made."""
+        """The splits that have features, with `val` if it is held out. Raises UserError as `selection.splits`."""
         return splits(self.wanted, self.choice(""))
 
     @property
     def tested(self) -> list[str]:
-        """The splits that detectors are tested with: `test_split`, and `val` if one is made."""
+        """The splits for testing detectors: `test_split`, and `val` if it is held out."""
         return [self.settings.test_split, *({VALIDATION} & set(self.splits))]
 
     @property
     def truthful(self) -> list[str]:
-        """The splits that get ground truth: the tested ones, and those that the settings add."""
+        """The splits that get ground truth: the tested ones, and any others in the settings."""
         return list(dict.fromkeys([*self.tested, *self.settings.ground_truth.splits]))
 
     def split(self, name: str) -> "Split":
@@ -91,17 +91,14 @@ class Source:
 
     @cached_property
     def annotated(self) -> annotation_formats.Annotations:
-        """What happens in the videos, by the names that the annotations give them.
-
-        Raises UserError when there are no annotations.
-        """
+        """The annotations. Raises UserError when there are none."""
         if self.annotations_path is None:
-            raise UserError(self._why_none)
+            raise UserError(self._why_unannotated)
         return annotation_formats.read(Path(self.annotations_path), self._form)
 
     @cached_property
     def frequency(self) -> int:
-        """Frames between the starts of two snippets, as the features were made. Raises UserError if they differ."""
+        """Frames between the starts of two snippets in the features. Raises UserError if features differ."""
         return self._common("frequency") or self.settings.frequency
 
     @cached_property
@@ -111,7 +108,7 @@ class Source:
 
     @cached_property
     def crops(self) -> int:
-        """Crops of each snippet. Raises UserError if features differ, which no trainer could tell apart."""
+        """Crops of each snippet. Raises UserError if features differ."""
         return self._common("crops") or 1
 
     @cached_property
@@ -120,24 +117,20 @@ class Source:
         return self._common("dim") or int(ground_truth.load(self.features / self.wanted[0].feature_file).shape[-1])
 
     def _common(self, column: str) -> int | None:
-        """The value that the features have in common, None where the table does not say."""
-        values: Counter[int] = Counter(value for row in self.wanted if (value := getattr(row, column)) is not None)
-        if len(values) > 1:
-            (most, _), *_ = values.most_common(1)
-            others = [
-                f"{row.video} ({value})"
-                for row in self.wanted
-                if (value := getattr(row, column)) is not None and value != most
-            ]
+        """The value that all features share, None if the table has none."""
+        values = {row.video: value for row in self.wanted if (value := getattr(row, column)) is not None}
+        (most, number), *_ = Counter(values.values()).most_common(1) or [(None, 0)]
+        if number < len(values):
+            others = [f"{video} ({value})" for video, value in values.items() if value != most]
             raise UserError(
                 f"{column}: {named(others)} differ from the other features ({most}), and no trainer could tell them "
                 "apart; make all with the same settings, or take them out with `lists: categories`"
             )
-        return next(iter(values), None)
+        return most
 
 
 class Split:
-    """The videos of one split, in the order of its lists, and what the exports say of them."""
+    """The videos of one split, in the order of its lists, and the properties that exports need of them."""
 
     def __init__(self, source: Source, name: str) -> None:
         self.source, self.name = source, name
@@ -147,10 +140,8 @@ class Split:
     @cached_property
     def selection(self) -> Selection:
         """The videos, and those that are too short."""
-        source = self.source
-        for agree in ("crops", "frequency"):
-            getattr(source, agree)
-        return select(source.table, self.name, source.choice(self.name))
+        _ = self.source.crops, self.source.frequency  # refuses features that differ
+        return select(self.source.table, self.name, self.source.choice(self.name))
 
     @property
     def rows(self) -> list[Row]:
@@ -164,9 +155,8 @@ class Split:
 
     @cached_property
     def truth(self) -> ground_truth.Truth:
-        """The ground truth."""
-        own = self.settings.ground_truth
-        source = self.source
+        """The ground truth. Raises UserError as `ground_truth`."""
+        own, source = self.settings.ground_truth, self.source
         truth = ground_truth.ground_truth(
             self.rows,
             self.matched,
@@ -176,21 +166,18 @@ class Split:
             own.strict,
             Path(self.settings.videos),
         )
-        self.source.warn(truth.warnings)
+        source.warn(truth.warnings)
         return truth
-
-    @property
-    def labels(self) -> str:
-        """Where VadCLIP's labels come from: the word `anomaly`, the first event, or the category."""
-        own = self.settings.crops.labels
-        return own if own != "auto" else "category" if self.settings.dataset else "anomaly"
 
     @cached_property
     def event_names(self) -> dict[str, str]:
-        """VadCLIP's label of a video; none when it is to have one label for all anomalies."""
-        if self.labels == "event":
+        """VadCLIP's label of each video: its first event or its category; empty where all anomalies share one label."""
+        labels = self.settings.crops.labels
+        if labels == "event":
             return annotations.labels_of_events(self.rows, self.matched.events)
-        return {row.video: row.category for row in self.rows} if self.labels == "category" else {}
+        if labels == "category" or (labels == "auto" and self.settings.dataset):
+            return {row.video: row.category for row in self.rows}
+        return {}
 
     @cached_property
     def ids(self) -> list[str]:
@@ -200,17 +187,17 @@ class Split:
 
     @property
     def list_root(self) -> Path:
-        """What a line of a list has before train_val/..."""
+        """The folder that list lines have before train_val/..."""
         return Path(self.settings.lists.root or self.source.features.absolute())
 
     @cached_property
     def crop_files(self) -> list[list[Path]]:
-        """The crop files of each video, as a trainer finds them."""
+        """The crop files of each video, at the paths where a trainer finds them."""
         own = self.settings.crops
         return crops.crop_paths(self.rows, Path(own.root or Path(own.folder).absolute()) / self.name)
 
     @property
     def test_crop(self) -> int:
-        """The crop that single-crop tests read."""
+        """The crop for tests with one crop."""
         own = self.settings.crops
         return crops.centre_crop(own.order) if own.test_crop is None else own.test_crop

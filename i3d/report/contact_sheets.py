@@ -1,7 +1,8 @@
-"""Contact sheets: a few frames of each subset as the network saw them, with the crops drawn."""
+"""Contact sheets: a few frames of each subset as the network saw them, with the crops outlined."""
 
 import contextlib
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
+from itertools import islice
 from pathlib import Path
 
 import numpy as np
@@ -15,55 +16,48 @@ from i3d.decoding.held_file import UnreadableError
 from i3d.decoding.pictures import rgb_frames
 from i3d.decoding.resize import resize
 from i3d.records.record import OK, Row
-from i3d.report import figures
+from i3d.report import figures, statistics
 from i3d.specs import CROP, FIVE_CROPS, HEIGHT, WIDTH
 
 # One per crop of FIVE_CROPS. Crops side by side share edges: where one is dashed, both colours show.
 COLOURS = ("#e4572e", "#f3a712", "#ffffff", "#29bf12", "#2ec4ff")
 DASHES = ("-", (0, (4, 4)), "-", (0, (4, 4)), "-")
+# Of a crop's number within the crop, one per crop, and how far in it lies.
+ALIGNMENTS = (("left", "top"), ("right", "top"), ("center", "center"), ("left", "bottom"), ("right", "bottom"))
+INSETS = {"left": 8, "top": 8, "center": CROP // 2, "right": CROP - 8, "bottom": CROP - 8}
 SHOWN = 6  # videos on a sheet
 SHEETS = 40  # at most, of the subsets with most videos
-TOP = "videos in no folder"  # the name of the subset of videos that lie at the top of the tree
+TOP = "videos in no folder"  # the name of the subset of videos at the top of the tree
 REACH = 1500  # frames decoded at most per video: a sheet must not decode an hour of film
-MOMENTS = (0.1, 0.5, 0.9)  # where the three frames lie
+MOMENTS = (0.1, 0.5, 0.9)  # places of the three frames
 
 
-def largest_subsets(rows: Iterable[Row]) -> dict[str, list[Row]]:
-    """The rows of the subsets that get a sheet, sorted by name."""
-    subsets: dict[str, list[Row]] = {}
-    for row in rows:
-        subsets.setdefault(row.subset, []).append(row)
-    largest = sorted(subsets, key=lambda name: -len(subsets[name]))[:SHEETS]
-    return {name: subsets[name] for name in sorted(largest)}
+def largest_subsets(rows: Sequence[Row]) -> dict[str, list[Row]]:
+    """The rows of each subset that gets a sheet, sorted by name."""
+    return {name: [row for row in rows if row.subset == name] for name in statistics.largest_subsets(rows, SHEETS)}
 
 
 def pick(rows: Sequence[Row]) -> list[Row]:
-    """Up to six videos with features, evenly spread over the sorted list."""
+    """Choose up to six videos with features, evenly spread over the sorted list."""
     finished = sorted((row for row in rows if row.status == OK), key=lambda row: row.video)
     places = np.linspace(0, len(finished) - 1, min(SHOWN, len(finished))).round()
     return [finished[int(place)] for place in places]
 
 
 def decode(path: Path) -> Iterator[np.ndarray]:
-    """Frames as uint8 (height, width, 3) RGB, in order; none if the file is gone or no video."""
+    """Decode frames, uint8 (height, width, 3) RGB, in order; none if the file is gone or no video."""
     with contextlib.suppress(UnreadableError, OSError):
         yield from rgb_frames(path)
 
 
 def frames_at(path: Path, places: Sequence[int]) -> list[np.ndarray]:
-    """The frames at the given places, uint8 (256, 340, 3), resized as for the network; fewer if decoding ends."""
-    wanted, last = set(places), max(places)
-    found = []
-    for place, frame in enumerate(decode(path)):
-        if place in wanted:
-            found.append(resize(frame))
-        if place == last:
-            break
-    return found
+    """The frames at these places, uint8 (256, 340, 3), resized as for the network; fewer if decoding ends early."""
+    frames = islice(decode(path), max(places) + 1)
+    return [resize(frame) for place, frame in enumerate(frames) if place in places]
 
 
 def sheet(subset: str, rows: Sequence[Row], videos: Path) -> Figure:
-    """One line per video: three plain frames, then the middle one with its crops, straight and mirrored."""
+    """Draw a line per video: three plain frames, then the middle one with its crops, straight and mirrored."""
     shown = pick(rows)
     crops = max((row.crops or 1 for row in shown), default=1)
     columns = len(MOMENTS) + (2 if crops == 10 else 1)
@@ -100,25 +94,16 @@ def _line(line: np.ndarray, row: Row, videos: Path) -> None:
 
 
 def _draw_crops(axes: Axes, frame: np.ndarray, numbers: dict[int, int]) -> None:
-    """Draw crops by corner, each with its number in the corner that is its own."""
+    """Outline crops by corner, each with its number in its own corner."""
     axes.imshow(frame)
     for corner, number in numbers.items():
         (y, x), colour = FIVE_CROPS[corner], COLOURS[corner]
         box = Rectangle((x, y), CROP - 1, CROP - 1, fill=False, edgecolor=colour, linewidth=1.6)
         box.set(linestyle=DASHES[corner], zorder=2 + (DASHES[corner] != "-"))
         axes.add_patch(box)
-        right, bottom, centre = corner in (1, 4), corner in (3, 4), corner == 2
-        axes.text(
-            170 if centre else (x + CROP - 8 if right else x + 8),
-            128 if centre else (y + CROP - 8 if bottom else y + 8),
-            str(number),
-            ha="center" if centre else ("right" if right else "left"),
-            va="center" if centre else ("bottom" if bottom else "top"),
-            fontsize=10,
-            fontweight="bold",
-            color=colour,
-            path_effects=_outline(),
-        )
+        across, down = ALIGNMENTS[corner]
+        text = axes.text(x + INSETS[across], y + INSETS[down], str(number), ha=across, va=down)
+        text.set(fontsize=10, fontweight="bold", color=colour, path_effects=_outline())
 
 
 def _outline() -> list:

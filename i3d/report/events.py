@@ -1,11 +1,13 @@
-"""The magnitude of features along time beside the annotated events: does it tell them from the rest?
+"""Plot the magnitude of features along time beside the annotated events.
 
-RTFM, MGFN and their kin take the magnitude of a snippet's features for the sign of an anomaly. Here is what it does.
+RTFM, MGFN and similar detectors assume that features of anomalous snippets have larger magnitudes.
 """
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path, PurePosixPath
+from itertools import zip_longest
+from pathlib import Path
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -14,7 +16,7 @@ from matplotlib.figure import Figure
 from i3d import quantities as words
 from i3d.exports.ground_truth import VideoTruth, load
 from i3d.records.record import Row
-from i3d.report.figures import FAINT, INK, LABEL_COLOURS, WIDTH, blank
+from i3d.report.figures import FAINT, INK, LABEL_COLOURS, WIDTH, blank, shorten_name
 
 ROWS, COLUMNS = 8, 2  # panels of a page
 PAGES = 20  # at most; the CSV has every video
@@ -27,8 +29,8 @@ QUANTILES = (0.05, 0.25, 0.5, 0.75, 0.95)
 class Track:
     """A video along its snippets: float64 magnitudes (snippets,), and each snippet's class (snippets,), as text.
 
-    The magnitude is the L2 norm of a crop's features, averaged over the crops, as RTFM's test has it. A snippet is
-    of an event if half of its frames or more are; it then has the event's name, or `event`.
+    The magnitude is the L2 norm of a crop's features, averaged over the crops, as in RTFM's test. A snippet has the
+    class of an event, its name or `event`, if at least half of its frames do.
     """
 
     truth: VideoTruth
@@ -43,13 +45,13 @@ class Track:
 
     @property
     def frames_per_second(self) -> float | None:
-        """The rate of the frames that the snippets were cut from, where it is known."""
+        """The rate of the frames from which the snippets were cut, if known."""
         return self.row.resample_fps or self.row.fps
 
 
 @dataclass(frozen=True)
 class ClassSummary:
-    """The magnitudes of all snippets of a class: how many, QUANTILES of them, and how well they stand out.
+    """The magnitudes of all snippets of a class: their number, QUANTILES, and AUC.
 
     `auc`: the chance that a snippet of this class has a larger magnitude than one of no event, ties counting half;
     None for the classes without events.
@@ -74,9 +76,9 @@ def track(truth: VideoTruth, features: Path, frequency: int) -> Track:
 
 
 def summaries(tracks: Sequence[Track]) -> list[ClassSummary]:
-    """One summary per class that occurs: normal videos, anomalies outside events, then the events by name.
+    """Summarise each class that occurs: normal videos, anomalies outside events, then the events by name.
 
-    Where there are several kinds of events, all of them together come last.
+    With several kinds of events, all of them together come last.
     """
     if not tracks:
         return []
@@ -108,35 +110,34 @@ def auc(higher: np.ndarray, lower: np.ndarray) -> float:
     return float(below.sum() / (2 * len(higher) * len(lower)))
 
 
-def separation(found: Sequence[ClassSummary], note: str = "") -> Figure:
-    """The spread of magnitudes in each class of snippets, and the AUC of each kind of event."""
-    rated = [each for each in found if each.auc is not None]
+def separation(classes: Sequence[ClassSummary], note: str = "") -> Figure:
+    """Draw the spread of magnitudes in each class of snippets, and the AUC of each kind of event."""
+    values = [each.auc for each in classes if each.auc is not None]
     title = "No snippet lies in an annotated event"
-    if rated:
-        verdict = _verdict(rated[-1].auc or 0)
-        title = f"Magnitude {verdict}: AUC {rated[-1].auc:.2f} of event snippets against all others"
+    if values:
+        title = f"Magnitude {_verdict(values[-1])}: AUC {values[-1]:.2f} of event snippets against all others"
     figure = blank(
         title,
         note or "magnitude per snippet, boxes: middle half and median, lines: from 5 % to 95 %; AUC 0.5 is chance",
-        height=1.7 + 0.5 * max(len(found), 1),
+        height=1.7 + 0.5 * max(len(classes), 1),
     )
     axes = figure.subplots()
     axes.grid(axis="x")
-    for place, each in enumerate(found):
+    for place, each in enumerate(classes):
         low, first, middle, third, high = each.quantiles
         colour = _colour(each.name)
         axes.plot([low, high], [place, place], color=colour, linewidth=1.4, solid_capstyle="round")
         axes.barh(place, third - first, left=first, height=0.46, color=colour, alpha=0.55)
         axes.plot([middle] * 2, [place - 0.23, place + 0.23], color=INK, linewidth=1.6)
-        said = words.count(each.snippets, "snippet") + ("" if each.auc is None else f" · AUC {each.auc:.2f}")
-        axes.annotate(said, (high, place), xytext=(7, 0), textcoords="offset points", va="center", color=FAINT)
-    axes.set_yticks(range(len(found)), [each.name for each in found])
+        text = words.count(each.snippets, "snippet") + ("" if each.auc is None else f" · AUC {each.auc:.2f}")
+        axes.annotate(text, (high, place), xytext=(7, 0), textcoords="offset points", va="center", color=FAINT)
+    axes.set_yticks(range(len(classes)), [each.name for each in classes])
     axes.tick_params(axis="y", length=0, labelcolor=INK)
-    axes.set_ylim(len(found) - 0.4, -0.6)
-    if found:
-        low, high = min(each.quantiles[0] for each in found), max(each.quantiles[-1] for each in found)
+    axes.set_ylim(len(classes) - 0.4, -0.6)
+    if classes:
+        low, high = min(each.quantiles[0] for each in classes), max(each.quantiles[-1] for each in classes)
         space = (high - low) or 1
-        axes.set_xlim(low - 0.05 * space, high + 0.42 * space)  # room for what is said beside the lines
+        axes.set_xlim(low - 0.05 * space, high + 0.42 * space)  # room for the text beside the lines
     axes.set_xlabel("magnitude")
     return figure
 
@@ -146,32 +147,32 @@ def _verdict(value: float) -> str:
         return "rises in events"
     if value <= 0.3:
         return "falls in events"
-    return "rises a little in events" if value >= 0.55 else "hardly tells events from the rest"
+    return "rises a little in events" if value >= 0.55 else "hardly separates events from the rest"
 
 
 def pages(tracks: Sequence[Track], note: str = "") -> dict[str, Figure]:
-    """The videos' magnitudes along time, events shaded, by the name of the page; anomalies first."""
+    """Draw the videos' magnitudes along time, events shaded; figures by the name of their page, in the given order."""
     each = ROWS * COLUMNS
     shown = tracks[: PAGES * each]
-    calm = [value for one in tracks for value in one.magnitudes[np.isin(one.classes, (NORMAL, OUTSIDE))]]
+    calm = [value for own in tracks for value in own.magnitudes[np.isin(own.classes, (NORMAL, OUTSIDE))]]
     usual = float(np.median(calm)) if calm else None
     parts = [shown[start : start + each] for start in range(0, len(shown), each)]
     return {
-        f"{number:02d}": _page(part, usual, note or _place(number, len(parts), len(shown), len(tracks)))
+        f"{number:02d}": _page(part, usual, note or _page_note(number, len(parts), len(tracks) - len(shown)))
         for number, part in enumerate(parts, 1)
     }
 
 
-def _place(number: int, pages_: int, shown: int, videos: int) -> str:
-    more = f"; {videos - shown} videos more are in magnitudes.csv" if videos > shown else ""
-    return f"page {number} of {pages_}{more}; dashed: the median of all snippets outside events"
+def _page_note(number: int, total: int, left_out: int) -> str:
+    more = f"; {left_out} more videos are in magnitudes.csv" if left_out else ""
+    return f"page {number} of {total}{more}; dashed: the median of all snippets outside events"
 
 
 def _page(tracks: Sequence[Track], usual: float | None, note: str) -> Figure:
-    lines = -(-len(tracks) // COLUMNS)
+    lines = math.ceil(len(tracks) / COLUMNS)
     figure = blank("Magnitude along time, annotated events shaded", note, width=WIDTH, height=1.0 + 1.28 * lines)
     axes = figure.subplots(lines, COLUMNS, squeeze=False, sharey=True)
-    for place, own in zip(axes.ravel(), [*tracks, *[None] * (lines * COLUMNS - len(tracks))], strict=True):
+    for place, own in zip_longest(axes.ravel(), tracks):
         if own is None:
             place.axis("off")
         else:
@@ -190,20 +191,19 @@ def _panel(axes: Axes, own: Track, usual: float | None) -> None:
     marker = "." if len(middles) < 40 else ""
     axes.plot(middles, own.magnitudes, color=LABEL_COLOURS[own.row.label], linewidth=1.1, marker=marker, markersize=4)
     axes.set_xlim(0, own.truth.frames * scale)
-    axes.set_title(_short(own), loc="left", fontsize=8, color=INK, pad=3)
+    axes.set_title(_heading(own), loc="left", fontsize=8, color=INK, pad=3)
     axes.tick_params(labelsize=7)
     axes.set_xlabel("s" if rate else "frame", fontsize=7, loc="right", labelpad=-8)
 
 
-def _short(own: Track) -> str:
+def _heading(own: Track) -> str:
     """The video's name, cut to the width of a panel, and what happens in it."""
-    path = PurePosixPath(own.row.video)
-    name = path.name if len(path.name) <= 40 else f"{path.name[:24]}…{path.name[-15:]}"
-    names = list(dict.fromkeys(segment.name for segment in own.truth.segments if segment.name))
-    told = ", ".join(names) if names else ("" if own.row.label == 0 else own.row.category)
+    events = ", ".join(dict.fromkeys(segment.name for segment in own.truth.segments if segment.name))
     if own.row.label == 1 and not own.truth.segments:
-        told = "anomaly, no event in its snippets"
-    return f"{name}  ({told or 'normal'})"
+        events = "anomaly, no event in its snippets"
+    elif not events and own.row.label != 0:
+        events = own.row.category
+    return f"{shorten_name(own.row.video)}  ({events or 'normal'})"
 
 
 def _colour(name: str) -> str:
@@ -219,7 +219,7 @@ def snippet_table(tracks: Sequence[Track]) -> list[tuple[str, ...]]:
     ]
 
 
-def summary_table(found: Sequence[ClassSummary]) -> list[tuple[str, ...]]:
+def summary_table(classes: Sequence[ClassSummary]) -> list[tuple[str, ...]]:
     """Every class as (class, snippets, quantiles, AUC)."""
     return [
         (
@@ -228,5 +228,5 @@ def summary_table(found: Sequence[ClassSummary]) -> list[tuple[str, ...]]:
             *(f"{value:.6f}" for value in each.quantiles),
             "" if each.auc is None else f"{each.auc:.6f}",
         )
-        for each in found
+        for each in classes
     ]

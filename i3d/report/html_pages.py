@@ -1,4 +1,4 @@
-"""The report's HTML pages; each is one file that fetches nothing. The templates lie in templates/."""
+"""The report's HTML pages; each is a single file that fetches nothing. The templates are in templates/."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -13,8 +13,8 @@ from i3d.report.landing import Landing, Link, reason_kind
 from i3d.report.near_copies import Comparison
 from i3d.report.statistics import OUTLIER_Z, Neighbour, Outlier
 
-SHOWN = 1000  # pairs that a page holds at most; the CSV beside it has all
-DAMAGED = "damaged"  # the kind of a video that has features of what could be decoded
+SHOWN = 1000  # pairs on a page at most; the CSV beside it has all
+DAMAGED = "damaged"  # the kind of a video with features of only the decodable frames
 NUMBER, SHORT, TEXT = "number", "short", ""  # kinds of columns: right-aligned, not wrapped, wrapped
 
 TEMPLATES = Environment(
@@ -29,7 +29,7 @@ TEMPLATES = Environment(
 
 @dataclass(frozen=True)
 class Line:
-    """A row of a table page; the page can hide rows by `kind`."""
+    """A row of a table page, which can hide rows by `kind`."""
 
     cells: Sequence[str]
     kind: str = ""
@@ -37,22 +37,22 @@ class Line:
 
 
 def landing_page(landing: Landing) -> str:
-    """The page that the others are reached from."""
+    """Render the landing page, which links to the others."""
     return TEMPLATES.get_template("landing.html.j2").render(title=landing.title, landing=landing)
 
 
 def home_fragment(landing: Landing) -> str:
-    """The landing page's head, without <html> around it, for the first page of Snakemake's report."""
+    """Render the head of the landing page as a fragment for the first page of Snakemake's report."""
     return TEMPLATES.get_template("home.html.j2").render(title=landing.title, landing=landing)
 
 
 def problem_page(rows: Sequence[Row]) -> str:
-    """Every video that is skipped, failed, damaged or orphaned, with the reason."""
+    """Render the page of every skipped, failed, damaged or orphaned video, with the reason."""
     lines = [_problem(row) for row in rows if row.status != OK or row.damaged]
     reasons = Counter(reason_kind(row.reason) for row in rows if row.status != OK)
     notes = [
         "Skipped videos are too short or cannot be decoded; failed ones are tried again by the next run; damaged ones "
-        "have features of what could be decoded; orphaned features are those of videos that are gone."
+        "have features of what could be decoded; the videos of orphaned features are gone."
     ]
     if reasons:
         notes.append("; ".join(f"{shorten(kind, 60)}: {count:,}" for kind, count in reasons.most_common(8)))
@@ -73,23 +73,16 @@ def problem_link(rows: Sequence[Row], target: str) -> Link:
 
 def _problem(row: Row) -> Line:
     kind = DAMAGED if row.status == OK else row.status
-    told = (row.damaged,) if row.status == OK else (row.reason, row.damaged)
-    return Line(
-        (
-            kind,
-            row.video,
-            "; ".join(filter(None, told)),
-            "" if row.frames_decoded is None else f"{row.frames_decoded:,}",
-        ),
-        kind,
-    )
+    reasons = (row.damaged,) if row.status == OK else (row.reason, row.damaged)
+    frames = "" if row.frames_decoded is None else f"{row.frames_decoded:,}"
+    return Line((kind, row.video, "; ".join(filter(None, reasons)), frames), kind)
 
 
 def neighbour_page(pairs: Sequence[Neighbour], comparison: Comparison, split: str = "test") -> str:
-    """The most similar pairs across splits."""
+    """Render the page of the most similar pairs across splits."""
     notes = [comparison.note]
     if pairs:
-        notes.append("Similarity: cosine of mean features, whitened as the other splits tell; most similar first.")
+        notes.append("Similarity: cosine of mean features, whitened by the other splits; most similar first.")
     if len(pairs) > SHOWN:
         notes.append(f"{len(pairs) - SHOWN:,} more in neighbours.csv.")
     lines = [
@@ -104,27 +97,26 @@ def neighbour_page(pairs: Sequence[Neighbour], comparison: Comparison, split: st
     )
 
 
-def outlier_page(found: Sequence[Outlier]) -> str:
-    """The videos that stand out by feature magnitude."""
-    lines = [
-        Line(
-            (f"{outlier.z:+.1f}", f"{outlier.magnitude:.2f}", outlier.row.video, outlier.row.damaged or ""), marked=True
-        )
-        for outlier in found
-    ]
+def outlier_page(outliers: Sequence[Outlier]) -> str:
+    """Render the page of the videos that stand out by feature magnitude."""
+    note = f"None: every video lies within {OUTLIER_Z} robust standard deviations of its subset's median."
+    if outliers:
+        note = f"Robust z-score within the subset beyond {OUTLIER_Z}, worst first: look for black, frozen or damaged "
+        note += "recordings."
     return _table(
         "Videos that stand out by feature magnitude",
-        [f"Robust z-score within the subset beyond {OUTLIER_Z}, worst first: look for black, frozen or damaged "
-         "recordings." if found else f"None: every video lies within {OUTLIER_Z} robust standard deviations of its "
-         "subset's median."],
+        [note],
         [("robust z", NUMBER), ("magnitude", NUMBER), ("video", TEXT), ("damage seen by the decoder", TEXT)],
-        lines,
-    )  # fmt: skip
+        [
+            Line((f"{each.z:+.1f}", f"{each.magnitude:.2f}", each.row.video, each.row.damaged or ""), marked=True)
+            for each in outliers
+        ],
+    )
 
 
-def outlier_link(found: Sequence[Outlier], target: str) -> Link:
+def outlier_link(outliers: Sequence[Outlier], target: str) -> Link:
     """The link to the outlier page."""
-    return Link(target, "Magnitude outliers", quantities.count(len(found), "video") if found else "none")
+    return Link(target, "Magnitude outliers", quantities.count(len(outliers), "video") if outliers else "none")
 
 
 def _table(title: str, notes: Sequence[str], columns: Sequence[tuple[str, str]], lines: Sequence[Line]) -> str:

@@ -1,4 +1,4 @@
-"""What the landing page says of a features tree, told from its tables."""
+"""The content of the landing page, from the tables of a features tree."""
 
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -13,8 +13,8 @@ from i3d.report.speed import Speed, bundle_speeds, total_speed
 from i3d.report.statistics import duration, status_counts
 from i3d.settings import RANDOM
 
-SUBSETS = 40  # that the page lists at most
-RUNS = 5  # latest runs that the page lists
+SUBSETS = 40  # on the page at most
+RUNS = 5  # latest runs on the page
 UNKNOWN = "not recorded"
 
 
@@ -30,7 +30,7 @@ def _resampling(row: Row) -> str:
     return f"{row.resample_fps:g} frames/s" if row.resample_fps else "every coded frame once"
 
 
-# What decides a feature's numbers: the words for it, and how a row says it. Features of different values do not mix.
+# The settings that decide a feature's numbers, by their words on the page. Features of different values do not mix.
 NUMERIC: dict[str, Callable[[Row], Any]] = {
     "weights": _weights,
     "model": attrgetter("model"),
@@ -47,7 +47,7 @@ OTHER: dict[str, Callable[[Row], Any]] = {"device": attrgetter("device"), "versi
 
 @dataclass(frozen=True)
 class Setting:
-    """A setting's values with the number of videos of each, most frequent first."""
+    """A setting and its values with their numbers of videos, most frequent first."""
 
     name: str
     values: list[tuple[str, str]]
@@ -60,7 +60,7 @@ class Setting:
 
 @dataclass(frozen=True)
 class Warn:
-    """Something to know before training; loud if the features as a whole are not fit for it."""
+    """A warning before training; loud if the features as a whole are unfit for it."""
 
     head: str
     body: str = ""
@@ -69,7 +69,7 @@ class Warn:
 
 @dataclass(frozen=True)
 class Link:
-    """A file beside the page, and what it found."""
+    """A file beside the page, and its finding."""
 
     target: str
     title: str
@@ -86,7 +86,7 @@ class Stage:
 
 @dataclass(frozen=True)
 class Landing:
-    """All that the page says, in words."""
+    """The content of the page, in words."""
 
     title: str
     tree: str
@@ -109,9 +109,9 @@ def landing(
     found: Sequence[Warn] = (),
     orphaned: int = 0,
 ) -> Landing:
-    """The page for `rows` (without orphaned ones) and the run summaries `runs` of the features tree at `tree`.
+    """Describe the features tree at `tree` by its `rows`, without orphaned ones, and its run summaries `runs`.
 
-    `found` are the warnings that need the features themselves; `links` lead to the pages beside this one.
+    `found` are warnings from the features themselves; `links` lead to the pages beside this one.
     """
     done = [row for row in rows if row.status == OK]
     used = settings(done)
@@ -140,77 +140,73 @@ def title(rows: Sequence[Row]) -> str:
 
 
 def settings(done: Iterable[Row]) -> list[Setting]:
-    """What the features in the tree were extracted with; a setting that no row tells is left out."""
+    """The settings of the features in the tree, without settings that no row has."""
     done = list(done)
-    found = []
-    for name, value in (NUMERIC | OTHER).items():
-        counts = Counter(str(said) if (said := value(row)) not in (None, "") else UNKNOWN for row in done)
+    used = []
+    for name, value_of in (NUMERIC | OTHER).items():
+        counts = Counter(UNKNOWN if (value := value_of(row)) in (None, "") else str(value) for row in done)
         if set(counts) - {UNKNOWN}:
-            values = [(said, quantities.count(count, "video")) for said, count in counts.most_common()]
-            found.append(Setting(name, values, name in NUMERIC))
-    return found
+            values = [(value, quantities.count(count, "video")) for value, count in counts.most_common()]
+            used.append(Setting(name, values, name in NUMERIC))
+    return used
 
 
 def _setting_warnings(done: Sequence[Row], used: Iterable[Setting]) -> list[Warn]:
-    found = []
+    warnings = []
     if random := sum(row.weights == RANDOM for row in done):
         body = "These features mean nothing; they show that the workflow runs."
         if random < len(done):
             body = f"The features of {quantities.count(random, 'video')} mean nothing; extract them again."
-        found.append(Warn("The weights are random.", body, loud=True))
+        warnings.append(Warn("The weights are random.", body, loud=True))
     for setting in used:
-        said = "; ".join(f"{value}: {videos}" for value, videos in setting.values)
+        values = "; ".join(f"{value}: {videos}" for value, videos in setting.values)
         if setting.mixed and setting.numeric:
             head = f"Features of different settings in one tree: {setting.name}."
-            found.append(Warn(head, f"{said}. Do not train on both: extract one of them again.", loud=True))
+            warnings.append(Warn(head, f"{values}. Do not train on both: extract one of them again.", loud=True))
         elif setting.mixed:
-            found.append(Warn(f"Extracted with more than one {setting.name.removesuffix('s')}:", f"{said}."))
-    return found
+            warnings.append(Warn(f"Extracted with more than one {setting.name.removesuffix('s')}:", f"{values}."))
+    return warnings
 
 
 def _video_warnings(rows: Sequence[Row], orphaned: int) -> list[Warn]:
-    found = []
+    warnings = []
     if not any(row.status == OK for row in rows):
-        found.append(Warn("No video has features.", "The figures are empty until one has.", loud=True))
+        warnings.append(Warn("No video has features.", "The figures are empty until one has.", loud=True))
     if failed := sum(row.status == FAILED for row in rows):
-        found.append(Warn(f"{quantities.count(failed, 'video')} failed.", "Run the workflow again to retry."))
+        warnings.append(Warn(f"{quantities.count(failed, 'video')} failed.", "Run the workflow again to retry."))
     if damaged := sum(bool(row.damaged) for row in rows if row.status == OK):
-        found.append(
-            Warn(f"{quantities.count(damaged, 'damaged video')}:", "their features cover what could be decoded.")
-        )
+        head = f"{quantities.count(damaged, 'damaged video')}:"
+        warnings.append(Warn(head, "their features cover what could be decoded."))
     if orphaned:
-        found.append(
-            Warn(f"{quantities.count(orphaned, 'orphaned feature')}:", "the video is gone. They are in no count here.")
-        )
-    return found
+        head = f"{quantities.count(orphaned, 'orphaned feature')}:"
+        warnings.append(Warn(head, "the video is gone. They are in no count here."))
+    return warnings
 
 
 def _numbers(rows: Sequence[Row], done: Sequence[Row], speed: Speed | None) -> list[tuple[str, str]]:
     seconds = sum(duration(row) or 0 for row in done)
-    found = [
+    numbers = [
         (f"{len(done):,}", f"of {quantities.count(len(rows), 'video')}"),
         (quantities.duration(seconds), "of video"),
         (f"{sum(row.snippets or 0 for row in done):,}", "snippets"),
     ]
     if speed:
-        found.append((f"{speed.rate:,.0f}", f"frames/s for {quantities.duration(speed.seconds)}"))
-    return found
+        numbers.append((f"{speed.rate:,.0f}", f"frames/s for {quantities.duration(speed.seconds)}"))
+    return numbers
 
 
 def _stages(rows: Sequence[Row], done: Sequence[Row], runs: int, speed: Speed | None) -> list[Stage]:
-    """The workflow with what this tree put through it."""
+    """The stages of the workflow, with this tree's counts."""
     skipped = Counter(reason_kind(row.reason) for row in rows if row.status == SKIPPED)
     decoded = [row for row in rows if row.frames_decoded and row.status != SKIPPED]
     decoders = Counter(row.decoder for row in decoded if row.decoder)
-    shapes = Counter(f"(snippets, {row.crops}, {row.dim})" for row in done if row.crops and row.dim)
-    bundles = bundle_speeds(rows)
-    snippets = sum(row.snippets or 0 for row in done)
-    extract = [quantities.count(snippets, "snippet")]
+    shapes = dict.fromkeys(f"(snippets, {row.crops}, {row.dim})" for row in done if row.crops and row.dim)
+    extract = [quantities.count(sum(row.snippets or 0 for row in done), "snippet")]
     if names := {row.bundle for row in done} - {None}:
         extract.insert(0, quantities.count(len(names), "bundle"))
     if speed:
         extract += [f"{quantities.duration(speed.seconds)}, {speed.rate:,.0f} frames/s", speed.device]
-    rates = sorted(round(bundle.rate) for bundle in bundles)
+    rates = sorted(round(bundle.rate) for bundle in bundle_speeds(rows))
     if len(set(rates)) > 1:
         extract.append(f"bundles: {rates[0]:,} to {rates[-1]:,} frames/s")
     left_out = [f"{count:,} {kind}" for kind, count in skipped.most_common(4)]
@@ -226,7 +222,7 @@ def _stages(rows: Sequence[Row], done: Sequence[Row], runs: int, speed: Speed | 
 
 
 def reason_kind(reason: str | None) -> str:
-    """The kind of a reason, which is what stands before its colon: `too short`, `unreadable`."""
+    """The kind of a reason, the text before its colon: `too short`, `unreadable`."""
     return (reason or "").partition(":")[0].strip() or "no reason given"
 
 

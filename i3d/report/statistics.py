@@ -1,6 +1,6 @@
-"""What the report computes of the features: counts, feature magnitudes, outliers, neighbours across splits."""
+"""Compute the report's statistics: counts, feature magnitudes, outliers, neighbours across splits."""
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -9,20 +9,21 @@ from pathlib import Path
 import numpy as np
 
 from i3d.errors import UserError
+from i3d.exports.ground_truth import load
 from i3d.records.record import FAILED, OK, SKIPPED, Row
 
 STATUSES = (OK, SKIPPED, FAILED)
 OUTLIER_Z = 3.5  # as robust_z's authors advise
-FEW = 5  # fewer videos than this have no meaningful spread
+FEW = 5  # videos; the spread of fewer means nothing
 BLOCK = 1024  # videos per matrix product: bounds its memory
-SAMPLE = 1000  # videos that tell how features vary
+SAMPLE = 1000  # videos from which `whitening` learns
 FLOOR = 0.001  # of the total variance, see `whitening`; chosen with bench/near_copies.py
-SNIPPETS = 256  # read at once: bounds the memory that a long video takes
+SNIPPETS = 256  # read at once: bounds the memory for a long video
 
 
 @dataclass(frozen=True)
 class Statistics:
-    """Per video, in the order of `rows`: pooled features float32 (videos, dim), mean L2 norm float64 (videos,)."""
+    """Pooled features, float32 (videos, dim), and mean L2 norms, float64 (videos,), in the order of `rows`."""
 
     rows: list[Row]
     pooled: np.ndarray
@@ -59,8 +60,14 @@ def status_counts(rows: Iterable[Row]) -> dict[str, dict[str, int]]:
     return dict(sorted(counts.items()))
 
 
+def largest_subsets(rows: Iterable[Row], most: int) -> list[str]:
+    """The names of the `most` subsets with most videos, sorted."""
+    sizes = Counter(row.subset for row in rows)
+    return sorted(sorted(sizes, key=lambda name: (-sizes[name], name))[:most])
+
+
 def duration(row: Row) -> float | None:
-    """Seconds of video, from decoded frames and the rate they were taken at."""
+    """Seconds of video, from the decoded frames and their rate."""
     rate = row.resample_fps or row.fps
     return row.frames_decoded / rate if row.frames_decoded and rate else None
 
@@ -68,7 +75,7 @@ def duration(row: Row) -> float | None:
 def measure(rows: Iterable[Row], features: Path, threads: int = 1) -> Statistics:
     """Read every feature once: its mean over snippets and crops, and the mean L2 norm of its vectors.
 
-    Raises UserError for a feature that the table lists but that is gone or of another width.
+    Raises UserError for a listed feature that is gone, unreadable or of another width.
     """
     finished = [row for row in rows if row.status == OK]
     with ThreadPoolExecutor(threads) as pool:
@@ -81,12 +88,7 @@ def measure(rows: Iterable[Row], features: Path, threads: int = 1) -> Statistics
 
 
 def _measure(path: Path) -> tuple[np.ndarray, float]:
-    try:
-        array = np.load(path, mmap_mode="r", allow_pickle=False)
-    except FileNotFoundError:
-        raise UserError(f"{path}: gone, though metadata.csv lists it; run the workflow again") from None
-    except (OSError, ValueError) as error:
-        raise UserError(f"{path}: cannot be read ({error}); delete it and run the workflow again") from None
+    array = load(path)
     total, norms = np.zeros(array.shape[-1]), 0.0
     for start in range(0, len(array), SNIPPETS):
         block = np.asarray(array[start : start + SNIPPETS])
@@ -97,9 +99,9 @@ def _measure(path: Path) -> tuple[np.ndarray, float]:
 
 
 def robust_z(values: np.ndarray) -> np.ndarray:
-    """0.6745 (x - median) / MAD, like a z-score in which outliers do not hide themselves (Iglewicz and Hoaglin 1993).
+    """0.6745 (x - median) / MAD, a z-score in which outliers do not hide themselves (Iglewicz and Hoaglin 1993).
 
-    Where the MAD is 0, the mean absolute deviation times 1.2533 stands in; all equal: zeros.
+    If the MAD is 0, the mean absolute deviation times 1.2533 replaces it; zeros if all values are equal.
     """
     away = values - np.median(values)
     spread = np.median(np.abs(away)) / 0.6745 or np.mean(np.abs(away)) * 1.2533
@@ -107,7 +109,7 @@ def robust_z(values: np.ndarray) -> np.ndarray:
 
 
 def outliers(statistics: Statistics) -> list[Outlier]:
-    """Videos with |robust z| above 3.5 within their subset, or with features that are not finite; worst first."""
+    """Find videos with |robust z| above 3.5 within their subset, or with features that are not finite; worst first."""
     found = []
     for subset in {row.subset for row in statistics.rows}:
         places = np.array([place for place, row in enumerate(statistics.rows) if row.subset == subset])
@@ -124,10 +126,10 @@ def outliers(statistics: Statistics) -> list[Outlier]:
 
 
 def neighbours(statistics: Statistics, split: str = "test") -> list[Neighbour]:
-    """For each video of `split` the most similar one of all other splits; most similar pairs first.
+    """Find the most similar video of all other splits for each video of `split`; most similar pairs first.
 
-    Similarity is the cosine of pooled features, whitened as the other splits tell (see `whitening`): what all videos
-    have in common, and the few directions in which all differ, like brightness, would bring unrelated ones near 1.
+    Similarity is the cosine of pooled features, whitened by the other splits (see `whitening`): otherwise features
+    common to all videos, and the few directions in which all differ, like brightness, bring unrelated ones near 1.
     """
     asked = [place for place, row in enumerate(statistics.rows) if row.split == split]
     others = [place for place, row in enumerate(statistics.rows) if row.split != split]
@@ -150,17 +152,16 @@ def neighbours(statistics: Statistics, split: str = "test") -> list[Neighbour]:
 def whitening(vectors: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """The mean (dim,) and a projection (dim, components), both float32, that make (vectors - mean) @ projection white.
 
-    Components are the principal ones, each divided by the root of its variance plus FLOOR of the total variance, so
-    that those that hold but noise are not blown up. SAMPLE vectors, evenly spread, are looked at; none that is not
-    finite.
+    The principal components are each divided by the root of their variance plus FLOOR of the total variance, which
+    keeps noise small. Computed from SAMPLE finite vectors, evenly spread.
     """
-    found = vectors[np.isfinite(vectors).all(axis=1)]
-    found = found[np.linspace(0, len(found) - 1, min(len(found), SAMPLE)).round().astype(int)]
-    if not len(found):
+    sample = vectors[np.isfinite(vectors).all(axis=1)]
+    sample = sample[np.linspace(0, len(sample) - 1, min(len(sample), SAMPLE)).round().astype(int)]
+    if not len(sample):
         return np.zeros(vectors.shape[1], np.float32), np.zeros((vectors.shape[1], 0), np.float32)
-    mean = found.mean(axis=0, dtype=np.float64)
-    _, spread, components = np.linalg.svd(found - mean, full_matrices=False)
-    variance = spread**2 / len(found)
+    mean = sample.mean(axis=0, dtype=np.float64)
+    _, spread, components = np.linalg.svd(sample - mean, full_matrices=False)
+    variance = spread**2 / len(sample)
     total = variance.sum()
     kept = variance > 1e-9 * total
     scale = np.sqrt(variance[kept] + FLOOR * total)
@@ -168,8 +169,8 @@ def whitening(vectors: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _directions(vectors: np.ndarray, mean: np.ndarray, projection: np.ndarray) -> np.ndarray:
-    """Whitened rows, scaled to length 1; a row that is not finite or equals the mean is zero, like nothing."""
+    """Whitened rows, scaled to length 1; zero, similar to nothing, for a row that is not finite or equals the mean."""
     finite = np.isfinite(vectors).all(axis=1)
-    found = np.zeros((len(vectors), projection.shape[1]), np.float32)
-    found[finite] = (vectors[finite] - mean) @ projection
-    return found / np.maximum(np.linalg.norm(found, axis=1, keepdims=True), np.finfo(np.float32).tiny)
+    white = np.zeros((len(vectors), projection.shape[1]), np.float32)
+    white[finite] = (vectors[finite] - mean) @ projection
+    return white / np.maximum(np.linalg.norm(white, axis=1, keepdims=True), np.finfo(np.float32).tiny)

@@ -77,7 +77,7 @@ def test_names_outside_the_tree_are_counted_and_refused_when_strict(features, tm
     truth = truth_of(features, lost)
     assert truth.values().sum() == 4
     (warning,) = truth.warnings
-    assert warning.startswith("7 annotated names are of no video") and warning.endswith("lost_4.mp4 and 2 more")
+    assert warning.startswith("7 annotated names without a video") and warning.endswith("lost_4.mp4 and 2 more")
     with pytest.raises(UserError) as caught:
         truth_of(features, lost, strict=True)
     assert all(f"lost_{number}.mp4" in str(caught.value) for number in range(7)) and "theft" not in str(caught.value)

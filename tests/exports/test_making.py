@@ -10,7 +10,7 @@ import pytest
 from i3d.config import complete
 from i3d.errors import UserError
 from i3d.exports.all_exports import EXPORTS, TARGETS
-from i3d.exports.making import check_annotations, make, said
+from i3d.exports.making import check_annotations, make
 from tests.support.bystanders import snapshot
 from tests.support.data_sets import DATA_SETS
 from tests.support.finished_trees import annotate, write_tree
@@ -100,7 +100,7 @@ def test_a_second_call_finds_nothing_to_do(project):
     for target in TARGETS:
         outcome = project.make(target, ground_truth=events_of(project))
         assert (outcome.written, outcome.errors, outcome.warnings) == ([], [], [])
-        assert "nothing to be done, its" in said(outcome, target) and outcome.files
+        assert "nothing to be done, its" in outcome.summary(target) and outcome.files
     assert snapshot(project.folder) == before
     assert {path: path.lstat().st_mtime_ns for path in stamps} == stamps
 

@@ -98,7 +98,7 @@ def test_any_placement_is_refused_or_harms_nothing(videos, features, lists, crop
 @pytest.mark.parametrize(
     ("changes", "words"),
     [
-        ({"crops": {"folder": "videos"}}, "crops: the folder videos and 'videos' .* lie in each other"),
+        ({"crops": {"folder": "videos"}}, "crops: the folder videos and 'videos' .* overlap"),
         ({"crops": {"folder": "features"}}, "crops: the folder features and 'features'"),
         ({"lists": {"folder": "."}}, r"lists: the folder \. and 'videos'"),
         ({"lists": {"folder": "videos/train_val/lists"}}, "lists: the folder videos/train_val/lists and 'videos'"),

@@ -93,7 +93,7 @@ def test_what_does_not_fit_the_pages_is_told(tmp_path, monkeypatch):
     monkeypatch.setattr(events, "PAGES", 1)
     one = made(tmp_path, "t/a/x.mp4", [1, 2])
     (page,) = events.pages([one] * 20).values()
-    assert "4 videos more are in magnitudes.csv" in page.texts[1].get_text()
+    assert "4 more videos are in magnitudes.csv" in page.texts[1].get_text()
 
 
 def draw(features, out, **settings):

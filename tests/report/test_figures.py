@@ -77,7 +77,7 @@ def test_speed_figure_has_a_dot_per_bundle_and_no_rate_of_one_video():
     (axes,) = figure.axes
     assert sorted(axes.collections[0].get_offsets().tolist()) == [[1000, 1000 / 15], [1000, 100]]
     assert [text.get_text() for text in axes.get_legend().get_texts()] == ["GPU", "all together"]
-    assert texts(figures.speed([row("a/b.mp4")]))[0] == "The table does not tell when videos were extracted"
+    assert texts(figures.speed([row("a/b.mp4")]))[0] == "The table does not say when videos were extracted"
 
 
 def test_magnitude_figure_names_outliers():
@@ -122,7 +122,7 @@ def test_a_name_with_dollars_is_no_mathematics(tmp_path):
 
 
 def test_characters_that_no_font_has_are_named_once(tmp_path, caplog, monkeypatch):
-    monkeypatch.setattr(figures, "_said", set())
+    monkeypatch.setattr(figures, "_warned_of", set())
     for name in ("a.svg", "b.svg"):
         figures.save(figures.blank("\U000e0fff\U000e0ffe", "\U000e0fff"), tmp_path / name)  # unassigned for ever
     (message,) = caplog.messages

@@ -59,7 +59,7 @@ def test_lists_and_ground_truth(finished):
 
 def test_short_test_videos_and_names_outside_the_tree_are_told(finished):
     assert "test/non_anomaly/e.mp4 (1): too few snippets, RTFM, MGFN, TEVAD, S3R, Smart-Surveillance" in finished.output
-    assert "1 annotated name is of no video in metadata.csv: elsewhere.mp4" in finished.output
+    assert "1 annotated name without a video in metadata.csv: elsewhere.mp4" in finished.output
 
 
 def test_the_lines_to_paste_are_on_the_screen_and_in_a_file(finished):
