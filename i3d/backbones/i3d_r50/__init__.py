@@ -1,10 +1,10 @@
-"""I3D-ResNet50, the network of the original scripts, and the same with non-local blocks.
+"""I3D-ResNet50, the network of the original scripts, with or without non-local blocks.
 
 layers.py       the network itself
-stem.py         its first convolution once for all crops of a frame
-fused_*.py      its blocks as a CPU and a GPU compute them fastest
-network.py      all of that, as the engine runs it
-weights.py      names of tensors in the published files, seeded weights, hints at what another file is
+stem.py         its first convolution, computed once for all crops of a frame
+fused_*.py      its blocks in their fastest form on a CPU and a GPU
+network.py      all of this, as the engine runs it
+weights.py      the published Caffe2 files, and hints for files that do not fit
 """
 
 from collections.abc import Mapping
@@ -23,7 +23,7 @@ PUBLISHED = "https://dl.fbaipublicfiles.com/video-nonlocal/{}.pkl"
 
 @dataclass(frozen=True)
 class Normalization:
-    """What becomes of a pixel value 0..255 in any channel: (value - subtract) / divide."""
+    """Maps a pixel value 0..255 of any channel to (value - subtract) / divide."""
 
     subtract: float
     divide: float
@@ -36,7 +36,7 @@ NORMALIZATIONS = {
 
 
 def shares_stem(mode: SampleMode) -> bool:
-    """Whether the first convolution runs once over the whole frame instead of once per crop."""
+    """Whether the first convolution runs once over the whole frame, not once per crop."""
     return mode.crops > 1
 
 
@@ -45,8 +45,8 @@ class I3D(Backbone):
     """An I3D-ResNet50. Its weights are published as Caffe2 pickles and converted to PyTorch's format."""
 
     nonlocal_blocks: bool
-    gflop_shared_stem: float  # `gflop` where the crops of a snippet share the first convolution
-    caffe2_name: str  # of the published file, without its suffix
+    gflop_shared_stem: float  # `gflop` when the crops of a snippet share the first convolution
+    caffe2_name: str  # of the published file, without suffix
 
     normalizations: ClassVar[tuple[str, ...]] = tuple(NORMALIZATIONS)
 
@@ -59,7 +59,7 @@ class I3D(Backbone):
 
     @property
     def published_file(self) -> str:
-        """Where the Caffe2 file is put before it is converted."""
+        """The path of the Caffe2 file, before it is converted."""
         return f"{FOLDER}/{self.caffe2_name}.pkl"
 
     def published(self) -> Published:
@@ -74,10 +74,10 @@ class I3D(Backbone):
     def is_left_out(self, name: str) -> bool:
         return name.startswith("fc.") or super().is_left_out(name)
 
-    def random_weights(self, seed: int = 0) -> "dict[str, Tensor]":
-        from i3d.backbones.i3d_r50.weights import random_state_dict
+    def random_weights(self) -> "dict[str, Tensor]":
+        from i3d.backbones.library_network import random_weights
 
-        return random_state_dict(self.expected_shapes(), seed)
+        return random_weights(self.expected_shapes(), last_norm="bn3")
 
     def plain(self, weights: "Mapping[str, Tensor]") -> "nn.Module":
         from i3d.backbones.i3d_r50.layers import build_model
@@ -104,7 +104,7 @@ class I3D(Backbone):
         return hint(found, expected)
 
 
-# Counted by `backbones/counted_work.py`; numbers in ten crops and without the smallest operations, which are a fifth.
+# Counted by `backbones/counted_work.py`; `values` over ten crops, without the smallest operations (a fifth).
 BACKBONES = (
     I3D(
         name="i3d_r50",
