@@ -1,4 +1,4 @@
-"""A constant frame rate from timestamps."""
+"""Resample frames to a constant rate by their timestamps."""
 
 from collections.abc import Callable, Iterable, Iterator
 from fractions import Fraction
@@ -10,19 +10,18 @@ from i3d.decoding.video_file import nearest
 
 T = TypeVar("T")
 
-MAX_GAP_SECONDS = 3600  # a longer hole between two timestamps is damage, and would be filled with copies
+MAX_GAP_SECONDS = 3600  # a longer gap between timestamps counts as damage: it would be filled with copies
 
 
 def resample(
     frames: Iterable[tuple[Fraction, Fraction, T]], fps: Fraction, kind: Callable[[T], object] = lambda _: None
 ) -> Iterator[T]:
-    """Choose (and repeat) frames for a constant rate, as ffmpeg's `fps` filter with its defaults does.
+    """Select and repeat frames for a constant rate, as ffmpeg's `fps` filter does by default.
 
-    `frames` are (start, end, frame) in seconds. The picture for the instant n/fps is the last whose start, rounded to
-    the nearest such instant, is not after it; the first picture sets the first instant, and the end of the last one,
-    rounded alike, ends it. Where `kind` of a frame is not that of the one before, ffmpeg puts a new filter in the place
-    of the old one, with which the frame that waits there is lost. Raises UnreadableError at a hole of more than an
-    hour.
+    `frames` are (start, end, frame) in seconds. The frame at the instant n/fps is the last one whose start, rounded to
+    such an instant, is not after it; instants run from the first frame's start to the last one's end, both rounded.
+    When `kind` of a frame changes, ffmpeg replaces the filter and loses the frame that waits in it. Raises
+    UnreadableError if the timestamps jump by more than an hour.
     """
     held: T | None = None
     instant, last_end = 0, Fraction(0)

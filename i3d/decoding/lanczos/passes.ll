@@ -1,24 +1,24 @@
-; The two passes of compiled.py, in LLVM's assembly language: pictures are rows of RGB bytes, coefficients pairs of
-; int16 limbs.
+; The two passes of compiled.py in LLVM's assembly language. Pictures are rows of RGB bytes, coefficients pairs of int16
+; limbs.
 ;
-; A sample of a result is  clip((sum of coefficient * sample + 2^21) >> 22, 0, 255). A coefficient has two limbs, so that
-; it is  high * 2^11 + low: processors multiply int16 and add up pairs of products in one instruction (@dot, from
-; dot_avx2.ll or dot_anywhere.ll, which compiled.py puts in front of this text). The sums of high and of low products
-; are joined at the end.
+; A sample of the result is  clip((sum of coefficient * sample + 2^21) >> 22, 0, 255). A coefficient is split into limbs,
+; high * 2^11 + low, because processors multiply int16 and add pairs of products in one instruction: @dot, from
+; dot_avx2.ll or dot_anywhere.ll, which compiled.py puts in front of this text. The sums of high and of low products are
+; joined at the end.
 
 declare void @llvm.memcpy.p0.p0.i64(ptr, ptr, i64, i1)
 declare i64 @llvm.umin.i64(i64, i64)
 declare <8 x i32> @llvm.smax.v8i32(<8 x i32>, <8 x i32>)
 declare <8 x i32> @llvm.smin.v8i32(<8 x i32>, <8 x i32>)
 
-; The sum that two sums of limbs stand for.
+; Join the sums of high and low products.
 define internal <8 x i32> @joined(<8 x i32> %high, <8 x i32> %low) alwaysinline {
   %shifted = shl <8 x i32> %high, splat (i32 11)
   %sum = add <8 x i32> %shifted, %low
   ret <8 x i32> %sum
 }
 
-; Samples as bytes, from sums.
+; Convert sums to bytes.
 define internal <8 x i8> @rounded(<8 x i32> %sums) alwaysinline {
   %half = add <8 x i32> %sums, splat (i32 2097152)
   %whole = ashr <8 x i32> %half, splat (i32 22)
@@ -28,7 +28,7 @@ define internal <8 x i8> @rounded(<8 x i32> %sums) alwaysinline {
   ret <8 x i8> %bytes
 }
 
-; Four pixels at %p as int16: r0 r1 r2 r3, g0 g1 g2 g3, b0 b1 b2 b3, 0 0 0 0. Reads 16 bytes.
+; Load four pixels at %p as int16: r0 r1 r2 r3, g0 g1 g2 g3, b0 b1 b2 b3, 0 0 0 0. Reads 16 bytes.
 define internal <16 x i16> @four_pixels(ptr %p) alwaysinline {
   %bytes = load <16 x i8>, ptr %p, align 1
   %apart = shufflevector <16 x i8> %bytes, <16 x i8> zeroinitializer, <32 x i32> <
@@ -40,7 +40,7 @@ define internal <16 x i16> @four_pixels(ptr %p) alwaysinline {
   ret <16 x i16> %pixels
 }
 
-; Four coefficients at %p, four times.
+; Load four coefficients at %p and repeat them four times.
 define internal <16 x i16> @four_limbs(ptr %p) alwaysinline {
   %limbs = load <4 x i16>, ptr %p, align 2
   %repeated = shufflevector <4 x i16> %limbs, <4 x i16> poison, <16 x i32> <
@@ -49,7 +49,7 @@ define internal <16 x i16> @four_limbs(ptr %p) alwaysinline {
   ret <16 x i16> %repeated
 }
 
-; Add up pairs, and write two pixels: %a and %b are sums r r g g b b 0 0 of one row each. Writes a byte too many.
+; Add pairs and write two pixels: %a and %b are sums r r g g b b 0 0 of one row each. Writes one byte too many.
 define internal void @write_pixels(<8 x i32> %a, <8 x i32> %b, ptr %to_a, ptr %to_b) alwaysinline {
   %even = shufflevector <8 x i32> %a, <8 x i32> %b, <8 x i32>
     <i32 0, i32 2, i32 4, i32 6, i32 8, i32 10, i32 12, i32 14>
@@ -67,7 +67,7 @@ define internal void @write_pixels(<8 x i32> %a, <8 x i32> %b, ptr %to_a, ptr %t
 
 ; Horizontal pass: %height rows of %width pixels at %source, %stride bytes apart, to rows of 340 pixels at %result, 1024
 ; bytes apart. Four rows at a time are copied to %scratch, four rows of %scratch_row bytes, because reading goes beyond
-; their ends. Pixel x of the result takes 4 * %groups pixels from pixel %starts[x] on; their limbs are at
+; their ends. Pixel x of the result needs 4 * %groups pixels from pixel %starts[x] on; their limbs are at
 ; %limbs[x][group][0 high, 1 low][0..3]. Writes whole groups of four rows.
 define void @horizontal(ptr noalias %source, i64 %stride, i64 %width, i64 %height, ptr noalias %scratch,
                         i64 %scratch_row, ptr noalias %starts, ptr noalias %limbs, i64 %groups, ptr noalias %result) {
@@ -164,7 +164,7 @@ done:
   ret void
 }
 
-; Copy row %y, or the last one if there is no such row.
+; Copy row %y, or the last row if there is no such row.
 define internal void @copy_row(ptr %source, i64 %stride, i64 %y, i64 %last, ptr %to, i64 %bytes) alwaysinline {
   %row = call i64 @llvm.umin.i64(i64 %y, i64 %last)
   %offset = mul i64 %row, %stride
@@ -173,7 +173,7 @@ define internal void @copy_row(ptr %source, i64 %stride, i64 %y, i64 %last, ptr 
   ret void
 }
 
-; Row %y of rows of 1020 bytes, or the last one if there is no such row; from byte %x on.
+; The address of byte %x in row %y, or in the last row if there is no such row. Rows have 1020 bytes.
 define internal ptr @row(ptr %source, i64 %stride, i64 %y, i64 %last, i64 %x) alwaysinline {
   %row = call i64 @llvm.umin.i64(i64 %y, i64 %last)
   %offset = mul i64 %row, %stride
@@ -182,7 +182,7 @@ define internal ptr @row(ptr %source, i64 %stride, i64 %y, i64 %last, i64 %x) al
   ret ptr %at
 }
 
-; Two coefficients at %p, eight times.
+; Load two coefficients at %p and repeat them eight times.
 define internal <16 x i16> @two_limbs(ptr %p) alwaysinline {
   %limbs = load <2 x i16>, ptr %p, align 2
   %repeated = shufflevector <2 x i16> %limbs, <2 x i16> poison, <16 x i32> <
@@ -192,7 +192,7 @@ define internal <16 x i16> @two_limbs(ptr %p) alwaysinline {
 }
 
 ; Vertical pass: %height rows of 340 pixels at %source, %stride bytes apart, to 256 rows at %result, back to back. Row y
-; of the result takes 2 * %pairs rows from row %starts[y] on; their limbs are at %limbs[y][pair][0 high, 1 low][0..1].
+; of the result needs 2 * %pairs rows from row %starts[y] on; their limbs are at %limbs[y][pair][0 high, 1 low][0..1].
 define void @vertical(ptr noalias %source, i64 %stride, i64 %height, ptr noalias %starts, ptr noalias %limbs,
                       i64 %pairs, ptr noalias %result) {
 entry:
