@@ -1,13 +1,14 @@
-"""Repeat and drop frames as the ffmpeg program does when it writes a video as numbered pictures.
+"""Bring frames to a constant rate, by either of ffmpeg's rules.
 
-Image files have no timestamps, so the program makes the rate constant: picture n shows the instant n / rate. Its rule
-is older than the `fps` filter and differs from it. This is FFmpeg 7's rule (fftools/ffmpeg_filter.c); the only
-difference before 6.1 (fftools/ffmpeg.c, `do_video_out`) is an option.
+`resample` is the rule of its `fps` filter. `constant_rate` is the older one by which the program writes a video as
+numbered pictures: image files have no timestamps, so picture n shows the instant n / rate. It follows FFmpeg 7
+(fftools/ffmpeg_filter.c); the only difference before 6.1 (fftools/ffmpeg.c, `do_video_out`) is an option.
 """
 
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from fractions import Fraction
+from math import floor
 from typing import TypeVar
 
 import av
@@ -15,16 +16,44 @@ import numpy as np
 from av.video.stream import VideoStream
 
 from i3d.decoding.held_file import UnreadableError
-from i3d.decoding.resampling import MAX_GAP_SECONDS
 from i3d.decoding.timestamps import MICROSECOND, FrameTimes
 from i3d.decoding.video_file import Video, nearest
 
 T = TypeVar("T")
 
+MAX_GAP_SECONDS = 3600  # a longer gap between timestamps counts as damage: it would be filled with copies
 DEFAULT_RATE = Fraction(25)  # if the file states none
 TOLERANCE = 1.1  # in pictures: how early or late a frame may be before it is dropped or repeated
 LEAD = 0.6  # in pictures: how long before the next frame's start the earlier frame ends
 OFF_HALF = 2.0**-17  # in pictures: moves a time off the middle between two pictures
+
+
+def resample(
+    frames: Iterable[tuple[Fraction, Fraction, T]], fps: Fraction, kind: Callable[[T], object] = lambda _: None
+) -> Iterator[T]:
+    """Select and repeat frames for a constant rate, as ffmpeg's `fps` filter does by default.
+
+    `frames` are (start, end, frame) in seconds. The frame at the instant n/fps is the last one whose start, rounded to
+    such an instant, is not after it; instants run from the first frame's start to the last one's end, both rounded.
+    When `kind` of a frame changes, ffmpeg replaces the filter and loses the frame that waits in it. Raises
+    UnreadableError if the timestamps jump by more than an hour.
+    """
+    held: T | None = None
+    instant, last_end = 0, Fraction(0)
+    for start, end, frame in frames:
+        due = nearest(start * fps)
+        if held is None or kind(held) != kind(frame):
+            held = None
+            instant = due
+        elif due - instant > MAX_GAP_SECONDS * fps:
+            raise UnreadableError(f"cannot be resampled: its timestamps jump by {float((due - instant) / fps):.0f} s")
+        while held is not None and instant < due:
+            yield held
+            instant += 1
+        held, last_end = frame, end
+    if held is not None:
+        for _ in range(min(nearest(last_end * fps) - instant, floor(MAX_GAP_SECONDS * fps))):
+            yield held
 
 
 def picture_rate(stream: VideoStream) -> Fraction:

@@ -26,13 +26,12 @@ from typing import Any, TypeVar
 import numpy as np
 
 from i3d.decoding import decord_reader
-from i3d.decoding.constant_rate import picture_rate
+from i3d.decoding.constant_rate import picture_rate, resample
 from i3d.decoding.damage import Faults, damage, shortfall
 from i3d.decoding.frame_folder import FrameFolder
 from i3d.decoding.held_file import HeldFile, UnreadableError
 from i3d.decoding.jpeg import jpeg_files, read_jpeg
 from i3d.decoding.pictures import Picture, kind
-from i3d.decoding.resampling import resample
 from i3d.decoding.resize import other_pillow, resize, why_pillow
 from i3d.decoding.timestamps import PacketTimes, timed
 from i3d.decoding.video_file import Video

@@ -152,9 +152,8 @@ def _estimate(video: "Video", fps: Fraction | None) -> int | None:
 
 def _count(video: "Video", faults: Faults, fps: Fraction | None, via_jpeg: bool | str, limit: int) -> int:
     """Count frames up to a limit by decoding; note damage in `faults`."""
-    from i3d.decoding.constant_rate import at_constant_rate
+    from i3d.decoding.constant_rate import at_constant_rate, resample
     from i3d.decoding.pictures import kind
-    from i3d.decoding.resampling import resample
     from i3d.decoding.timestamps import PacketTimes, timed
 
     frames = video.decode(faults, PacketTimes(video).mend if fps or via_jpeg else None)

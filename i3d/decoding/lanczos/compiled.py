@@ -77,7 +77,9 @@ def _compile(features: str | None) -> Any:
     if features is None:
         processor, features = llvm.get_host_cpu_name(), llvm.get_host_cpu_features().flatten()
     dot = "dot_avx2.ll" if "+avx2" in features.split(",") else "dot_anywhere.ll"
-    module = llvm.parse_assembly("".join((TEXTS / name).read_text() for name in (dot, "passes.ll")))
+    lines = [line for name in (dot, "passes.ll") for line in (TEXTS / name).read_text().splitlines()]
+    repeated = [line.replace("{n}", str(n)) for line in lines for n in range(4 if "{n}" in line else 1)]
+    module = llvm.parse_assembly("\n".join(repeated))
     machine = llvm.Target.from_default_triple().create_target_machine(cpu=processor, features=features, opt=3)
     # Before instruction selection, nothing but inlining remains to be done.
     builder = llvm.create_pass_builder(machine, llvm.create_pipeline_tuning_options(speed_level=0))

@@ -5,6 +5,8 @@
 ; high * 2^11 + low, because processors multiply int16 and add pairs of products in one instruction: @dot, from
 ; dot_avx2.ll or dot_anywhere.ll, which compiled.py puts in front of this text. The sums of high and of low products are
 ; joined at the end.
+;
+; compiled.py repeats each line that contains {n} four times, for n from 0 to 3.
 
 declare void @llvm.memcpy.p0.p0.i64(ptr, ptr, i64, i1)
 declare i64 @llvm.umin.i64(i64, i64)
@@ -74,22 +76,15 @@ define void @horizontal(ptr noalias %source, i64 %stride, i64 %width, i64 %heigh
 entry:
   %bytes = mul i64 %width, 3
   %last = sub i64 %height, 1
-  %row0 = getelementptr i8, ptr %scratch, i64 0
-  %row1 = getelementptr i8, ptr %row0, i64 %scratch_row
-  %row2 = getelementptr i8, ptr %row1, i64 %scratch_row
-  %row3 = getelementptr i8, ptr %row2, i64 %scratch_row
+  %offset{n} = mul i64 %scratch_row, {n}
+  %row{n} = getelementptr i8, ptr %scratch, i64 %offset{n}
   br label %four_rows
 
 four_rows:
   %y = phi i64 [0, %entry], [%y.next, %row_done]
   %to = phi ptr [%result, %entry], [%to.next, %row_done]
-  call void @copy_row(ptr %source, i64 %stride, i64 %y, i64 %last, ptr %row0, i64 %bytes)
-  %y1 = add i64 %y, 1
-  call void @copy_row(ptr %source, i64 %stride, i64 %y1, i64 %last, ptr %row1, i64 %bytes)
-  %y2 = add i64 %y, 2
-  call void @copy_row(ptr %source, i64 %stride, i64 %y2, i64 %last, ptr %row2, i64 %bytes)
-  %y3 = add i64 %y, 3
-  call void @copy_row(ptr %source, i64 %stride, i64 %y3, i64 %last, ptr %row3, i64 %bytes)
+  %y{n} = add i64 %y, {n}
+  call void @copy_row(ptr %source, i64 %stride, i64 %y{n}, i64 %last, ptr %row{n}, i64 %bytes)
   br label %pixel
 
 pixel:
@@ -106,33 +101,15 @@ group:
   %g = phi i64 [0, %pixel], [%g.next, %group]
   %k = phi ptr [%k.first, %pixel], [%k.next, %group]
   %at = phi i64 [%start, %pixel], [%at.next, %group]
-  %high0 = phi <8 x i32> [zeroinitializer, %pixel], [%high0.next, %group]
-  %high1 = phi <8 x i32> [zeroinitializer, %pixel], [%high1.next, %group]
-  %high2 = phi <8 x i32> [zeroinitializer, %pixel], [%high2.next, %group]
-  %high3 = phi <8 x i32> [zeroinitializer, %pixel], [%high3.next, %group]
-  %low0 = phi <8 x i32> [zeroinitializer, %pixel], [%low0.next, %group]
-  %low1 = phi <8 x i32> [zeroinitializer, %pixel], [%low1.next, %group]
-  %low2 = phi <8 x i32> [zeroinitializer, %pixel], [%low2.next, %group]
-  %low3 = phi <8 x i32> [zeroinitializer, %pixel], [%low3.next, %group]
+  %high{n} = phi <8 x i32> [zeroinitializer, %pixel], [%high{n}.next, %group]
+  %low{n} = phi <8 x i32> [zeroinitializer, %pixel], [%low{n}.next, %group]
   %k.low = getelementptr i8, ptr %k, i64 8
   %kh = call <16 x i16> @four_limbs(ptr %k)
   %kl = call <16 x i16> @four_limbs(ptr %k.low)
-  %at0 = getelementptr i8, ptr %row0, i64 %at
-  %at1 = getelementptr i8, ptr %row1, i64 %at
-  %at2 = getelementptr i8, ptr %row2, i64 %at
-  %at3 = getelementptr i8, ptr %row3, i64 %at
-  %p0 = call <16 x i16> @four_pixels(ptr %at0)
-  %p1 = call <16 x i16> @four_pixels(ptr %at1)
-  %p2 = call <16 x i16> @four_pixels(ptr %at2)
-  %p3 = call <16 x i16> @four_pixels(ptr %at3)
-  %high0.next = call <8 x i32> @dot(<8 x i32> %high0, <16 x i16> %p0, <16 x i16> %kh)
-  %high1.next = call <8 x i32> @dot(<8 x i32> %high1, <16 x i16> %p1, <16 x i16> %kh)
-  %high2.next = call <8 x i32> @dot(<8 x i32> %high2, <16 x i16> %p2, <16 x i16> %kh)
-  %high3.next = call <8 x i32> @dot(<8 x i32> %high3, <16 x i16> %p3, <16 x i16> %kh)
-  %low0.next = call <8 x i32> @dot(<8 x i32> %low0, <16 x i16> %p0, <16 x i16> %kl)
-  %low1.next = call <8 x i32> @dot(<8 x i32> %low1, <16 x i16> %p1, <16 x i16> %kl)
-  %low2.next = call <8 x i32> @dot(<8 x i32> %low2, <16 x i16> %p2, <16 x i16> %kl)
-  %low3.next = call <8 x i32> @dot(<8 x i32> %low3, <16 x i16> %p3, <16 x i16> %kl)
+  %at{n} = getelementptr i8, ptr %row{n}, i64 %at
+  %p{n} = call <16 x i16> @four_pixels(ptr %at{n})
+  %high{n}.next = call <8 x i32> @dot(<8 x i32> %high{n}, <16 x i16> %p{n}, <16 x i16> %kh)
+  %low{n}.next = call <8 x i32> @dot(<8 x i32> %low{n}, <16 x i16> %p{n}, <16 x i16> %kl)
   %at.next = add i64 %at, 12
   %k.next = getelementptr i8, ptr %k, i64 16
   %g.next = add i64 %g, 1
@@ -140,10 +117,7 @@ group:
   br i1 %more.groups, label %group, label %pixel_done
 
 pixel_done:
-  %s0 = call <8 x i32> @joined(<8 x i32> %high0.next, <8 x i32> %low0.next)
-  %s1 = call <8 x i32> @joined(<8 x i32> %high1.next, <8 x i32> %low1.next)
-  %s2 = call <8 x i32> @joined(<8 x i32> %high2.next, <8 x i32> %low2.next)
-  %s3 = call <8 x i32> @joined(<8 x i32> %high3.next, <8 x i32> %low3.next)
+  %s{n} = call <8 x i32> @joined(<8 x i32> %high{n}.next, <8 x i32> %low{n}.next)
   %to1 = getelementptr i8, ptr %to0, i64 1024
   %to2 = getelementptr i8, ptr %to0, i64 2048
   %to3 = getelementptr i8, ptr %to0, i64 3072
@@ -217,14 +191,8 @@ pair:
   %i = phi i64 [0, %chunk], [%i.next, %pair]
   %k = phi ptr [%k.first, %chunk], [%k.next, %pair]
   %from.y = phi i64 [%start, %chunk], [%from.y.next, %pair]
-  %high0 = phi <8 x i32> [zeroinitializer, %chunk], [%high0.next, %pair]
-  %high1 = phi <8 x i32> [zeroinitializer, %chunk], [%high1.next, %pair]
-  %high2 = phi <8 x i32> [zeroinitializer, %chunk], [%high2.next, %pair]
-  %high3 = phi <8 x i32> [zeroinitializer, %chunk], [%high3.next, %pair]
-  %low0 = phi <8 x i32> [zeroinitializer, %chunk], [%low0.next, %pair]
-  %low1 = phi <8 x i32> [zeroinitializer, %chunk], [%low1.next, %pair]
-  %low2 = phi <8 x i32> [zeroinitializer, %chunk], [%low2.next, %pair]
-  %low3 = phi <8 x i32> [zeroinitializer, %chunk], [%low3.next, %pair]
+  %high{n} = phi <8 x i32> [zeroinitializer, %chunk], [%high{n}.next, %pair]
+  %low{n} = phi <8 x i32> [zeroinitializer, %chunk], [%low{n}.next, %pair]
   %k.low = getelementptr i8, ptr %k, i64 4
   %kh = call <16 x i16> @two_limbs(ptr %k)
   %kl = call <16 x i16> @two_limbs(ptr %k.low)
@@ -245,18 +213,9 @@ pair:
   %ab3 = shufflevector <32 x i8> %a, <32 x i8> %b, <16 x i32> <
     i32 24, i32 56, i32 25, i32 57, i32 26, i32 58, i32 27, i32 59,
     i32 28, i32 60, i32 29, i32 61, i32 30, i32 62, i32 31, i32 63>
-  %p0 = zext <16 x i8> %ab0 to <16 x i16>
-  %p1 = zext <16 x i8> %ab1 to <16 x i16>
-  %p2 = zext <16 x i8> %ab2 to <16 x i16>
-  %p3 = zext <16 x i8> %ab3 to <16 x i16>
-  %high0.next = call <8 x i32> @dot(<8 x i32> %high0, <16 x i16> %p0, <16 x i16> %kh)
-  %high1.next = call <8 x i32> @dot(<8 x i32> %high1, <16 x i16> %p1, <16 x i16> %kh)
-  %high2.next = call <8 x i32> @dot(<8 x i32> %high2, <16 x i16> %p2, <16 x i16> %kh)
-  %high3.next = call <8 x i32> @dot(<8 x i32> %high3, <16 x i16> %p3, <16 x i16> %kh)
-  %low0.next = call <8 x i32> @dot(<8 x i32> %low0, <16 x i16> %p0, <16 x i16> %kl)
-  %low1.next = call <8 x i32> @dot(<8 x i32> %low1, <16 x i16> %p1, <16 x i16> %kl)
-  %low2.next = call <8 x i32> @dot(<8 x i32> %low2, <16 x i16> %p2, <16 x i16> %kl)
-  %low3.next = call <8 x i32> @dot(<8 x i32> %low3, <16 x i16> %p3, <16 x i16> %kl)
+  %p{n} = zext <16 x i8> %ab{n} to <16 x i16>
+  %high{n}.next = call <8 x i32> @dot(<8 x i32> %high{n}, <16 x i16> %p{n}, <16 x i16> %kh)
+  %low{n}.next = call <8 x i32> @dot(<8 x i32> %low{n}, <16 x i16> %p{n}, <16 x i16> %kl)
   %from.y.next = add i64 %from.y, 2
   %k.next = getelementptr i8, ptr %k, i64 8
   %i.next = add i64 %i, 1
