@@ -43,7 +43,7 @@ class Published:
 class Backbone(ABC):
     """A network. `gflop` and `values` are per frame and crop, and scale with both.
 
-    The defaults of `random_weights` and `network` serve networks that come from a library.
+    The methods' defaults serve networks that come from a library.
     """
 
     name: str
@@ -115,8 +115,15 @@ class Backbone(ABC):
     # What needs torch -------------------------------------------------------------------------------------------------
 
     @abstractmethod
+    def _module(self) -> "nn.Module":
+        """Build the authors' module, as initialised; a classifier may remain if `is_left_out` names its tensors."""
+
     def expected_shapes(self) -> dict[str, tuple[int, ...]]:
         """Names and shapes of the tensors that features depend on, named as in the published weights."""
+        from i3d.backbones.counted_work import on_meta
+
+        state = on_meta(self._module).state_dict()
+        return {name: tuple(value.shape) for name, value in state.items() if not self.is_left_out(name)}
 
     def random_weights(self) -> "dict[str, Tensor]":
         """Make up float32 weights for a trial: the same on every machine, with features of ordinary size."""
@@ -124,13 +131,15 @@ class Backbone(ABC):
 
         return random_weights(self.expected_shapes())
 
-    @abstractmethod
     def plain(self, weights: "Mapping[str, Tensor]") -> "nn.Module":
         """Build the network as its authors wrote it, without the classifier, in inference mode and float32.
 
         It maps normalised crops, float32 (B, 3, T, input_size, input_size), to features (B, dim). `weights` are float32
         tensors named and shaped as in `expected_shapes`.
         """
+        module = self._module().eval().requires_grad_(False)
+        module.load_state_dict(weights, strict=False)
+        return module
 
     def network(self, weights: "Mapping[str, Tensor]", *, normalization: str, sample_mode: str) -> Network:
         """Build the network as the engine runs it, not yet prepared; `weights` as for `plain`."""

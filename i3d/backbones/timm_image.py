@@ -60,12 +60,13 @@ class TimmImage(Backbone):
             or super().is_left_out(name)
         )
 
+    def _module(self) -> "nn.Module":
+        return _tower(self.tower)
+
     def plain(self, weights: "Mapping[str, Tensor]") -> "nn.Module":
         from i3d.backbones.library_network import PerFrame
 
-        module = _tower(self.tower).eval().requires_grad_(False)
-        module.load_state_dict(weights, strict=False)
-        return PerFrame(module)
+        return PerFrame(super().plain(weights))
 
     def normalised(self, frames: "Tensor", normalization: str) -> "Tensor":
         from i3d.backbones.library_network import normalised
@@ -94,6 +95,8 @@ def described(name: str) -> TimmImage:
 
     Raises UserError if timm is not installed or does not know the name, or if the tower computes no feature vector.
     """
+    import torch
+
     from i3d.backbones.counted_work import on_meta, work_of_a_frame
 
     tower = name.removeprefix(PREFIX)
@@ -104,15 +107,8 @@ def described(name: str) -> TimmImage:
     shape = (channels, *size)
     try:
         module = on_meta(lambda: _tower(tower))
-        dims: list[int] = []
-
-        def run(images: "Tensor") -> "Tensor":
-            features = module(images)
-            dims[:] = features.shape[1:]
-            return features
-
-        gflop, values = work_of_a_frame(run, shape, 1)
-        (dim,) = dims
+        (dim,) = module(torch.empty((1, *shape), device="meta")).shape[1:]
+        gflop, values = work_of_a_frame(module, shape, 1)
     except (RuntimeError, NotImplementedError, ValueError, TypeError, AttributeError) as error:
         reason = (str(error).splitlines() or [type(error).__name__])[0][:200]
         raise UserError(

@@ -4,7 +4,6 @@ To add one, add a line to the table below with what planning needs (`tests/backb
 normalization and the address of the weights come from the library.
 """
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -30,23 +29,12 @@ class TorchvisionVideo(Backbone):
         digits = torch.hub.HASH_REGEX.search(url)  # part of the file's name, as torch.hub checks it
         return Published(url, digits[1] if digits else None)
 
-    def expected_shapes(self) -> dict[str, tuple[int, ...]]:
-        from i3d.backbones.counted_work import on_meta
-
-        state = on_meta(self._module).state_dict()
-        return {name: tuple(value.shape) for name, value in state.items() if not self.is_left_out(name)}
-
     def is_left_out(self, name: str) -> bool:
         return (
             name.startswith(f"{_classifier(self.name)}.")
             or name.endswith("relative_position_index")  # follows from the window's size
             or super().is_left_out(name)
         )
-
-    def plain(self, weights: "Mapping[str, Tensor]") -> "nn.Module":
-        module = self._module().eval().requires_grad_(False)
-        module.load_state_dict(weights, strict=False)
-        return module
 
     def normalised(self, frames: "Tensor", normalization: str) -> "Tensor":
         from i3d.backbones.library_network import normalised
@@ -55,7 +43,6 @@ class TorchvisionVideo(Backbone):
         return normalised(frames, tuple(preset.mean), tuple(preset.std))
 
     def _module(self) -> "nn.Module":
-        """Build the network without its classifier, as initialised."""
         from torch import nn
         from torchvision.models import get_model
 

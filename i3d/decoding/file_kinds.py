@@ -1,5 +1,6 @@
 """Say what a file is if FFmpeg cannot open or decode it, or decodes only part of it, from its bytes and boxes."""
 
+import re
 import struct
 
 from i3d.decoding.held_file import HeldFile
@@ -78,9 +79,5 @@ def mp4_boxes(file: HeldFile) -> tuple[list[bytes], bool]:
 def _has_video_behind(file: HeldFile) -> bool:
     """Whether an MP4 begins somewhere in a photograph."""
     content = file.read(0, min(file.size, PHOTOGRAPH_BYTES))
-    place = content.find(b"ftyp", 4)
-    while place >= 4:
-        if 8 < int.from_bytes(content[place - 4 : place]) <= LARGEST_FTYP:
-            return True
-        place = content.find(b"ftyp", place + 1)
-    return False
+    boxes = re.finditer(rb"(.{4})ftyp", content, re.DOTALL)
+    return any(8 < int.from_bytes(box[1]) <= LARGEST_FTYP for box in boxes)

@@ -53,33 +53,36 @@ def probe(path: Path, *, clip_length: int, fps: float | None = None, via_jpeg: b
     the file cannot be opened at present (permission, I/O): decoding will say why. Crashes and endless loops in the
     decoder are not caught here, but in `probe_many`.
     """
-    from i3d.decoding.constant_rate import picture_rate  # imports av, which planning does not need
-    from i3d.decoding.video_file import Video
-
     limit = NEAR * clip_length
-    if path.is_dir():
-        return _probe_pictures(path, limit)
-    rate = Fraction(str(fps)) if fps else None
     try:
-        video = Video(path)
-        stream, own_rate = video.stream, picture_rate(video.stream) if via_jpeg else video.rate
-        seen = Probe(
-            fps=float(own_rate) if own_rate else None,
-            width=stream.width,
-            height=stream.height,
-            codec=stream.codec_context.name,
-            declared=video.declared,
-        )
-        estimate = _estimate(video, own_rate if via_jpeg else rate)
-        cut = video.format == MP4_FORMAT and mp4_boxes(video.file)[1]
-        if estimate is not None and estimate > limit and not cut:
-            return replace(seen, frames=estimate)
-        video, faults = Video(video.file), Faults()
-        decoded = _count(video, faults, rate, via_jpeg, limit + 1)
+        if path.is_dir():
+            return _probe_pictures(path, limit)
+        return _probe_file(path, Fraction(str(fps)) if fps else None, via_jpeg, limit)
     except UnreadableError as error:
         return Probe(0, exact=True, reason=str(error))
     except (OSError, MemoryError):
         return Probe()
+
+
+def _probe_file(path: Path, fps: Fraction | None, via_jpeg: bool | str, limit: int) -> Probe:
+    from i3d.decoding.constant_rate import picture_rate  # imports av, which planning does not need
+    from i3d.decoding.video_file import Video
+
+    video, faults = Video(path), Faults()
+    stream, rate = video.stream, picture_rate(video.stream) if via_jpeg else video.rate
+    seen = Probe(
+        fps=float(rate) if rate else None,
+        width=stream.width,
+        height=stream.height,
+        codec=stream.codec_context.name,
+        declared=video.declared,
+    )
+    estimate = _estimate(video, rate if via_jpeg else fps)
+    cut = video.format == MP4_FORMAT and mp4_boxes(video.file)[1]
+    if estimate is not None and estimate > limit and not cut:
+        return replace(seen, frames=estimate)
+    video = Video(video.file)  # from its start
+    decoded = _count(video, faults, fps, via_jpeg, limit + 1)
     if decoded > limit:
         return replace(seen, frames=max(decoded, estimate or 0))
     seen = replace(seen, frames=decoded, exact=True, declared=video.declared)
@@ -92,21 +95,16 @@ def _probe_pictures(path: Path, limit: int) -> Probe:
     """Probe a folder of pictures; its count is exact if all are decoded."""
     from i3d.decoding.frame_folder import FrameFolder
 
-    try:
-        folder = FrameFolder(path)
-        frames = folder.frames()
-        first = next(frames, None)
-        if first is None:
-            raise UnreadableError(f"none of its {len(folder)} pictures can be read")
-        height, width, _ = first.shape
-        seen = Probe(len(folder), width=width, height=height, codec=folder.codec, declared=len(folder))
-        if len(folder) > limit:
-            return seen
-        return replace(seen, frames=1 + sum(1 for _ in frames), exact=True, damaged=folder.damaged)
-    except UnreadableError as error:
-        return Probe(0, exact=True, reason=str(error))
-    except (OSError, MemoryError):
-        return Probe()
+    folder = FrameFolder(path)
+    frames = folder.frames()
+    first = next(frames, None)
+    if first is None:
+        raise UnreadableError(f"none of its {len(folder)} pictures can be read")
+    height, width, _ = first.shape
+    seen = Probe(len(folder), width=width, height=height, codec=folder.codec, declared=len(folder))
+    if len(folder) > limit:
+        return seen
+    return replace(seen, frames=1 + sum(1 for _ in frames), exact=True, damaged=folder.damaged)
 
 
 def probe_many(

@@ -109,6 +109,7 @@ class Batch:
         return self.snippets[len(self.owners)].numpy()
 
 
+@dataclass
 class Extraction:
     """Extracts the features of one bundle's stream into the staging tree.
 
@@ -117,24 +118,16 @@ class Extraction:
     called after each batch with the number of snippets computed in it.
     """
 
-    def __init__(
-        self,
-        engine: Engine,
-        entries: list[BundleEntry],
-        staging: Path,
-        settings: NumericSettings,
-        provenance: dict[str, Any],
-        written: Path | None = None,
-        snippets_done: Callable[[int], None] = lambda count: None,
-    ) -> None:
-        self.engine = engine
-        self.entries = entries
-        self.staging = staging
-        self.settings = settings
-        self.rule = settings.rule
-        self.provenance = provenance
-        self.written = written
-        self.snippets_done = snippets_done
+    engine: Engine
+    entries: list[BundleEntry]
+    staging: Path
+    settings: NumericSettings
+    provenance: dict[str, Any]
+    written: Path | None = None
+    snippets_done: Callable[[int], None] = lambda count: None
+
+    def __post_init__(self) -> None:
+        self.rule = self.settings.rule
         self._batches: queue.Queue[Batch | BaseException | None] = queue.Queue()
         self._launched: queue.Queue[tuple[Batch, Pending | None] | BaseException | None] = queue.Queue()
         self._buffers: queue.Queue[Tensor] = queue.Queue()  # bounds the memory

@@ -44,6 +44,8 @@ def shares_stem(mode: SampleMode) -> bool:
 class I3D(Backbone):
     """An I3D-ResNet50. Its weights are published as Caffe2 pickles and converted to PyTorch's format."""
 
+    dim: int = 2048
+    licence: str = "CC BY-NC 4.0"
     nonlocal_blocks: bool
     gflop_shared_stem: float  # `gflop` when the crops of a snippet share the first convolution
     caffe2_name: str  # of the published file, without suffix
@@ -65,11 +67,10 @@ class I3D(Backbone):
     def published(self) -> Published:
         return Published(PUBLISHED.format(self.caffe2_name))
 
-    def expected_shapes(self) -> dict[str, tuple[int, ...]]:
-        from i3d.backbones.i3d_r50.layers import empty_model
+    def _module(self) -> "nn.Module":
+        from i3d.backbones.i3d_r50.layers import I3DResNet50
 
-        state = empty_model(self.nonlocal_blocks).state_dict()
-        return {name: tuple(value.shape) for name, value in state.items() if not self.is_left_out(name)}
+        return I3DResNet50(self.nonlocal_blocks)
 
     def is_left_out(self, name: str) -> bool:
         return name.startswith("fc.") or super().is_left_out(name)
@@ -108,24 +109,20 @@ class I3D(Backbone):
 BACKBONES = (
     I3D(
         name="i3d_r50",
-        dim=2048,
         nonlocal_blocks=False,
         gflop=2.052,
         gflop_shared_stem=1.685,
         values=0.00897,
         fused_values=0.004625,
         caffe2_name="i3d_baseline_32x2_IN_pretrain_400k",
-        licence="CC BY-NC 4.0",
     ),
     I3D(
         name="i3d_r50_nl",
-        dim=2048,
         nonlocal_blocks=True,
         gflop=2.466,
         gflop_shared_stem=2.1,
         values=0.01187,
         fused_values=0.0076,
         caffe2_name="i3d_nonlocal_32x2_IN_pretrain_400k",
-        licence="CC BY-NC 4.0",
     ),
 )
