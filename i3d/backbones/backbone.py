@@ -109,8 +109,8 @@ class Backbone(ABC):
         """Raise UserError if the network cannot process snippets of this many frames."""
         least, most = self.clip_lengths
         if not least <= clip_length <= most:
-            wanted = f"{least} alone" if least == most else f"{least} to {most}"
-            raise UserError(f"config: invalid value {clip_length} of 'clip_length'; {self.name} takes {wanted}")
+            wanted = f"only {least}" if least == most else f"{least} to {most}"
+            raise UserError(f"config: invalid value {clip_length} of 'clip_length'; {self.name} accepts {wanted}")
 
     # What needs torch -------------------------------------------------------------------------------------------------
 
@@ -163,7 +163,7 @@ class Backbone(ABC):
 
     def read_other(self, data: bytes, path: Path) -> "dict[str, Tensor]":
         """Read a file in a format other than PyTorch's and safetensors. Raises UserError if it holds no weights."""
-        raise UserError(f"weights: {path} is no PyTorch and no safetensors file: get the published file again")
+        raise UserError(f"weights: {path} is neither a PyTorch nor a safetensors file: get the published file again")
 
     def renamed(self, state: "dict[str, Tensor]") -> "dict[str, Tensor]":
         """Rename a file's tensors as in `expected_shapes`, if other programs name them differently."""
@@ -171,4 +171,4 @@ class Backbone(ABC):
 
     def hint(self, found: "Mapping[str, Tensor]", expected: Mapping[str, tuple[int, ...]]) -> str:
         """Guess from tensors that do not fit what the file is, and say what to do."""
-        return f"these are no weights of {self.name}; {commands.snakemake('weights')} says where to get them"
+        return f"these are not weights of {self.name}; {commands.snakemake('weights')} says where to get them"

@@ -103,7 +103,7 @@ def described(name: str) -> TimmImage:
     config = _config(tower)
     channels, *size = config.input_size
     if channels != 3 or size[0] != size[1]:
-        raise UserError(f"config: model {name} takes {config.input_size} and not square pictures of three colours")
+        raise UserError(f"config: model {name} takes {config.input_size}, not square colour pictures; choose another")
     shape = (channels, *size)
     try:
         module = on_meta(lambda: _tower(tower))
@@ -112,7 +112,7 @@ def described(name: str) -> TimmImage:
     except (RuntimeError, NotImplementedError, ValueError, TypeError, AttributeError) as error:
         reason = (str(error).splitlines() or [type(error).__name__])[0][:200]
         raise UserError(
-            f"config: model {name} gives no feature vector of a picture ({reason}); choose another"
+            f"config: model {name} computes no feature vector of a picture ({reason}); choose another"
         ) from None
     return TimmImage(
         name=name,

@@ -163,7 +163,7 @@ class Engine:
             )
         self.batch_size //= 2
         torch.cuda.empty_cache()
-        log.warning("the GPU's memory is short: going on with batches of %d snippets", self.batch_size)
+        log.warning("the GPU's memory is short: continuing with batches of %d snippets", self.batch_size)
 
     def _forward(self, snippets: Tensor) -> Tensor:
         """Map snippets, uint8 (B, T, 256, 340, 3), to features, float32 (B, crops, dim)."""

@@ -108,10 +108,12 @@ def _read(path: Path, backbone: Backbone) -> bytes:
         with os.fdopen(os.open(path, os.O_RDONLY | os.O_NONBLOCK), "rb") as file:  # a FIFO would block
             status = os.fstat(file.fileno())
             if not stat.S_ISREG(status.st_mode):
-                raise UserError(f"weights: {path} is no file; set 'weights' to one")
+                raise UserError(f"weights: {path} is not a file; set 'weights' to one")
             if status.st_size > most:
-                sizes = f"{status.st_size / 1e9:.1f} GB, and weights of this network have at most {most / 1e9:.1f}"
-                raise UserError(f"weights: {path} is of {sizes}")
+                raise UserError(
+                    f"weights: {path} has {status.st_size / 1e9:.1f} GB, but weights of this network have at most "
+                    f"{most / 1e9:.1f}; set 'weights' to another file"
+                )
             return file.read(most)
     except OSError as error:
         raise UserError(
@@ -131,14 +133,14 @@ def _state_dict(data: bytes, path: Path, backbone: Backbone) -> dict[str, Tensor
     state = _without_prefixes(content, path)
     for name, tensor in state.items():
         if not backbone.is_left_out(name) and (fault := _fault(tensor)):
-            raise UserError(f"weights: {path} is of no use: {name!r} {fault}")
+            raise UserError(f"weights: {path} cannot be used: {name!r} {fault}")
     return backbone.renamed(state)
 
 
 def _fault(value: Any) -> str | None:
     """Say why a value cannot be a tensor of the network; None if it can."""
     if not isinstance(value, Tensor):
-        return "is no tensor"
+        return "is not a tensor"
     if value.layout != torch.strided or value.is_nested:
         return "is a sparse or nested tensor; save it as a dense one"
     if value.is_quantized:
@@ -177,13 +179,13 @@ def _read_torch(data: bytes, path: Path) -> dict[Any, Any]:
             content = torch.load(io.BytesIO(data), map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
         asked = re.search(r"GLOBAL (\S+)", str(error))
-        reason = f"it asks for {asked[1]!r}, and weights need nothing but tensors" if asked else "it is damaged"
+        reason = f"it asks for {asked[1]!r}, but weights need only tensors" if asked else "it is damaged"
         raise UserError(f"weights: {path} is refused: {reason}; do not use it, get the published file again") from None
     except (
         *(RuntimeError, EOFError, ValueError, LookupError, AttributeError, TypeError, MemoryError, OSError),
         zipfile.BadZipFile,
     ) as error:
-        raise UserError(f"weights: {path} is no readable PyTorch file ({_reason(error)}): get it again") from None
+        raise UserError(f"weights: {path} is not a readable PyTorch file ({_reason(error)}): get it again") from None
     return _unwrapped(content, path)
 
 
@@ -199,7 +201,9 @@ def _read_safetensors(data: bytes, path: Path) -> dict[str, Tensor]:
     try:
         return safetensors.torch.load(data)
     except (safetensors.SafetensorError, ValueError, LookupError, RuntimeError) as error:
-        raise UserError(f"weights: {path} is no readable safetensors file ({_reason(error)}): get it again") from None
+        raise UserError(
+            f"weights: {path} is not a readable safetensors file ({_reason(error)}): get it again"
+        ) from None
 
 
 def _unwrapped(content: Any, path: Path) -> dict[Any, Any]:

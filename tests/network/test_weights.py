@@ -264,7 +264,7 @@ def test_archives_that_would_grow_are_refused_before_they_do(save, tmp_path):
 
 
 def test_a_small_file_that_asks_for_much_memory_is_refused(save):
-    assert "no readable PyTorch file" in refusal(
+    assert "not a readable PyTorch file" in refusal(
         save({"conv1.weight": Asks(bytearray, 1 << 60)}), {"conv1.weight": (2,)}
     )
 
@@ -306,15 +306,17 @@ def test_what_is_no_weights_file_is_refused(save, tmp_path):
     expected = {"conv1.weight": (2,)}
     assert "holds no state dict" in refusal(save([torch.ones(2)]), expected)
     assert "no state dict (keys conv1.weight)" in refusal(save({"conv1.weight": "text"}), expected)
-    assert "'conv1.weight' is no tensor" in refusal(save({"conv1.weight": "text", "fc.bias": torch.ones(1)}), expected)
+    assert "'conv1.weight' is not a tensor" in refusal(
+        save({"conv1.weight": "text", "fc.bias": torch.ones(1)}), expected
+    )
     assert "snakemake --cores 1 weights" in refusal(tmp_path / "absent.pth", expected)
     assert "cannot read" in refusal(tmp_path, expected)
-    assert "is no file" in refusal(Path("/dev/zero"), expected)
+    assert "is not a file" in refusal(Path("/dev/zero"), expected)
     os.mkfifo(tmp_path / "pipe.pth")
-    assert "is no file" in refusal(tmp_path / "pipe.pth", expected)
+    assert "is not a file" in refusal(tmp_path / "pipe.pth", expected)
     with (tmp_path / "huge.pth").open("wb") as file:
         file.truncate(50 << 30)
-    assert "is of 53.7 GB" in refusal(tmp_path / "huge.pth", expected)
+    assert "has 53.7 GB" in refusal(tmp_path / "huge.pth", expected)
     (tmp_path / "list.pkl").write_bytes(pickle.dumps([1, 2]))
     assert "holds no Caffe2 blobs" in refusal(tmp_path / "list.pkl", expected)
     whole = save({"conv1.weight": torch.ones(2)}).read_bytes()

@@ -44,15 +44,14 @@ def read_array_pickle(data: bytes, path: Path) -> Any:
         return _Unpickler(io.BytesIO(data), encoding="latin-1").load()
     except _NotAdmittedError as error:
         raise UserError(
-            f"{path} is refused: {error}, and weights need nothing but arrays; do not use it, get the published file "
-            "again"
+            f"{path} is refused: {error}, but weights need only arrays; do not use it, get the published file again"
         ) from None
     except (
         *(pickle.UnpicklingError, EOFError, ValueError, TypeError, LookupError, AttributeError),
         *(MemoryError, OverflowError, RecursionError),
     ) as error:
         reason = str(error)[:200]
-        raise UserError(f"{path} is no readable pickle of arrays ({reason}): damaged, or no weights file") from None
+        raise UserError(f"{path} is not a readable pickle of arrays ({reason}): get the published file again") from None
 
 
 class _NotAdmittedError(Exception):
@@ -69,7 +68,7 @@ class _Name:
         return _construct(self.name, *arguments)
 
     def __setstate__(self, state: Any) -> None:
-        raise ValueError("it fills in something that is no array")
+        raise ValueError("it fills in something that is not an array")
 
 
 class _Dtype:
@@ -155,7 +154,7 @@ class _Unpickler(_PythonsUnpickler):
 
     def _set_items(self, target: dict[str, Any], items: list[Any]) -> None:
         if not all(isinstance(key, str) for key in items[::2]):
-            raise ValueError("a dict key is no text")
+            raise ValueError("a dict key is not text")
         dict.update(target, zip(items[::2], items[1::2], strict=True))
         self.stack.append(target)
 
