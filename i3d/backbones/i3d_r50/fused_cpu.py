@@ -50,19 +50,11 @@ def agrees(dtype: torch.dtype, tolerance: float) -> bool:
         fused, expected = FusedBottleneck(plain)(images).float(), plain(images).float()
     except (AttributeError, RuntimeError, TypeError) as failure:
         reason = str(failure).splitlines()[0]
-        log.warning(
-            "torch %s has other fused convolutions (%s): continuing without them, more slowly",
-            torch.__version__,
-            reason,
-        )
+        log.warning("torch %s has other fused convolutions (%s): slower ones are used", torch.__version__, reason)
         return False
     error = float((fused - expected).norm() / expected.norm())
     if not error < tolerance:  # also if NaN
-        log.warning(
-            "torch %s's fused convolutions are off by %.0e: continuing without them, more slowly",
-            torch.__version__,
-            error,
-        )
+        log.warning("torch %s's fused convolutions are off by %.0e: slower ones are used", torch.__version__, error)
         return False
     return True
 
