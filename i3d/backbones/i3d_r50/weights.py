@@ -63,16 +63,16 @@ def hint(found: Mapping[str, Tensor], expected: Mapping[str, tuple[int, ...]]) -
         return {name for name in names if ".nl." not in name}
 
     if plain(found) == plain(expected) and len(found) > len(expected):
-        return "these weights have non-local blocks, set `model: i3d_r50_nl`."
+        return "these weights have non-local blocks, set `model: i3d_r50_nl`"
     if plain(found) == plain(expected) and len(found) < len(expected):
         return (
             "these weights have no non-local blocks, set `model: i3d_r50`, or fetch the non-local ones with "
-            f"{commands.snakemake('weights')} and set `weights: resources/i3d_r50_nl_kinetics.pth`."
+            f"{commands.snakemake('weights')} and set `weights: resources/i3d_r50_nl_kinetics.pth`"
         )
     if any("Mixed_" in name or "Conv3d_1a" in name for name in found):
-        return "these are I3D-Inception weights, but this workflow's network is I3D-ResNet50."
+        return "these are I3D-Inception weights, but this workflow's network is I3D-ResNet50"
     if "conv1.weight" in found and found["conv1.weight"].ndim == 4:
-        return "these are weights of an image ResNet, but this workflow's network is I3D-ResNet50."
+        return "these are weights of an image ResNet, but this workflow's network is I3D-ResNet50"
     if any(name.startswith("layer3.6.") for name in found):
-        return "these are weights of a ResNet-101, but this workflow's network is I3D-ResNet50."
-    return f"use the published I3D-ResNet50 weights ({commands.snakemake('weights')})."
+        return "these are weights of a ResNet-101, but this workflow's network is I3D-ResNet50"
+    return f"use the published I3D-ResNet50 weights ({commands.snakemake('weights')})"
