@@ -131,7 +131,7 @@ def test_every_cut_off_file_is_refused(read):
 
 def test_text_that_is_no_pickle_is_refused(read):
     for text in (b"<!DOCTYPE html><html></html>", b"version https://git-lfs.github.com/spec/v1\noid sha256:00\n"):
-        assert "no weights file" in refusal(read, text)
+        assert "not a weights file" in refusal(read, text)
 
 
 @settings(max_examples=300, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)

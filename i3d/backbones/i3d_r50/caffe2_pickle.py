@@ -50,8 +50,10 @@ def read_array_pickle(data: bytes, path: Path) -> Any:
         *(pickle.UnpicklingError, EOFError, ValueError, TypeError, LookupError, AttributeError),
         *(MemoryError, OverflowError, RecursionError),
     ) as error:
-        reason = str(error)[:200]
-        raise UserError(f"{path} is not a readable pickle of arrays ({reason}): get the published file again") from None
+        raise UserError(
+            f"{path} is not a readable pickle of arrays ({str(error)[:200]}): it is damaged or not a weights file; get "
+            "the published file again"
+        ) from None
 
 
 class _NotAdmittedError(Exception):
