@@ -22,12 +22,12 @@ SETTINGS = ["videos=videos", "features=features", "weights=random", "bundle_fram
 TEXT = """# What a run looks like
 
 Written by `python -m bench.terminal_recording`: the demo on two busy CPU cores, in three bundles, in a terminal of
-{columns} columns, looked at every {seconds} seconds. Bars move every second, in colour where the terminal has it. On a
-cluster each bundle shows its job's number; bundles that wait in the queue are counted at the foot.
+{columns} columns, recorded every {seconds} seconds. Bars are updated every second, in colour if the terminal supports
+it. On a cluster each bundle shows its job's number; the last line counts bundles that wait in the queue.
 
-The last line of bars makes room for errors, which pass above them. When output goes to a file, there is a line a minute
-instead of bars. `--verbose` brings back Snakemake's own messages, and `.snakemake/log` has them in any case. A dry run
-(`-n`) lists jobs in Snakemake's words, after the plan.
+Errors scroll past above the bars. If output goes to a file, a line a minute replaces the bars. `--verbose` adds
+Snakemake's own messages, which are in `.snakemake/log` in any case. A dry run (`-n`) lists jobs in Snakemake's words,
+after the plan.
 
 ## The terminal of `snakemake --cores 2`
 

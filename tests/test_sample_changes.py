@@ -57,7 +57,7 @@ from i3d.config import complete
 from i3d.specs import SAMPLE_MODES
 mode = SAMPLE_MODES[complete({"sample_mode": "five_crops"}).sample_mode]
 import torch
-from i3d.backbones.crops import crops_of
+from i3d.backbones.library_network import crops_of
 frames = torch.arange(256 * 340).reshape(256, 340)
 crops = list(crops_of(frames, mode))
 assert len(crops) == mode.crops == 5 and crops[2][0, 0] == 16 * 340 + 58

@@ -1,10 +1,10 @@
 """The networks, by the names that the setting `model` has for them.
 
-All that depends on a network is said where it is defined, in a module or package of this folder: width, work, the clip
-lengths that it takes, normalization, weights and their licence, and how it is built. To add one, add its definition to
-the table below; a further network of torchvision is a line in `torchvision_video.py`.
+Everything that depends on a network is stated where it is defined, in a module or package of this folder: width, work,
+clip lengths, normalization, weights and their licence, and how it is built. To add one, add its definition to the table
+below; another network from torchvision is one line in `torchvision_video.py`.
 
-Planning asks here: nothing is imported from torch, torchvision or timm before a network is built.
+Planning imports this module: torch, torchvision and timm are not imported before a network is built.
 """
 
 from difflib import get_close_matches
@@ -20,29 +20,27 @@ BACKBONES: dict[str, Backbone] = {
 
 
 def backbone(name: str) -> Backbone:
-    """The network of this name.
+    """Return the network of this name. Raises UserError for an unknown name.
 
-    Of `timm:NAME`, timm alone knows width and input size: it is imported and asked, unless `know` was called. Raises
-    UserError for a name that stands for no network.
+    Imports timm for a `timm:NAME` that is not registered, to look up its width and input size.
     """
     if name not in BACKBONES and name.startswith(PREFIX):
-        know(timm_image.described(name))
-    return BACKBONES[checked(name)]
+        register(timm_image.described(name))
+    return BACKBONES[_checked(name)]
 
 
-def know(found: Backbone) -> None:
-    """Take in what timm said of a tower, in this process or, for planning, in another."""
-    BACKBONES[found.name] = found
+def register(tower: Backbone) -> None:
+    """Add a tower described by timm, in this process or, for planning, in another one."""
+    BACKBONES[tower.name] = tower
 
 
 def kind(name: str) -> type[Backbone]:
-    """The class of a network, with all that is alike among its networks. Raises as `checked`."""
-    name = checked(name)
+    """Return the class of a network. Raises UserError for an unknown name."""
+    name = _checked(name)
     return TimmImage if name.startswith(PREFIX) else type(BACKBONES[name])
 
 
-def checked(name: str) -> str:
-    """The name, if it may stand for a network. Raises UserError, with what may have been meant, if not."""
+def _checked(name: str) -> str:
     if name in BACKBONES or (name.startswith(PREFIX) and name != PREFIX):
         return name
     names = [known for known in BACKBONES if not known.startswith(PREFIX)]

@@ -1,4 +1,4 @@
-"""The work of a network, counted over its operations on a device that has shapes and no values."""
+"""Count the work of a network by running it on the meta device, which has shapes but no values."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -11,7 +11,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 from torch.utils.flop_counter import FlopCounterMode
 
-# Operations that give another view of the same memory, or only reserve it.
+# Operations that return a view of the same memory, or only reserve it.
 FREE = {
     *("view", "_unsafe_view", "reshape", "expand", "permute", "transpose", "t", "squeeze", "unsqueeze", "select"),
     *("slice", "split", "split_with_sizes", "unbind", "detach", "alias", "unfold", "as_strided", "chunk"),
@@ -21,10 +21,10 @@ FREE = {
 
 @torch.inference_mode()
 def work_of_a_frame(run: Callable[[Tensor], Tensor], shape: tuple[int, ...], frames: int) -> tuple[float, float]:
-    """10^9 floating-point operations and 10^9 numbers read and written, each divided by `frames`.
+    """Return 10^9 floating-point operations and 10^9 numbers read and written, both divided by `frames`.
 
-    `run` takes inputs (B, *shape) on the meta device. What does not grow with B, as weights, is not counted. Attention
-    counts as one operation, as GPUs compute it.
+    `run` accepts inputs (B, *shape) on the meta device. Whatever does not grow with B, such as weights, is left out.
+    Attention counts as one operation, as GPUs compute it.
     """
     counts = []
     for batch in (1, 2):
@@ -37,13 +37,13 @@ def work_of_a_frame(run: Callable[[Tensor], Tensor], shape: tuple[int, ...], fra
 
 
 def on_meta(build: Callable[[], nn.Module]) -> nn.Module:
-    """A module in inference mode, its tensors on the meta device."""
+    """Build a module in inference mode, with its tensors on the meta device."""
     with torch.device("meta"):
         return build().eval().requires_grad_(False)
 
 
 class _Traffic(TorchDispatchMode):
-    """Counts the numbers that go into and come out of operations."""
+    """Counts the numbers that operations read and write."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -57,12 +57,12 @@ class _Traffic(TorchDispatchMode):
         return result
 
     def count(self, *values: Any) -> None:
-        """Count the tensors among arguments and results."""
+        """Count the numbers in all tensors among these arguments and results."""
         self.numbers += sum(value.numel() for value in tree_leaves(values) if isinstance(value, Tensor))
 
     @contextmanager
     def paused(self) -> Iterator[None]:
-        """Count nothing meanwhile."""
+        """Count nothing inside the block."""
         self._paused = True
         try:
             yield
@@ -71,7 +71,7 @@ class _Traffic(TorchDispatchMode):
 
 
 class _AttentionAsOne(TorchFunctionMode):
-    """Counts the inputs and the result of attention, not the steps that it falls into without a kernel for it."""
+    """Counts the inputs and the result of attention, not the steps that the meta device runs instead of a kernel."""
 
     def __init__(self, traffic: _Traffic) -> None:
         super().__init__()

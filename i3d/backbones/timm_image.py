@@ -1,7 +1,7 @@
-"""Image towers of timm, frame by frame: CLIP's, DINOv2's and any other that timm has weights for.
+"""Image towers from timm, applied frame by frame: CLIP's, DINOv2's and any other with published weights.
 
-Two are known by names of their own. Of all others, `timm:NAME`, timm says width, input size and normalization: for
-planning in a process of its own (`i3d.planning.weights_check`), as importing timm takes seconds.
+Two have names of their own here. For all others, `timm:NAME`, width, input size and normalization come from timm;
+planning asks in a separate process (`i3d.planning.weights_check`), because importing timm takes seconds.
 """
 
 import math
@@ -13,21 +13,20 @@ from difflib import get_close_matches
 from functools import cache
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from i3d.backbones.backbone import FOLDER, Backbone, Network, Published
+from i3d.backbones.backbone import FOLDER, Backbone, Published
 from i3d.errors import UserError
-from i3d.specs import SAMPLE_MODES
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
 
 PREFIX = "timm:"
-FILTERS = ("bilinear", "bicubic")  # that crops can be resized by; bicubic stands for timm's others
-SAFETENSORS = "model.safetensors"  # timm's name for the file with the weights in each of its repositories
+FILTERS = ("bilinear", "bicubic")  # available to resize crops; bicubic replaces timm's others
+SAFETENSORS = "model.safetensors"  # the weights file in each of timm's repositories
 
 
 @dataclass(frozen=True, kw_only=True)
 class TimmImage(Backbone):
-    """A tower. The classifier is left out; towers of image-text models give the projected embedding, as CLIP does."""
+    """A tower without its classifier; its feature is the projected embedding in image-text models such as CLIP."""
 
     tower: str  # timm's name
 
@@ -47,7 +46,7 @@ class TimmImage(Backbone):
         url = hf_hub_url(config.hf_hub_id, config.hf_hub_filename or SAFETENSORS)
         try:
             digest = get_hf_file_metadata(url).etag or ""
-        except Exception:  # without a network, or refused: the download will say why
+        except Exception:  # no network, or refused: the download will say why
             digest = ""
         return Published(url, digest if re.fullmatch("[0-9a-f]{64}", digest) else None)
 
@@ -57,26 +56,17 @@ class TimmImage(Backbone):
     def is_left_out(self, name: str) -> bool:
         return (
             any(name.startswith(f"{classifier}.") for classifier in _classifiers(self.tower))
-            or name.endswith(("relative_position_index", "attn_mask"))  # which follow from the window's size
+            or name.endswith(("relative_position_index", "attn_mask"))  # both follow from the window's size
             or super().is_left_out(name)
         )
 
-    def random_weights(self, seed: int = 0) -> "dict[str, Tensor]":
-        from i3d.backbones.library_network import random_weights
-
-        return random_weights(self.expected_shapes(), seed)
+    def _module(self) -> "nn.Module":
+        return _tower(self.tower)
 
     def plain(self, weights: "Mapping[str, Tensor]") -> "nn.Module":
         from i3d.backbones.library_network import PerFrame
 
-        module = _tower(self.tower).eval().requires_grad_(False)
-        module.load_state_dict(weights, strict=False)
-        return PerFrame(module)
-
-    def network(self, weights: "Mapping[str, Tensor]", *, normalization: str, sample_mode: str) -> Network:
-        from i3d.backbones.library_network import LibraryNetwork
-
-        return LibraryNetwork(self, self.plain(weights), SAMPLE_MODES[sample_mode])
+        return PerFrame(super().plain(weights))
 
     def normalised(self, frames: "Tensor", normalization: str) -> "Tensor":
         from i3d.backbones.library_network import normalised
@@ -85,46 +75,44 @@ class TimmImage(Backbone):
         return normalised(frames, config.mean, config.std)
 
     def renamed(self, state: "dict[str, Tensor]") -> "dict[str, Tensor]":
-        """By timm's own filter, for files of the tower's authors; as it is where the names fit or it refuses."""
+        """Apply timm's filter for files of the tower's authors, unless the names fit already or the filter fails."""
         expected = _expected(self.tower)
         convert = getattr(_module_of(self.tower), "checkpoint_filter_fn", None)
         if convert is None or expected.keys() <= state.keys():
             return state
         sizes = {value.numel() for value in state.values()}
         if any("pos_embed" in name and math.prod(shape) not in sizes for name, shape in expected.items()):
-            return state  # timm would scale the positions of a tower for another picture size
+            return state  # of a tower for another picture size, whose positions timm would rescale
         try:
-            found = convert(dict(state), _tower(self.tower))
+            converted = convert(dict(state), _tower(self.tower))
         except (KeyError, ValueError, RuntimeError, AttributeError, TypeError):
             return state
-        return {name: value for name, value in found.items() if name in expected}
+        return {name: value for name, value in converted.items() if name in expected}
 
 
 def described(name: str) -> TimmImage:
-    """The tower `timm:NAME`. Raises UserError without timm, for a name that it does not know, or a tower of no use."""
+    """Describe the tower `timm:NAME`.
+
+    Raises UserError if timm is not installed or does not know the name, or if the tower computes no feature vector.
+    """
+    import torch
+
     from i3d.backbones.counted_work import on_meta, work_of_a_frame
 
     tower = name.removeprefix(PREFIX)
     config = _config(tower)
     channels, *size = config.input_size
     if channels != 3 or size[0] != size[1]:
-        raise UserError(f"config: model {name} takes {config.input_size} and not square pictures of three colours")
+        raise UserError(f"config: model {name} takes {config.input_size}, not square colour pictures; choose another")
     shape = (channels, *size)
     try:
         module = on_meta(lambda: _tower(tower))
-        dims: list[int] = []
-
-        def run(images: "Tensor") -> "Tensor":
-            features = module(images)
-            dims[:] = features.shape[1:]
-            return features
-
-        gflop, values = work_of_a_frame(run, shape, 1)
-        (dim,) = dims
+        (dim,) = module(torch.empty((1, *shape), device="meta")).shape[1:]
+        gflop, values = work_of_a_frame(module, shape, 1)
     except (RuntimeError, NotImplementedError, ValueError, TypeError, AttributeError) as error:
         reason = (str(error).splitlines() or [type(error).__name__])[0][:200]
         raise UserError(
-            f"config: model {name} gives no feature vector of a picture ({reason}); choose another"
+            f"config: model {name} computes no feature vector of a picture ({reason}); choose another"
         ) from None
     return TimmImage(
         name=name,
@@ -140,7 +128,7 @@ def described(name: str) -> TimmImage:
 
 @cache
 def _config(tower: str) -> Any:
-    """timm's configuration of a tower with weights. Raises UserError without timm or without such a tower."""
+    """Return timm's configuration of a tower. Raises UserError without timm or without published weights."""
     try:
         import timm
         from timm.models import get_pretrained_cfg, is_model
@@ -152,33 +140,32 @@ def _config(tower: str) -> Any:
     architecture = tower.partition(".")[0]
     try:
         config = get_pretrained_cfg(tower, allow_unregistered=False) if is_model(architecture) else None
-    except RuntimeError:  # of another tag
+    except RuntimeError:  # unknown tag
         config = None
     if config is None or not config.has_weights:
         names = timm.list_models(pretrained=True)
-        near = get_close_matches(
-            tower, [name for name in names if name.startswith(f"{architecture}.")] or names, 3, 0.5
-        )
+        tags = [name for name in names if name.startswith(f"{architecture}.")]
+        near = get_close_matches(tower, tags or names, 3, 0.5)
         hint = f"did you mean {' or '.join(PREFIX + name for name in near)}?" if near else "see timm.list_models()"
         raise UserError(f"config: invalid value '{PREFIX}{tower}' of 'model'; timm has no such weights; {hint}")
     return config
 
 
 def _tower(tower: str) -> "nn.Module":
-    """The module, as initialised, whose output is the feature."""
+    """Build the tower, as initialised; its output is the feature."""
     import timm
 
     return timm.create_model(tower, pretrained=False, num_classes=_config(tower).num_classes if _projects(tower) else 0)
 
 
 def _projects(tower: str) -> bool:
-    """Whether a tower's last layer projects into a space shared with texts, and is no classifier."""
+    """Whether a tower's last layer projects into a space shared with texts instead of classifying."""
     return "clip" in tower and not re.search(r"_ft_in\d", tower) and _config(tower).num_classes > 0
 
 
 @cache
 def _expected(tower: str) -> dict[str, tuple[int, ...]]:
-    """Names and shapes of parameters and running statistics, not to be changed."""
+    """Names and shapes of parameters and running statistics; shared, so do not change the dict."""
     from i3d.backbones.counted_work import on_meta
 
     module = on_meta(lambda: _tower(tower))
@@ -192,12 +179,12 @@ def _expected(tower: str) -> dict[str, tuple[int, ...]]:
 
 def _classifiers(tower: str) -> tuple[str, ...]:
     """Parts of a published tower that `_tower` leaves out."""
-    found = _config(tower).classifier or ()
-    return () if _projects(tower) else (found,) if isinstance(found, str) else tuple(found)
+    names = _config(tower).classifier or ()
+    return () if _projects(tower) else (names,) if isinstance(names, str) else tuple(names)
 
 
 def _module_of(tower: str) -> Any:
-    """timm's Python module that defines a tower."""
+    """The Python module of timm that defines a tower."""
     from timm.models import model_entrypoint
 
     return sys.modules[model_entrypoint(tower.partition(".")[0]).__module__]

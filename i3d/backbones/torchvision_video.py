@@ -1,16 +1,14 @@
 """torchvision's video networks, trained on Kinetics-400, without their classifiers.
 
-A further one is a line in the table below. What planning needs is said there (`tests/backbones` compares it with the
-library); normalization, filter and the address of the weights are the library's own.
+To add one, add a line to the table below with what planning needs (`tests/backbones` compares it with the library);
+normalization and the address of the weights come from the library.
 """
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from i3d.backbones.backbone import Backbone, Network, Published
-from i3d.specs import SAMPLE_MODES
+from i3d.backbones.backbone import Backbone, Published
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -18,9 +16,9 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True)
 class TorchvisionVideo(Backbone):
-    """A network that `torchvision.models.get_model` knows by the same name."""
+    """A network that has the same name in `torchvision.models.get_model`."""
 
-    weights: str  # the library's name of the published ones
+    weights: str  # the library's name for the published weights
 
     requires: ClassVar[tuple[str, ...]] = ("torchvision",)
 
@@ -28,14 +26,8 @@ class TorchvisionVideo(Backbone):
         import torch.hub
 
         url = self._library_weights().url
-        digits = torch.hub.HASH_REGEX.search(url)  # within the file's name, as torch.hub checks them
+        digits = torch.hub.HASH_REGEX.search(url)  # part of the file's name, as torch.hub checks it
         return Published(url, digits[1] if digits else None)
-
-    def expected_shapes(self) -> dict[str, tuple[int, ...]]:
-        from i3d.backbones.counted_work import on_meta
-
-        state = on_meta(self._module).state_dict()
-        return {name: tuple(value.shape) for name, value in state.items() if not self.is_left_out(name)}
 
     def is_left_out(self, name: str) -> bool:
         return (
@@ -44,21 +36,6 @@ class TorchvisionVideo(Backbone):
             or super().is_left_out(name)
         )
 
-    def random_weights(self, seed: int = 0) -> "dict[str, Tensor]":
-        from i3d.backbones.library_network import random_weights
-
-        return random_weights(self.expected_shapes(), seed)
-
-    def plain(self, weights: "Mapping[str, Tensor]") -> "nn.Module":
-        module = self._module().eval().requires_grad_(False)
-        module.load_state_dict(weights, strict=False)
-        return module
-
-    def network(self, weights: "Mapping[str, Tensor]", *, normalization: str, sample_mode: str) -> Network:
-        from i3d.backbones.library_network import LibraryNetwork
-
-        return LibraryNetwork(self, self.plain(weights), SAMPLE_MODES[sample_mode])
-
     def normalised(self, frames: "Tensor", normalization: str) -> "Tensor":
         from i3d.backbones.library_network import normalised
 
@@ -66,7 +43,6 @@ class TorchvisionVideo(Backbone):
         return normalised(frames, tuple(preset.mean), tuple(preset.std))
 
     def _module(self) -> "nn.Module":
-        """The network without its classifier, which is its last part, as initialised."""
         from torch import nn
         from torchvision.models import get_model
 
@@ -92,13 +68,13 @@ def _classifier(name: str) -> str:
 
 
 def video(name: str, weights: str, dim: int, gflop: float, values: float, **more: Any) -> TorchvisionVideo:
-    """A line of the table: the library's names of a network and of its weights, and what planning needs."""
+    """Make a line of the table from the library's names of a network and its weights, and what planning needs."""
     weights = f"{weights}_Weights.KINETICS400_V1"
     return TorchvisionVideo(name=name, weights=weights, dim=dim, gflop=gflop, values=values, **more)
 
 
-# Licences are those of the code that the weights come from; torchvision says that the data they were trained on may add
-# terms. Work and numbers as `backbones/counted_work.py` counts them, in 16 frames.
+# Licences are those of the code that the weights come from; torchvision notes that the training data may add terms.
+# `gflop` and `values` are counted by `backbones/counted_work.py` over 16 frames.
 BACKBONES = (
     video("swin3d_t", "Swin3D_T", 768, 5.485, 0.1219, licence="Apache 2.0"),
     video("swin3d_s", "Swin3D_S", 768, 10.36, 0.1972, licence="Apache 2.0"),

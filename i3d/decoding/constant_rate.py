@@ -1,15 +1,14 @@
-"""The constant rate at which the ffmpeg program writes a video as numbered pictures.
+"""Bring frames to a constant rate, by either of ffmpeg's rules.
 
-The program gives image files no timestamps, so it makes the rate constant while it encodes: it repeats and drops
-frames until picture n shows the instant n / rate. Its rule is older than the `fps` filter and differs from it.
-
-As in FFmpeg 7 (fftools: ffmpeg_filter.c), with the one thing that was otherwise before 6.1 (fftools/ffmpeg.c,
-`do_video_out`) as an option.
+`resample` is the rule of its `fps` filter. `constant_rate` is the older one by which the program writes a video as
+numbered pictures: image files have no timestamps, so picture n shows the instant n / rate. It follows FFmpeg 7
+(fftools/ffmpeg_filter.c); the only difference before 6.1 (fftools/ffmpeg.c, `do_video_out`) is an option.
 """
 
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from fractions import Fraction
+from math import floor
 from typing import TypeVar
 
 import av
@@ -17,30 +16,58 @@ import numpy as np
 from av.video.stream import VideoStream
 
 from i3d.decoding.held_file import UnreadableError
-from i3d.decoding.resampling import MAX_GAP_SECONDS
 from i3d.decoding.timestamps import MICROSECOND, FrameTimes
 from i3d.decoding.video_file import Video, nearest
 
 T = TypeVar("T")
 
-DEFAULT_RATE = Fraction(25)  # where the file does not tell
-TOLERANCE = 1.1  # in pictures: a frame this much too early or late is dropped or repeated
-LEAD = 0.6  # in pictures: the earlier frame stays on until this long before the next one starts
-OFF_HALF = 2.0**-17  # in pictures: keeps a time off the middle between two pictures
+MAX_GAP_SECONDS = 3600  # a longer gap between timestamps counts as damage: it would be filled with copies
+DEFAULT_RATE = Fraction(25)  # if the file states none
+TOLERANCE = 1.1  # in pictures: how early or late a frame may be before it is dropped or repeated
+LEAD = 0.6  # in pictures: how long before the next frame's start the earlier frame ends
+OFF_HALF = 2.0**-17  # in pictures: moves a time off the middle between two pictures
+
+
+def resample(
+    frames: Iterable[tuple[Fraction, Fraction, T]], fps: Fraction, kind: Callable[[T], object] = lambda _: None
+) -> Iterator[T]:
+    """Select and repeat frames for a constant rate, as ffmpeg's `fps` filter does by default.
+
+    `frames` are (start, end, frame) in seconds. The frame at the instant n/fps is the last one whose start, rounded to
+    such an instant, is not after it; instants run from the first frame's start to the last one's end, both rounded.
+    When `kind` of a frame changes, ffmpeg replaces the filter and loses the frame that waits in it. Raises
+    UnreadableError if the timestamps jump by more than an hour.
+    """
+    held: T | None = None
+    instant, last_end = 0, Fraction(0)
+    for start, end, frame in frames:
+        due = nearest(start * fps)
+        if held is None or kind(held) != kind(frame):
+            held = None
+            instant = due
+        elif due - instant > MAX_GAP_SECONDS * fps:
+            raise UnreadableError(f"cannot be resampled: its timestamps jump by {float((due - instant) / fps):.0f} s")
+        while held is not None and instant < due:
+            yield held
+            instant += 1
+        held, last_end = frame, end
+    if held is not None:
+        for _ in range(min(nearest(last_end * fps) - instant, floor(MAX_GAP_SECONDS * fps))):
+            yield held
 
 
 def picture_rate(stream: VideoStream) -> Fraction:
-    """Pictures per second that the program writes of this stream."""
+    """Pictures per second that the program writes from this stream."""
     return stream.guessed_rate or DEFAULT_RATE
 
 
 def at_constant_rate(
     video: Video, frames: Iterable[av.VideoFrame], *, old: bool = False
 ) -> Iterator[tuple[int, av.VideoFrame]]:
-    """A video's frames at `picture_rate`, as (place, frame); repeated and dropped as in `constant_rate`.
+    """Yield a video's frames at `picture_rate`, as (place, frame), repeated and dropped as in `constant_rate`.
 
-    `frames` come from `video.decode` with `PacketTimes(video).mend`. `old`: as before FFmpeg 6.1, see `constant_rate`.
-    Raises UnreadableError at a hole of more than an hour in the timestamps.
+    `frames` must come from `video.decode` with `PacketTimes(video).mend`. Raises UnreadableError if the timestamps jump
+    by more than an hour.
     """
     times = FrameTimes(video)
     timed = ((*times(frame), frame) for frame in frames)
@@ -52,18 +79,31 @@ def at_constant_rate(
 def constant_rate(
     frames: Iterable[tuple[int, int, T]], base: Fraction, rate: Fraction, *, from_first: bool, old: bool = False
 ) -> Iterator[tuple[int, T]]:
-    """Repeat and drop frames for a constant rate, in pictures per second; yields (place, frame).
+    """Repeat and drop frames for a constant rate; yield (place, frame).
 
-    `frames` are (start, duration, frame), in ticks of `base` seconds from the start of the file; a duration of 0 counts
-    as one picture. `from_first`: the first frame is the first picture, however late it starts; otherwise it fills the
-    time before (the program does the former where the file holds the video alone, and the latter where it has sound).
-    `old`: as before FFmpeg 6.1, which rounds a duration to whole pictures, to one at least. Places count up from 0, or
-    from where the first frame stands. Raises UnreadableError at a hole of more than an hour.
+    Let `drift` and `end` be a frame's start and end, in pictures from the next place. A frame that ends more than 1.1
+    before that place is dropped, and one that ends at most 1.1 after it is shown once. Otherwise round(end) pictures
+    are shown: if `drift` is more than 1.1, the previous frame fills the first round(drift - 0.6) of them, and this
+    frame the rest. The last frame is repeated as often as the median of the last three such fillings.
 
-    With `drift` and `end` for a frame's start and end, in pictures after the place that is next: one that ends more
-    than 1.1 before that place is dropped, and one that ends up to 1.1 after it is shown once. Otherwise `end` pictures
-    are shown, rounded: this frame, but, if `drift` is more than 1.1, in the first `drift` - 0.6 of them, rounded, the
-    frame before it. The last frame comes again as often as the median of the last three such fillings.
+    Parameters
+    ----------
+    frames
+        (start, duration, frame), in ticks of `base` seconds from the start of the file; a duration of 0 counts as one
+        picture.
+    rate
+        Pictures per second.
+    from_first
+        Whether the first frame is the first picture, however late it starts, or also fills the time before. The program
+        does the former in a file with the video alone, the latter in one with sound. Places count from 0 or, with
+        `from_first`, from the first frame's.
+    old
+        Round durations to whole pictures, at least one, as FFmpeg before 6.1.
+
+    Raises
+    ------
+    UnreadableError
+        If the timestamps jump by more than an hour.
     """
     shown = 0
     place = 0
@@ -101,7 +141,7 @@ def constant_rate(
 
 
 def _instant(seconds: Fraction, rate: Fraction) -> float:
-    """A time in pictures, as finely as the program knows it."""
+    """Convert seconds to pictures, with the program's precision."""
     bits = min(max(29 - (rate.numerator.bit_length() - 1), 0), 16)
     instant = nearest(seconds * rate * 2**bits) / 2**bits
     if instant != round(instant):
@@ -110,5 +150,5 @@ def _instant(seconds: Fraction, rate: Fraction) -> float:
 
 
 def _rounded(value: float) -> int:
-    """To the nearest integer, halves to even, in single precision as the program does."""
+    """Round half to even in single precision, as the program does."""
     return round(float(np.float32(value)))

@@ -1,11 +1,11 @@
-"""What is wrong with a video that can be decoded all the same, in words."""
+"""Describe in words what is wrong with a video that can still be decoded."""
 
 from dataclasses import dataclass
 
 
 @dataclass
 class Faults:
-    """What PyAV decoded and what went wrong meanwhile."""
+    """What PyAV has decoded, and what went wrong."""
 
     frames: int = 0
     bad_packets: int = 0
@@ -13,7 +13,7 @@ class Faults:
     cut: bool = False
 
     def words(self, declared: int | None) -> str | None:
-        """What is damaged, in words, None if nothing is; `declared` frames should have been decoded."""
+        """Describe the damage, None if there is none; `declared` frames should have been decoded."""
         return damage(
             f"{self.bad_packets} packets could not be decoded" if self.bad_packets else None,
             f"{self.bad_frames} frames have errors" if self.bad_frames else None,
@@ -22,11 +22,11 @@ class Faults:
         )
 
 
-def damage(*found: str | None) -> str | None:
-    """Join what was found, None if nothing was."""
-    return "; ".join(filter(None, found)) or None
+def damage(*remarks: str | None) -> str | None:
+    """Join remarks; None if there are none."""
+    return "; ".join(filter(None, remarks)) or None
 
 
 def shortfall(decoded: int, declared: int | None) -> str | None:
-    """Words for fewer frames than the header declares, None if there are enough or it does not say."""
+    """Say that fewer frames were decoded than the header declares; None if not, or if it declares no number."""
     return f"{decoded} of {declared} declared frames decoded" if declared and decoded < declared else None

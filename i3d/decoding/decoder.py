@@ -1,9 +1,9 @@
-"""From a bundle's videos to a frame stream: workers decode and resize, the parent watches them and writes.
+"""Decode a bundle's videos into a frame stream: workers decode and resize, the parent watches them and writes.
 
-A *try* is one attempt at one video in one worker. When decord raises, the worker itself goes on with PyAV. One that
-hangs, needs too much memory or dies is killed and costs its video that try; if decord was at work, PyAV gets a second
-one. Frames travel through blocks of shared memory: a worker waits when all of its blocks are full, so memory stays flat
-however slow the reader of the stream is.
+A *try* is one attempt at one video in one worker. If decord raises, the same worker continues with PyAV. A worker that
+hangs, needs too much memory or dies is killed and its try fails; if it was using decord, the video gets a second try
+with PyAV. Frames pass through blocks of shared memory. A worker waits when all of its blocks are full, so memory stays
+constant however slowly the stream is read.
 
 `python -m i3d.decoding.decoder` is the worker.
 """
@@ -26,13 +26,12 @@ from typing import Any, TypeVar
 import numpy as np
 
 from i3d.decoding import decord_reader
-from i3d.decoding.constant_rate import picture_rate
+from i3d.decoding.constant_rate import picture_rate, resample
 from i3d.decoding.damage import Faults, damage, shortfall
 from i3d.decoding.frame_folder import FrameFolder
 from i3d.decoding.held_file import HeldFile, UnreadableError
 from i3d.decoding.jpeg import jpeg_files, read_jpeg
 from i3d.decoding.pictures import Picture, kind
-from i3d.decoding.resampling import resample
 from i3d.decoding.resize import other_pillow, resize, why_pillow
 from i3d.decoding.timestamps import PacketTimes, timed
 from i3d.decoding.video_file import Video
@@ -44,7 +43,7 @@ from i3d.snippets import SnippetRule
 BLOCKS, BLOCK_FRAMES = 4, 16  # 16.7 MB per worker
 BLOCKS_BYTES = BLOCKS * BLOCK_FRAMES * FRAME_BYTES
 WORKER_MODULE = "i3d.decoding.decoder"
-SENT = ("fps", "via_jpeg", "clip_length", "frequency", "frame_pooling")  # settings that a worker needs
+SENT = ("fps", "via_jpeg", "clip_length", "frequency", "frame_pooling")  # settings sent to workers
 
 T = TypeVar("T")
 
@@ -53,16 +52,16 @@ log = logging.getLogger("decode")
 
 @dataclass
 class Try:
-    """One attempt at one video; `reason` says why decord must not be used, None if it may."""
+    """One attempt at one video. `reason` says why decord must not be used; None if it may be."""
 
     video: int
     name: str
     path: Path
     reason: str | None = None
-    decoder: str = "pyav"  # what is at work
-    began: float = field(default_factory=time.monotonic)
-    begun: bool = False
-    frames: int = 0
+    decoder: str = "pyav"  # in use
+    started: float = field(default_factory=time.monotonic)
+    begun: bool = False  # whether the stream has its BEGIN
+    frames: int = 0  # written to the stream
 
 
 def decode_videos(
@@ -74,119 +73,101 @@ def decode_videos(
     threads: int = 1,
     module: str = WORKER_MODULE,
 ) -> None:
-    """Decode videos, given as (place in the bundle, name for the log, path), into the stream; does not close it.
+    """Decode videos, given as (place in the bundle, name for the log, path), into the stream, which is not closed.
 
-    Every video gets a BEGIN and an END, whatever it is. `threads` is how many videos are decoded at once, `module` is
-    the worker's. Raises what writing raises.
+    Every video gets a BEGIN and an END, whatever it is. Up to `threads` videos are decoded at once; `module` is the
+    module that workers run. Raises what writing to the stream raises.
     """
     waiting = deque(Try(place, name, path.absolute()) for place, name, path in videos)
-    _Run(waiting, writer, settings, job, threads, module).run()
+    memory_mb, stall_seconds = job.decode_memory_mb, job.stall_seconds
+    crew = Crew[Try](
+        partial(Worker, module, memory_mb=memory_mb, stall_seconds=stall_seconds, shared_bytes=BLOCKS_BYTES)
+    )
+    sent = {"decoder": job.decoder, **{name: getattr(settings, name) for name in SENT}}
+    _Run(waiting, crew, threads, writer, settings.decoding, sent).run()
 
 
+@dataclass
 class _Run:
-    """Feeds a crew of as many workers as threads from a queue of tries, and writes what they deliver."""
+    """Feeds up to `threads` workers from a queue of tries, and writes their frames to the stream."""
 
-    def __init__(
-        self,
-        waiting: deque[Try],
-        writer: StreamWriter,
-        settings: NumericSettings,
-        job: JobSettings,
-        threads: int,
-        module: str,
-    ) -> None:
-        self._waiting = waiting
-        self._writer = writer
-        self._settings = settings
-        self._sent = {"decoder": job.decoder, **{name: getattr(settings, name) for name in SENT}}
-        self._threads = threads
-        self._slow = False  # whether a worker has said that it resizes with Pillow
-        self._crew: Crew[Try] = Crew(
-            lambda: Worker(
-                module,
-                memory_mb=job.decode_memory_mb,
-                stall_seconds=job.stall_seconds,
-                shared_bytes=BLOCKS_BYTES,
-            )
-        )
+    waiting: deque[Try]
+    crew: Crew[Try]
+    threads: int
+    writer: StreamWriter
+    decoding: dict[str, Any]  # the settings that fix the frames, for BEGIN
+    sent: dict[str, Any]  # settings for the workers
+    slow: bool = False  # whether a worker has reported that it resizes with Pillow
 
     def run(self) -> None:
         with contextlib.ExitStack() as stack:
             with contextlib.suppress(OSError):  # no place for temporary files
                 folder = tempfile.TemporaryDirectory(prefix="i3d-", ignore_cleanup_errors=True)
-                self._sent["links"] = stack.enter_context(folder)
-            crew = stack.enter_context(self._crew)
-            while self._waiting or crew.busy:
+                self.sent["links"] = stack.enter_context(folder)
+            crew = stack.enter_context(self.crew)
+            while self.waiting or crew.busy:
                 self._start_tries()
                 for worker, attempt, event in crew.events():
                     if isinstance(event, str):
-                        self._lost(attempt, event)
+                        self._lose(attempt, event)
                     else:
                         self._handle(worker, attempt, event)
 
     def _start_tries(self) -> None:
-        crew, threads = self._crew, self._threads
-        while self._waiting and len(crew.busy) < threads:
-            attempt = self._waiting.popleft()
-            attempt.began = time.monotonic()
-            crew.give(attempt, {"path": str(attempt.path), "reason": attempt.reason, **self._sent})
-        for worker in crew.busy:
-            worker.allow_threads(threads // len(crew.busy))
+        busy = self.crew.busy
+        while self.waiting and len(busy) < self.threads:
+            attempt = self.waiting.popleft()
+            attempt.started = time.monotonic()
+            self.crew.give(attempt, {"path": str(attempt.path), "reason": attempt.reason, **self.sent})
+        for worker in busy:
+            worker.allow_threads(self.threads // len(busy))
 
     def _handle(self, worker: Worker, attempt: Try, message: dict[str, Any]) -> None:
         match message:
             case {"pillow": reason}:
-                if not self._slow:
-                    log.warning("frames are resized by Pillow, several times slower than need be: %s", reason)
-                self._slow = True
+                if not self.slow:
+                    log.warning("frames are resized by Pillow, several times slower than necessary: %s", reason)
+                self.slow = True
             case {"decoder": decoder}:
                 attempt.decoder = decoder
             case {"begin": info}:
                 attempt.begun, attempt.frames = True, 0
-                self._writer.begin(attempt.video, {**info, "decoding": self._settings.decoding})
+                self.writer.begin(attempt.video, {**info, "decoding": self.decoding})
             case {"block": block, "frames": count}:
-                self._writer.frames(attempt.video, shared_blocks(worker.shared)[block, :count])
+                self.writer.frames(attempt.video, shared_blocks(worker.shared)[block, :count])
                 attempt.frames += count
                 worker.send({"free": block})
             case {"end": result}:
-                self._crew.done(worker)
+                self.crew.done(worker)
                 self._end(attempt, result)
 
-    def _lost(self, attempt: Try, reason: str) -> None:
+    def _lose(self, attempt: Try, reason: str) -> None:
         if attempt.decoder == "decord":
             log.warning("%s: decord: %s; trying PyAV", attempt.name, reason)
-            self._waiting.appendleft(Try(attempt.video, attempt.name, attempt.path, f"decord: {reason}"))
+            self.waiting.appendleft(Try(attempt.video, attempt.name, attempt.path, f"decord: {reason}"))
             return
-        seconds = round(time.monotonic() - attempt.began, 3)
         result = {"frames_decoded": attempt.frames, "status": "failed", "reason": reason, "damaged": None}
-        self._end(attempt, {**result, "seconds": seconds})
+        self._end(attempt, {**result, "seconds": round(time.monotonic() - attempt.started, 3)})
 
     def _end(self, attempt: Try, result: dict[str, Any]) -> None:
         if not attempt.begun:
-            nothing = dict.fromkeys(("frames_declared", "fps", "width", "height"))
+            unknown = dict.fromkeys(("frames_declared", "fps", "width", "height"))
             known = {"decoder": attempt.decoder, "decoder_reason": attempt.reason}
-            self._writer.begin(attempt.video, {**nothing, **known, "decoding": self._settings.decoding})
-        self._writer.end(attempt.video, result)
-        remarks = "; ".join(filter(None, (result["reason"], result["damaged"])))
-        log.info(
-            "%s: %s, %s, %d frames, %.2f s%s",
-            attempt.name,
-            result["status"],
-            attempt.decoder,
-            result["frames_decoded"],
-            result["seconds"],
-            f" ({remarks})" if remarks else "",
-        )
+            self.writer.begin(attempt.video, {**unknown, **known, "decoding": self.decoding})
+        self.writer.end(attempt.video, result)
+        remarks = damage(result["reason"], result["damaged"])
+        summary = f"{result['status']}, {attempt.decoder}, {result['frames_decoded']} frames, {result['seconds']:.2f} s"
+        log.info("%s: %s%s", attempt.name, summary, f" ({remarks})" if remarks else "")
 
 
 def shared_blocks(shared: mmap.mmap) -> np.ndarray:
-    """The frame blocks in a worker's shared memory, uint8 (BLOCKS, BLOCK_FRAMES, 256, 340, 3)."""
+    """View a worker's shared memory as frame blocks, uint8 (BLOCKS, BLOCK_FRAMES, 256, 340, 3)."""
     blocks = np.frombuffer(shared, np.uint8, BLOCKS_BYTES, SHARED_HEADER_BYTES)
     return blocks.reshape(BLOCKS, BLOCK_FRAMES, *FRAME_SHAPE)
 
 
 class Outlet:
-    """The worker's way out: resizes frames into shared blocks, in order, on as many threads as allowed."""
+    """Resizes a worker's frames into shared blocks, in order, on as many threads as the parent allows."""
 
     def __init__(self, channel: Channel) -> None:
         self._channel = channel
@@ -198,7 +179,7 @@ class Outlet:
         self.blocked_seconds = 0.0
 
     def put(self, frame: np.ndarray) -> None:
-        """Take one frame, uint8 (h, w, 3); waits while the parent holds every block."""
+        """Add one frame, uint8 (h, w, 3); wait while the parent holds every block."""
         if not self._count:
             self._block = self._take()
         slot = self._blocks[self._block, self._count]
@@ -211,14 +192,14 @@ class Outlet:
             self._finish_one()
 
     def flush(self) -> None:
-        """Hand over all that was put so far."""
+        """Send all frames added so far."""
         while self._pending:
             self._finish_one()
         if self._count:
             self._channel.send(self._message())
 
     def give_back(self, block: int) -> None:
-        """The parent has copied this block."""
+        """Reuse a block that the parent has copied."""
         self._free.append(block)
 
     def _message(self) -> dict[str, int]:
@@ -243,7 +224,7 @@ class Outlet:
 
 
 class VideoDecoder:
-    """The worker's work on one video: chooses the reader, sends BEGIN and frames, and says how it ended."""
+    """Decodes one video in a worker: chooses the decoder, sends BEGIN and the frames, and reports the result."""
 
     def __init__(self, channel: Channel, outlet: Outlet, job: dict[str, Any]) -> None:
         self._channel = channel
@@ -258,18 +239,18 @@ class VideoDecoder:
         self._frames = 0
 
     def run(self) -> dict[str, Any]:
-        """Decode the video; returns the END message's result, whatever happens to the video."""
+        """Decode the video; return the result for its END message, whatever happens."""
         began = time.monotonic() + self._outlet.blocked_seconds
         status, reason = "ok", None
         source: HeldFile | FrameFolder | None = None
-        found: dict[str, Any] = {}
+        facts: dict[str, Any] = {}
         try:
             if self._path.is_dir():
                 source = FrameFolder(self._path)
-                found = self._decode_pictures(source)
+                facts = self._decode_pictures(source)
             else:
                 source = HeldFile(self._path, self._links)
-                found = self._decode(source)
+                facts = self._decode(source)
         except UnreadableError as error:
             status, reason = "unreadable", str(error)
         except MemoryError:
@@ -278,7 +259,7 @@ class VideoDecoder:
             status, reason = "failed", error.strerror or type(error).__name__
         with contextlib.suppress(OSError):
             if source is not None and status != "failed":
-                found["digest"] = source.digest
+                facts["digest"] = source.digest
                 if source.was_changed:
                     status, reason = "failed", CHANGED
         self._outlet.flush()
@@ -287,12 +268,12 @@ class VideoDecoder:
             "status": status,
             "reason": reason,
             "damaged": None,
-            **found,
+            **facts,
             "seconds": round(time.monotonic() + self._outlet.blocked_seconds - began, 3),
         }
 
     def _decode(self, file: HeldFile) -> dict[str, Any]:
-        """Decode with decord or PyAV; returns what END says of the frames."""
+        """Decode with decord or PyAV; return the frames' part of END."""
         video = Video(file)
         if self._reason is None:
             self._reason = self._why_not_decord(video)
@@ -306,8 +287,8 @@ class VideoDecoder:
 
     def _why_not_decord(self, video: Video) -> str | None:
         if self._decoder == "auto":
-            # At 160x120 to 1280x720 the two are within a quarter of each other, either way, and PyAV needs no more
-            # memory for a longer video: `python -m bench --sections decode`.
+            # From 160x120 to 1280x720 neither is more than a quarter faster, and PyAV's memory does not grow with the
+            # video: `python -m bench --sections decode`.
             return "PyAV serves all files"
         if self._decoder == "pyav":
             return "asked for"
@@ -316,9 +297,9 @@ class VideoDecoder:
         return decord_reader.distrust(video, self._channel.memory_mb)
 
     def _decode_with_decord(self, video: Video) -> str | None:
-        """Returns why that is of no use, None once all frames are sent.
+        """Send all frames; return None, or the reason why decord cannot be used.
 
-        Anything damaged is no use: how it is concealed differs between FFmpeg's versions.
+        It cannot be used for damaged files, because FFmpeg's versions conceal damage differently.
         """
         if reason := decord_reader.distrust_pictures(video, self._channel.progress):
             return reason
@@ -328,13 +309,12 @@ class VideoDecoder:
                 self._send("decord", decord_reader.decord_frames(video.file), np.asarray, video.rate, video.declared)
         except decord_reader.DecordError as error:
             return f"decord: {error}"
-        found = damage(
-            f"{len(complaints)} errors reported" if complaints else None, shortfall(self._frames, video.declared)
-        )
-        return found and f"decord: {found}"
+        errors = f"{len(complaints)} errors reported" if complaints else None
+        damaged = damage(errors, shortfall(self._frames, video.declared))
+        return damaged and f"decord: {damaged}"
 
     def _decode_with_pyav(self, video: Video) -> str | None:
-        """Returns what is damaged, None if nothing is."""
+        """Send all frames; return what is damaged, or None."""
         self._channel.send({"decoder": "pyav"})
         faults = Faults()
         mend = PacketTimes(video).mend if self._fps or self._via_jpeg else None
@@ -353,7 +333,7 @@ class VideoDecoder:
         return damage(faults.words(video.declared), video.left_out)
 
     def _decode_pictures(self, folder: FrameFolder) -> dict[str, Any]:
-        """Read a folder of pictures; returns what END says of them."""
+        """Send a folder's pictures; return their part of END."""
         self._reason = "a folder of pictures"
         if self._fps or self._via_jpeg:
             self._reason += ", taken as they are: " + ("they have no times" if self._fps else "not through JPEG again")
@@ -376,7 +356,7 @@ class VideoDecoder:
         rate: Fraction | None,
         declared: int | None,
     ) -> None:
-        """Put out, as RGB by `picture`, the frames that snippets use; count all."""
+        """Send the frames that snippets use, converted to RGB by `picture`; count all frames."""
         self._outlet.flush()
         self._frames = 0
         begun = False
@@ -400,7 +380,7 @@ class VideoDecoder:
 
 
 def main() -> None:
-    """Serve the parent until it is gone."""
+    """Serve the parent until it exits."""
     channel = Channel(sys.argv[1:])
     outlet = Outlet(channel)
     if reason := why_pillow():

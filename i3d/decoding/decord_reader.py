@@ -1,7 +1,8 @@
-"""decord, where its frames are ffmpeg's.
+"""Read videos with decord, if its frames equal ffmpeg's.
 
-decord 0.6 silently shifts, repeats or mangles frames of some files. Read in order, with one thread and no tolerance
-for repeated frames, it gives what ffmpeg gives or raises, but for the cases that `distrust` sorts out beforehand.
+decord 0.6 silently shifts, repeats or mangles frames of some files. Reading in order, with one thread and no tolerance
+for repeated frames, it returns ffmpeg's frames or raises, except in the cases that `distrust` and `distrust_pictures`
+rule out beforehand.
 """
 
 import contextlib
@@ -18,24 +19,24 @@ from i3d.decoding.held_file import HeldFile
 from i3d.decoding.pictures import display_matrix, turning_filters
 from i3d.decoding.video_file import Video, pictures_in_motion
 
-# The containers in which decord, read in order, gives what ffmpeg gives or raises.
+# Containers in which decord, reading in order, returns ffmpeg's frames or raises.
 DECORD_FORMATS = {MP4_FORMAT, "matroska,webm", "avi", "flv", "asf"}
 DECORD_UNKNOWN_CODECS = {"av1", "libdav1d", "libaom-av1", "vvc", "gif"}  # newer than its FFmpeg 4, or refused by it
-# Where its FFmpeg 4 was found to convert to RGB as ffmpeg does; it does not for 4:1:0, 4:1:1, 4:4:0, NV12, deep ones.
+# Formats that its FFmpeg 4 converts to RGB as ffmpeg does, unlike 4:1:0, 4:1:1, 4:4:0, NV12 and more than 8 bits.
 DECORD_PIXEL_FORMATS = {"yuv420p", "yuvj420p", "yuv422p", "yuvj422p", "yuv444p", "yuvj444p", "gray"}
-DECORD_MIN_WIDTH = 64  # below, it takes the padding of a row for more channels
-DECORD_MAX_PIXELS = 640 * 360  # above, PyAV is clearly faster
-DECORD_BASE_MB = 256  # interpreter, libraries, shared blocks
+DECORD_MIN_WIDTH = 64  # in narrower pictures it mistakes a row's padding for channels
+DECORD_MAX_PIXELS = 640 * 360  # in larger pictures PyAV is clearly faster
+DECORD_BASE_MB = 256  # for interpreter, libraries and shared blocks
 
 
 class DecordError(Exception):
-    """decord refused or would have given wrong frames; the message is one line."""
+    """decord failed or returned a wrong frame; the message is one line."""
 
 
 def distrust(video: Video, memory_mb: int) -> str | None:
-    """Why decord must not read this video, as far as its header says; None if it may.
+    """Say why decord must not read this video, judging by its header; None if it may.
 
-    `memory_mb` is what the process may use.
+    `memory_mb` is the memory limit of the process.
     """
     stream, codec = video.stream, video.stream.codec_context.codec
     if video.format not in DECORD_FORMATS:
@@ -54,7 +55,7 @@ def distrust(video: Video, memory_mb: int) -> str | None:
         return "decord smears the colours of pictures of odd height"
     if not video.seconds:
         return "decord needs a duration in the header"
-    # It decodes ahead without bound, the more the busier the machine: the video must fit into memory as a whole.
+    # decord decodes ahead without bound, further on a busy machine: the whole video must fit into memory.
     frames = video.declared or int(video.seconds * (video.rate or 0))
     needed_mb = (frames * stream.width * stream.height * 3 + video.file.size >> 20) + DECORD_BASE_MB
     if needed_mb > memory_mb:
@@ -63,9 +64,9 @@ def distrust(video: Video, memory_mb: int) -> str | None:
 
 
 def distrust_pictures(video: Video, progress: Callable[[], None]) -> str | None:
-    """What in the packets and pictures decord would show otherwise, None if its frames will be ffmpeg's.
+    """Say why decord's frames would differ from ffmpeg's, judging by packets and key pictures; None if they would not.
 
-    Reads the video through and decodes the key pictures: format, size and turning change with these only. Calls
+    Reads the whole video, but decodes only the key pictures: format, size and rotation can change only there. Calls
     `progress` for each packet. Once per Video.
     """
     size = video.stream.width, video.stream.height
@@ -81,11 +82,11 @@ def distrust_pictures(video: Video, progress: Callable[[], None]) -> str | None:
 
 
 def decord_frames(file: HeldFile) -> Iterator[np.ndarray]:
-    """Frames as uint8 (height, width, 3) in the one mode of decord that is honest: in order, one thread, no repeats.
+    """Yield frames, uint8 (height, width, 3), in decord's only reliable mode: in order, one thread, no repeats.
 
     Raises DecordError, possibly after some frames.
     """
-    import decord  # only workers that use it pay for it
+    import decord  # slow, so only workers that need it import it
 
     decord.logging.set_level(decord.logging.ERROR)
     name = ""
@@ -107,7 +108,7 @@ def decord_frames(file: HeldFile) -> Iterator[np.ndarray]:
 
 @contextlib.contextmanager
 def decoder_complaints() -> Iterator[list[str]]:
-    """Collect what a C library writes to standard error inside the block: all that decord tells of damage."""
+    """Collect the lines that C code writes to standard error inside the block: decord reports damage only there."""
     complaints: list[str] = []
     kept = os.dup(2)
     with tempfile.TemporaryFile() as file:
@@ -122,6 +123,6 @@ def decoder_complaints() -> Iterator[list[str]]:
 
 
 def _first_line(error: Exception, path: str, name: str) -> str:
-    """decord's message without its time, source line and stack, and with the file's name for its path."""
+    """Return decord's message without time, source line and stack, and with the file's name instead of its path."""
     line = next(iter(str(error).replace(path, name).splitlines()), "")
     return re.sub(r".*\.cc:\d+: ", "", line)[:120].strip() or type(error).__name__

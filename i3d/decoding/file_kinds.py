@@ -1,23 +1,24 @@
-"""What a file is of which FFmpeg makes nothing, or less than all: said from its first bytes and its boxes."""
+"""Say what a file is if FFmpeg cannot open or decode it, or decodes only part of it, from its bytes and boxes."""
 
+import re
 import struct
 
 from i3d.decoding.held_file import HeldFile
 
 MP4_FORMAT = "mov,mp4,m4a,3gp,3g2,mj2"  # the only container with edit lists
 NOTHING_DECODED = "no frame could be decoded"
-# What the files begin with of which FFmpeg decodes only the first when they are joined.
+# First bytes of the formats in which FFmpeg decodes only the first of several joined files.
 BEGINNINGS = {
     "flv": (b"FLV\x01\x01\0\0\0\x09", b"FLV\x01\x05\0\0\0\x09"),
     "asf": (bytes.fromhex("3026b2758e66cf11a6d900aa0062ce6c"),),
 }
-SEARCHED = 1 << 20  # bytes after the last packet in which the next file would begin
-PHOTOGRAPH_BYTES = 64 << 20  # a photograph is no larger
-LARGEST_FTYP = 256  # bytes of the box that an MP4 begins with
+SEARCHED = 1 << 20  # bytes after the last packet in which a joined file would begin
+PHOTOGRAPH_BYTES = 64 << 20  # largest photograph
+LARGEST_FTYP = 256  # bytes of the first box of an MP4
 
 
 def why_not_open(file: HeldFile) -> str:
-    """Why FFmpeg does not open a file."""
+    """Say why FFmpeg does not open a file."""
     kinds, _ = mp4_boxes(file)
     if b"moof" in kinds and b"moov" not in kinds:
         return "a fragment of a video without its init segment; join the init segment and its fragments, in order"
@@ -27,7 +28,7 @@ def why_not_open(file: HeldFile) -> str:
 
 
 def why_no_video(file: HeldFile, container: str, frames: int) -> str | None:
-    """Why a file of which FFmpeg decodes `frames` frames is no video that it can decode, None if it is one.
+    """Say why a file, of which FFmpeg decodes `frames` frames, is not a video; None if it is.
 
     `container` is FFmpeg's name for its format.
     """
@@ -46,11 +47,11 @@ def why_no_video(file: HeldFile, container: str, frames: int) -> str | None:
 
 
 def left_out(file: HeldFile, container: str, end: int) -> str | None:
-    """What of a file FFmpeg passes over although it is a video, in words; `end` is where the last packet ends."""
+    """Say which video in a file FFmpeg does not decode; None if it decodes all. `end` is where the last packet ends."""
     if container == MP4_FORMAT:
         kinds, _ = mp4_boxes(file)
         _, *others = [place for place, kind in enumerate(kinds) if kind == b"moov"] or [0]
-        joined = bool(others) and b"moof" not in kinds[others[0] :]  # fragments are decoded by the first one
+        joined = bool(others) and b"moof" not in kinds[others[0] :]  # fragments are decoded with the first moov
     else:
         behind = file.read(end, SEARCHED) if container in BEGINNINGS else b""
         joined = any(beginning in behind for beginning in BEGINNINGS.get(container, ()))
@@ -58,16 +59,16 @@ def left_out(file: HeldFile, container: str, end: int) -> str | None:
 
 
 def mp4_boxes(file: HeldFile) -> tuple[list[bytes], bool]:
-    """The top-level boxes of an MP4 or QuickTime file, and whether the file ends before they do.
+    """List the top-level boxes of an MP4 or QuickTime file, and say whether the file ends before they do.
 
-    ISO/IEC 14496-12, 4.2. Reads a few bytes of each box; of another kind of file the result means nothing.
+    Reads a few bytes of each box (ISO/IEC 14496-12, 4.2). The result is meaningless for other kinds of files.
     """
     kinds, end = [], 0
     while end < file.size and len(head := file.read(end, 16)) >= 8:
         length, kind = struct.unpack(">I4s", head[:8])
         if length == 1 and len(head) == 16:
             (length,) = struct.unpack(">Q", head[8:])
-        if length < 8:  # 0: up to the end of the file
+        if length < 8:  # 0 means up to the end of the file
             end = file.size
             break
         kinds.append(kind)
@@ -78,9 +79,5 @@ def mp4_boxes(file: HeldFile) -> tuple[list[bytes], bool]:
 def _has_video_behind(file: HeldFile) -> bool:
     """Whether an MP4 begins somewhere in a photograph."""
     content = file.read(0, min(file.size, PHOTOGRAPH_BYTES))
-    place = content.find(b"ftyp", 4)
-    while place >= 4:
-        if 8 < int.from_bytes(content[place - 4 : place]) <= LARGEST_FTYP:
-            return True
-        place = content.find(b"ftyp", place + 1)
-    return False
+    boxes = re.finditer(rb"(.{4})ftyp", content, re.DOTALL)
+    return any(8 < int.from_bytes(box[1]) <= LARGEST_FTYP for box in boxes)

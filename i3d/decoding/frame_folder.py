@@ -1,4 +1,4 @@
-"""A folder of numbered pictures, read as a video: one frame after the other, as Pillow shows them in RGB."""
+"""Read a folder of numbered pictures as a video, each picture as Pillow converts it to RGB."""
 
 import errno
 import io
@@ -17,16 +17,16 @@ from i3d.files import IrregularError, open_regular
 from i3d.frame_folders import NotFramesError, Numbered, gaps, pictures_in
 from i3d.quantities import named
 
-FORMATS = ("JPEG", "PNG", "BMP", "DIB", "TIFF", "WEBP", "GIF")  # others may start programs
-CODECS = {"JPEG": "mjpeg", "MPO": "mjpeg"}  # Pillow's names for formats, where FFmpeg's are not theirs in small letters
+FORMATS = ("JPEG", "PNG", "BMP", "DIB", "TIFF", "WEBP", "GIF")  # readers of others may start programs
+CODECS = {"JPEG": "mjpeg", "MPO": "mjpeg"}  # FFmpeg's names where they are not Pillow's in lower case
 
 
 class FrameFolder:
-    """The pictures of the folder that `path` leads to now, in the order of their numbers.
+    """The pictures in the folder at `path`, in the order of their numbers.
 
-    The folder is held open: renaming or replacing it makes no difference. `digest` is made of what `frames` read, and
-    `damaged` says what it found; both are known once all frames were taken.
-    Raises UnreadableError for what is no folder of numbered pictures, OSError for what cannot be read just now.
+    The folder is held open, so that renaming or replacing it later makes no difference. `digest` and `damaged` are
+    known once all `frames` have been read. Raises UnreadableError if it is not a folder of numbered pictures, OSError
+    if it cannot be read at present.
     """
 
     def __init__(self, path: Path) -> None:
@@ -38,12 +38,12 @@ class FrameFolder:
         self.codec: str | None = None  # FFmpeg's name for the format of the first picture
 
     def __len__(self) -> int:
-        """How many pictures there are, broken ones among them."""
+        """Number of pictures, including broken ones."""
         return len(self._pictures)
 
     @property
     def digest(self) -> str:
-        """The identity of what was read, see `i3d.digests`."""
+        """The identity of the pictures read, see `i3d.digests`."""
         return self._digest.hexdigest
 
     @property
@@ -56,15 +56,15 @@ class FrameFolder:
 
     @property
     def damaged(self) -> str | None:
-        """Which pictures are broken or missing, in words, None if all are there."""
+        """Which pictures are broken or missing, in words; None if all are sound."""
         count = len(self._broken)
         broken = f"{count} of {len(self)} pictures cannot be read: {named(self._broken)}" if count else None
         return damage(broken, gaps(self._pictures))
 
     def frames(self) -> Iterator[np.ndarray]:
-        """The pictures as uint8 (height, width, 3), each of its own size; broken ones are left out. Once.
+        """Yield the pictures, uint8 (height, width, 3) of any sizes, without broken ones. Only once.
 
-        Raises OSError for one that cannot be read just now.
+        Raises OSError for a picture that cannot be read at present.
         """
         for _, name in self._pictures:
             content = self._read(name)
@@ -85,7 +85,7 @@ class FrameFolder:
         return pictures
 
     def _read(self, name: str) -> bytes | None:
-        """None for what is no file: a link to nothing, a pipe."""
+        """Read a picture; return None if it is not a file, but a dangling link or a pipe."""
         try:
             number = open_regular(name, self._folder)
         except (FileNotFoundError, IrregularError):
@@ -104,6 +104,6 @@ class FrameFolder:
                 self.codec = self.codec or CODECS.get(image.format or "", (image.format or "").lower())
         except MemoryError:
             raise
-        except Exception:  # Pillow's readers raise whatever a broken file makes them stumble over
+        except Exception:  # Pillow's readers may raise anything on a broken file
             return None
         return frame

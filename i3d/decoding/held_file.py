@@ -1,4 +1,4 @@
-"""A video's file, held open, so that what is decoded, digested and looked into is one and the same file."""
+"""A video's file, held open, so that the same file is decoded, digested and inspected."""
 
 import contextlib
 import os
@@ -9,26 +9,26 @@ from pathlib import Path
 
 from i3d.digests import held_file_digest
 
-OPEN_FILES = Path("/proc/self/fd")  # Linux: a link for each, which leads to the file wherever its name went
+OPEN_FILES = Path("/proc/self/fd")  # Linux: a link to each open file, valid even after it is renamed
 
 
 class UnreadableError(Exception):
-    """Nothing can be decoded, now or later; the message says why in plain words."""
+    """Nothing can be decoded, now or later; the message says why."""
 
 
 class HeldFile:
-    """The file that `path` leads to now; renaming and replacing it later makes no difference.
+    """The file now at `path`, whatever is renamed or replaced later.
 
-    `links` is a private folder in which the file gets another name for the libraries that open files by name; without
-    one, or where the system does not offer this, they open `path`.
-    Raises UnreadableError for what is no file or an empty one, OSError for what cannot be read just now.
+    `links` is a private folder for links to the open file, through which libraries open it by name. Without it, or if
+    the system has no such links, they open `path`. Raises UnreadableError if it is not a file or empty, OSError if it
+    cannot be read at present.
     """
 
     def __init__(self, path: Path, links: Path | None = None) -> None:
-        _refuse_irregular(path.stat().st_mode)  # opening a device may set something going
+        _refuse_irregular(path.stat().st_mode)  # before opening, which may have effects on a device
         self.path = path
         self._links = links
-        self._number = os.open(path, os.O_RDONLY | os.O_NONBLOCK)  # of a pipe by now, nobody might ever write into it
+        self._number = os.open(path, os.O_RDONLY | os.O_NONBLOCK)  # by now it might be a pipe without a writer
         weakref.finalize(self, os.close, self._number)
         self._opened = os.fstat(self._number)
         _refuse_irregular(self._opened.st_mode)
@@ -37,29 +37,29 @@ class HeldFile:
 
     @property
     def size(self) -> int:
-        """Bytes, when it was opened."""
+        """Size in bytes when it was opened."""
         return self._opened.st_size
 
     @property
     def digest(self) -> str:
-        """Its identity now, see `i3d.digests`."""
+        """Its present identity, see `i3d.digests`."""
         return held_file_digest(self._number)
 
     @property
     def was_changed(self) -> bool:
-        """Whether somebody has written into it since it was opened."""
+        """Whether it has been written to since it was opened."""
         now = os.fstat(self._number)
         return (now.st_size, now.st_mtime_ns) != (self._opened.st_size, self._opened.st_mtime_ns)
 
     def read(self, start: int, count: int) -> bytes:
-        """Up to `count` bytes from `start` on."""
+        """Read up to `count` bytes from offset `start`."""
         return os.pread(self._number, count, start)
 
     @contextlib.contextmanager
     def name(self) -> Iterator[str]:
-        """A path by which a library can open this very file, inside the block.
+        """Provide a path through which a library can open this file inside the block.
 
-        It ends in the file's own suffix, from which FFmpeg guesses formats that look alike.
+        It has the file's suffix, by which FFmpeg distinguishes similar formats.
         """
         link = self._link()
         try:
@@ -74,7 +74,7 @@ class HeldFile:
             return None
         link = self._links / f"{os.getpid()}{self.path.suffix}"
         try:
-            link.unlink(missing_ok=True)  # of an earlier process with this number
+            link.unlink(missing_ok=True)  # from an earlier process with this id
             link.symlink_to(held)
         except OSError:  # a suffix too long, or a full disk
             return None

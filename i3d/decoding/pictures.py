@@ -1,10 +1,10 @@
-"""Decoded frames as ffmpeg shows them: in RGB, and turned as the file asks.
+"""Convert decoded frames as ffmpeg does: to RGB, rotated as the file asks.
 
-Frames go through the filters that the ffmpeg program would put between its decoder and an RGB output, in the same
-order, so that matrix, range, chroma and turning are its own. What it was matched with: FFmpeg 7.x, and 5.1 where both
-agree. They differ on RGB of more than 8 bits tagged with a YUV matrix (7.x leaves it alone, as we do), on a display
-matrix that only some frames carry (7.x keeps the last one, as we do), and on matrices that libswscale does not know
-(7.x refuses the video, 5.1 takes BT.601, as we do).
+Frames pass through the filters that the ffmpeg program inserts between its decoder and an RGB output, in the same
+order, so that matrix, range, chroma and rotation agree. This matches FFmpeg 7.x, and 5.1 except where the two differ:
+on RGB of more than 8 bits tagged with a YUV matrix (7.x does not convert it, as here), on a display matrix that only
+some frames carry (7.x keeps the last one, as here), and on matrices unknown to libswscale (7.x refuses the video, 5.1
+uses BT.601, as here).
 """
 
 import contextlib
@@ -25,7 +25,7 @@ from i3d.decoding.frame_folder import FrameFolder
 from i3d.decoding.held_file import UnreadableError
 from i3d.decoding.video_file import Video
 
-# Of libavutil/pixfmt.h. Those that libavfilter's scale admits; it refuses to be put together for others.
+# Values from libavutil/pixfmt.h. The known ones are those that libavfilter's scale filter accepts.
 UNSPECIFIED, BT2020_NCL, BT2020_CL = 2, 9, 10
 KNOWN_MATRICES = {0, 1, UNSPECIFIED, 4, 5, 6, 7, BT2020_NCL}
 KNOWN_RANGES = {0, 1, 2}
@@ -34,26 +34,26 @@ Matrix = tuple[int, int, int, int]
 
 
 class Picture:
-    """Turns the decoded frames of one video, in order, into RGB pictures of one size: the first one's."""
+    """Converts the decoded frames of one video, in order, to RGB pictures of the first one's size."""
 
     def __init__(self) -> None:
         self._filters = Filters("rgb24")
 
     def __call__(self, frame: av.VideoFrame) -> np.ndarray:
-        """uint8 (height, width, 3). Raises UnreadableError if FFmpeg cannot turn such a frame into RGB."""
+        """Return a frame as uint8 (height, width, 3). Raises UnreadableError if FFmpeg cannot convert it."""
         return self._filters(frame).to_ndarray()
 
     def following(self, frames: Iterable[av.VideoFrame]) -> Iterator[av.VideoFrame]:
-        """The frames as they are; for where some of them are not shown but may tell how to turn later ones."""
+        """Yield all frames unchanged, noting their rotation: later frames keep it even if this one is not converted."""
         for frame in frames:
             self._filters.notice(frame)
             yield frame
 
 
 class Filters:
-    """Turns the decoded frames of one video, in order, and brings them into one format and size: the first one's.
+    """Rotates the decoded frames of one video, in order, and converts them to the first one's format and size.
 
-    `formats` are pixel formats to choose from, separated by `|`.
+    `formats` are the pixel formats to choose from, separated by `|`.
     """
 
     def __init__(self, formats: str) -> None:
@@ -64,7 +64,7 @@ class Filters:
         self._matrix: Matrix | None = None
 
     def __call__(self, frame: av.VideoFrame) -> av.VideoFrame:
-        """The frame as shown. Raises UnreadableError if FFmpeg cannot convert it."""
+        """Return the converted frame. Raises UnreadableError if FFmpeg cannot convert it."""
         self.notice(frame)
         traits = (*kind(frame), self._matrix)
         try:
@@ -81,25 +81,25 @@ class Filters:
         return shown
 
     def notice(self, frame: av.VideoFrame) -> None:
-        """Take note of how a frame asks to be turned, which holds for those after it."""
-        self._matrix = display_matrix(frame) or self._matrix  # the last one told holds on
+        """Remember a frame's display matrix, which holds until a later frame has another."""
+        self._matrix = display_matrix(frame) or self._matrix
 
 
 def kind(frame: av.VideoFrame) -> tuple[object, ...]:
-    """What the filters depend on: ffmpeg makes new ones when it changes."""
+    """The properties of a frame on which the filters depend: ffmpeg rebuilds them when these change."""
     return frame.format.name, frame.width, frame.height, frame.colorspace, frame.color_range
 
 
 def _filters(frame: av.VideoFrame, formats: str, matrix: Matrix | None, size: tuple[int, int] | None) -> Graph:
-    """The filters that ffmpeg configures for frames like this one; `size` (width, height) is that of earlier pictures.
+    """Build the filters that ffmpeg uses for frames like this one; `size` (width, height) is that of earlier pictures.
 
-    As in its program (fftools/ffmpeg_filter.c), they are made anew whenever format, size or colour tags change, later
-    ones scale to the first picture's size, and libavfilter itself adds the conversion to `formats` where it belongs.
+    As in its program (fftools/ffmpeg_filter.c), they are rebuilt whenever format, size or colour tags change, later
+    pictures are scaled to the first one's size, and libavfilter inserts the conversion to `formats`.
     """
-    colours = BT2020_NCL if frame.colorspace == BT2020_CL else frame.colorspace  # one set of coefficients for both
+    colours = BT2020_NCL if frame.colorspace == BT2020_CL else frame.colorspace  # both have the same coefficients
     with _one_processor():
         graph = Graph()
-        passing = graph.add("null")  # first, as in ffmpeg: formats are settled in the order of creation
+        passing = graph.add("null")  # created first, as in ffmpeg: formats are negotiated in the order of creation
         source = graph.add(
             "buffer",
             video_size=f"{frame.width}x{frame.height}",
@@ -118,7 +118,7 @@ def _filters(frame: av.VideoFrame, formats: str, matrix: Matrix | None, size: tu
 
 @contextlib.contextmanager
 def _one_processor() -> Iterator[None]:
-    """Let this thread see one processor: libavfilter would start a thread for each, in every worker."""
+    """Restrict this thread to one processor: libavfilter would start a thread for each, in every worker."""
     if not hasattr(os, "sched_setaffinity"):
         yield
         return
@@ -131,9 +131,9 @@ def _one_processor() -> Iterator[None]:
 
 
 def rgb_frames(path: Path) -> Iterator[np.ndarray]:
-    """The frames of a video, a file or a folder of pictures, in order: uint8 (height, width, 3).
+    """Yield the frames of a video file or a folder of pictures, uint8 (height, width, 3).
 
-    Raises UnreadableError and OSError.
+    Raises UnreadableError or OSError.
     """
     if path.is_dir():
         yield from FrameFolder(path).frames()
@@ -143,9 +143,9 @@ def rgb_frames(path: Path) -> Iterator[np.ndarray]:
 
 
 def display_matrix(frame: av.VideoFrame) -> Matrix | None:
-    """The linear part (a, b, c, d) of a frame's display matrix: x' = ax + cy, y' = bx + dy, in 1/65536."""
+    """Return the linear part (a, b, c, d) of a frame's display matrix: x' = ax + cy, y' = bx + dy, in 1/65536."""
     data: SideData
-    # Not `frame.side_data`, which ties the frame to its data in a cycle: large frames would pile up until collected.
+    # Not `frame.side_data`, whose reference cycle would keep large frames in memory until garbage collection.
     for data in SideDataContainer(frame):  # type: ignore[assignment, call-arg]  # PyAV's stubs promise keys
         if data.type is SideDataType.DISPLAYMATRIX:
             a, b, _, c, d = struct.unpack("=5i", bytes(data)[:20])
@@ -154,13 +154,13 @@ def display_matrix(frame: av.VideoFrame) -> Matrix | None:
 
 
 def turning_filters(matrix: Matrix | None) -> list[tuple[str, str]]:
-    """The filters (name, arguments) with which ffmpeg's autorotation applies a display matrix.
+    """Return the filters (name, arguments) with which ffmpeg's autorotation applies a display matrix.
 
-    Quarter turns and mirrorings are exact; other angles keep the picture's size and fill its corners with black.
+    Quarter turns and mirroring are exact; other angles keep the picture's size and fill the corners with black.
     """
     a, b, c, d = matrix or (1, 0, 0, 1)
     if not hypot(a, c) or not hypot(b, d):
-        return []  # no rotation can be told from it
+        return []  # the matrix defines no rotation
     angle = round(degrees(atan2(b / hypot(b, d), a / hypot(a, c))))
     angle -= 360 * floor((angle + 0.9) / 360)
     if angle == 90:

@@ -1,8 +1,8 @@
-"""What planning needs to know of a video before anything is decoded: chiefly whether it has enough frames.
+"""Find out what planning needs to know of a video, chiefly whether it has enough frames.
 
-Headers are enough for that, but for videos whose header is silent or names a count near the clip length: of those, the
-first frames are decoded. PyAV does both (decord would read every file to its end), in workers that may die of a hostile
-file without harm. `python -m i3d.decoding.probe` is the worker.
+The header is enough, unless it states no count or one near the clip length: then the first frames are decoded. PyAV
+does both (decord would read every file to its end), in workers that a hostile file may kill without harm.
+`python -m i3d.decoding.probe` is the worker.
 """
 
 import os
@@ -24,68 +24,65 @@ if TYPE_CHECKING:
     from i3d.decoding.video_file import Video
 
 WORKER_MODULE = "i3d.decoding.probe"
-NEAR = 4  # up to this many clip lengths a count is made exact
-SMALL_BYTES = 2 << 20  # files up to this size are read through when their header does not tell the count
-SHORT_OF_DECLARED = 0.9  # variable rates make up for smaller differences
+NEAR = 4  # counts up to this many clip lengths are made exact
+SMALL_BYTES = 2 << 20  # files up to this size are read completely if their header states no count
+SHORT_OF_DECLARED = 0.9  # variable rates explain smaller differences
 TIMEOUT_SECONDS = 20.0
 MEMORY_MB = 1024
 
 
 @dataclass(frozen=True)
 class Probe:
-    """What is known of a video.
-
-    `frames` is None if that could not be found out, and an estimate unless `exact`; `fps`, `width` and `height` (in
-    pixels as stored) and `codec` (FFmpeg's name) are None if unknown; `reason` says why no frame of it can be decoded,
-    None if it can. `declared` is how many frames the header promises, None if it does not say; `damaged` what is wrong
-    with a video that was decoded for its count, None if nothing is.
-    """
+    """What is known of a video; None for what is not."""
 
     frames: int | None = None
-    exact: bool = False
+    exact: bool = False  # whether `frames` is more than an estimate
     fps: float | None = None
-    width: int | None = None
+    width: int | None = None  # pixels as stored
     height: int | None = None
-    reason: str | None = None
-    codec: str | None = None
-    declared: int | None = None
-    damaged: str | None = None
+    reason: str | None = None  # why no frame can be decoded
+    codec: str | None = None  # FFmpeg's name
+    declared: int | None = None  # frames according to the header
+    damaged: str | None = None  # damage found while decoding to count frames
 
 
 def probe(path: Path, *, clip_length: int, fps: float | None = None, via_jpeg: bool | str = False) -> Probe:
-    """Learn a video's frame count from its header, or from its first frames where that is close or unknown.
+    """Find a video's frame count from its header, or from its first frames if it is close or unknown.
 
-    With `fps`, counts the frames after resampling to it, with `via_jpeg` those at the constant rate that comes with it.
-    A file that cannot be opened just now (permission, I/O) gives an empty Probe: decoding will tell. Not safe against
-    crashes and endless loops in the decoder: `probe_many` is.
+    Counts frames after resampling to `fps`, or at the constant rate of `via_jpeg`, if set. Returns an empty Probe if
+    the file cannot be opened at present (permission, I/O): decoding will say why. Crashes and endless loops in the
+    decoder are not caught here, but in `probe_many`.
     """
-    from i3d.decoding.constant_rate import picture_rate  # where planning imports this module, av is not wanted
-    from i3d.decoding.video_file import Video
-
     limit = NEAR * clip_length
-    if path.is_dir():
-        return _probe_pictures(path, limit)
-    rate = Fraction(str(fps)) if fps else None
     try:
-        video = Video(path)
-        stream, fps_seen = video.stream, picture_rate(video.stream) if via_jpeg else video.rate
-        seen = Probe(
-            fps=float(fps_seen) if fps_seen else None,
-            width=stream.width,
-            height=stream.height,
-            codec=stream.codec_context.name,
-            declared=video.declared,
-        )
-        estimate = _estimate(video, fps_seen if via_jpeg else rate)
-        cut = video.format == MP4_FORMAT and mp4_boxes(video.file)[1]
-        if estimate is not None and estimate > limit and not cut:
-            return replace(seen, frames=estimate)
-        video, faults = Video(video.file), Faults()
-        decoded = _count(video, faults, rate, via_jpeg, limit + 1)
+        if path.is_dir():
+            return _probe_pictures(path, limit)
+        return _probe_file(path, Fraction(str(fps)) if fps else None, via_jpeg, limit)
     except UnreadableError as error:
         return Probe(0, exact=True, reason=str(error))
     except (OSError, MemoryError):
         return Probe()
+
+
+def _probe_file(path: Path, fps: Fraction | None, via_jpeg: bool | str, limit: int) -> Probe:
+    from i3d.decoding.constant_rate import picture_rate  # imports av, which planning does not need
+    from i3d.decoding.video_file import Video
+
+    video, faults = Video(path), Faults()
+    stream, rate = video.stream, picture_rate(video.stream) if via_jpeg else video.rate
+    seen = Probe(
+        fps=float(rate) if rate else None,
+        width=stream.width,
+        height=stream.height,
+        codec=stream.codec_context.name,
+        declared=video.declared,
+    )
+    estimate = _estimate(video, rate if via_jpeg else fps)
+    cut = video.format == MP4_FORMAT and mp4_boxes(video.file)[1]
+    if estimate is not None and estimate > limit and not cut:
+        return replace(seen, frames=estimate)
+    video = Video(video.file)  # from its start
+    decoded = _count(video, faults, fps, via_jpeg, limit + 1)
     if decoded > limit:
         return replace(seen, frames=max(decoded, estimate or 0))
     seen = replace(seen, frames=decoded, exact=True, declared=video.declared)
@@ -95,24 +92,19 @@ def probe(path: Path, *, clip_length: int, fps: float | None = None, via_jpeg: b
 
 
 def _probe_pictures(path: Path, limit: int) -> Probe:
-    """Learn of a folder of pictures: its count, exact where all are decoded."""
+    """Probe a folder of pictures; its count is exact if all are decoded."""
     from i3d.decoding.frame_folder import FrameFolder
 
-    try:
-        folder = FrameFolder(path)
-        frames = folder.frames()
-        first = next(frames, None)
-        if first is None:
-            raise UnreadableError(f"none of its {len(folder)} pictures can be read")
-        height, width, _ = first.shape
-        seen = Probe(len(folder), width=width, height=height, codec=folder.codec, declared=len(folder))
-        if len(folder) > limit:
-            return seen
-        return replace(seen, frames=1 + sum(1 for _ in frames), exact=True, damaged=folder.damaged)
-    except UnreadableError as error:
-        return Probe(0, exact=True, reason=str(error))
-    except (OSError, MemoryError):
-        return Probe()
+    folder = FrameFolder(path)
+    frames = folder.frames()
+    first = next(frames, None)
+    if first is None:
+        raise UnreadableError(f"none of its {len(folder)} pictures can be read")
+    height, width, _ = first.shape
+    seen = Probe(len(folder), width=width, height=height, codec=folder.codec, declared=len(folder))
+    if len(folder) > limit:
+        return seen
+    return replace(seen, frames=1 + sum(1 for _ in frames), exact=True, damaged=folder.damaged)
 
 
 def probe_many(
@@ -125,20 +117,20 @@ def probe_many(
     timeout_seconds: float = TIMEOUT_SECONDS,
     module: str = WORKER_MODULE,
 ) -> Iterator[tuple[Path, Probe]]:
-    """Probe videos in `processes` workers (None: one per core, four at most), yielding results as they come.
+    """Probe videos in `processes` workers (None: one per core, four at most); yield results as they arrive.
 
-    A video on which the prober dies, or works for longer than `timeout_seconds`, gives an empty Probe.
+    A video gets an empty Probe if its worker dies or takes longer than `timeout_seconds`.
     """
     options = {"clip_length": clip_length, "fps": fps, "via_jpeg": via_jpeg}
     jobs = ((path, {"path": os.fspath(path.absolute()), **options}) for path in paths)
     processes = processes or min(4, os.cpu_count() or 1)
     answers = ask_each(module, jobs, processes=processes, memory_mb=MEMORY_MB, stall_seconds=timeout_seconds)
     for path, answer in answers:
-        yield path, Probe() if answer is None else Probe(**answer)
+        yield path, Probe(**answer or {})
 
 
 def _estimate(video: "Video", fps: Fraction | None) -> int | None:
-    """The number of frames as far as reading little can tell, None if it cannot. Once per Video."""
+    """Estimate the number of frames without reading much; None if that is impossible. Once per Video."""
     by_time = round(video.seconds * video.rate) if video.seconds and video.rate else None
     frames: int | None
     if video.declared is None and video.file.size <= SMALL_BYTES:
@@ -146,7 +138,7 @@ def _estimate(video: "Video", fps: Fraction | None) -> int | None:
     elif video.declared is None:
         frames = by_time
     elif by_time is not None and by_time < SHORT_OF_DECLARED * video.declared:
-        frames = by_time  # the count includes what an edit list hides, the duration does not
+        frames = by_time  # unlike the count, the duration excludes what an edit list hides
     else:
         frames = video.declared
     if fps is None:
@@ -157,10 +149,9 @@ def _estimate(video: "Video", fps: Fraction | None) -> int | None:
 
 
 def _count(video: "Video", faults: Faults, fps: Fraction | None, via_jpeg: bool | str, limit: int) -> int:
-    """How many frames decoding gives, counted up to a limit; notes in `faults` what is damaged."""
-    from i3d.decoding.constant_rate import at_constant_rate
+    """Count frames up to a limit by decoding; note damage in `faults`."""
+    from i3d.decoding.constant_rate import at_constant_rate, resample
     from i3d.decoding.pictures import kind
-    from i3d.decoding.resampling import resample
     from i3d.decoding.timestamps import PacketTimes, timed
 
     frames = video.decode(faults, PacketTimes(video).mend if fps or via_jpeg else None)
@@ -173,12 +164,11 @@ def _count(video: "Video", faults: Faults, fps: Fraction | None, via_jpeg: bool 
 
 
 def main() -> None:
-    """Serve the parent until it is gone."""
+    """Serve the parent until it exits."""
     channel = Channel(sys.argv[1:])
     while True:
         job = channel.receive()
-        options = {key: value for key, value in job.items() if key != "path"}
-        channel.send(asdict(probe(Path(job["path"]), **options)))
+        channel.send(asdict(probe(Path(job.pop("path")), **job)))
 
 
 if __name__ == "__main__":

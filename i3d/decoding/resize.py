@@ -1,8 +1,8 @@
-"""The one resize that every frame goes through: Pillow's LANCZOS to 340 x 256, computed several times as fast.
+"""Resize every frame with Pillow's LANCZOS to 340 x 256, several times as fast as Pillow.
 
-Pillow is the definition, because its pictures are what the original scripts fed the model with. On bytes it computes in
-whole numbers, so vector instructions can give the same to the bit: `i3d.decoding.lanczos`. Where there is no LLVM, or
-its code gives other bytes than the installed Pillow, Pillow resizes.
+Pillow is the definition, because the original scripts used it. For bytes it computes in integers, so vector
+instructions can produce identical results: `i3d.decoding.lanczos`. Without LLVM, or if its code produces other bytes
+than the installed Pillow, Pillow resizes.
 """
 
 import math
@@ -20,10 +20,10 @@ OTHER_PICTURES = "the faster way gives other pictures than this Pillow"
 
 
 def resize(frame: np.ndarray, out: np.ndarray | None = None) -> np.ndarray:
-    """Scale an RGB frame, uint8 (h, w, 3) of any size and strides, to uint8 (256, 340, 3); its aspect is not kept.
+    """Scale an RGB frame, uint8 (h, w, 3) of any size and strides, to uint8 (256, 340, 3), ignoring its aspect ratio.
 
-    The result goes into `out`, C-contiguous, if given, and is returned. Releases the GIL: threads scale.
-    Raises ValueError for arrays of another kind.
+    Writes into the C-contiguous `out` if given; returns the result. Releases the GIL. Raises ValueError for other
+    arrays.
     """
     if frame.dtype != np.uint8 or frame.ndim != 3 or frame.shape[2] != 3 or not frame.size:
         raise ValueError(f"a frame must be uint8 (h, w, 3), not {frame.dtype} {frame.shape}")
@@ -37,34 +37,34 @@ def resize(frame: np.ndarray, out: np.ndarray | None = None) -> np.ndarray:
 
 
 def why_pillow() -> str | None:
-    """Why Pillow resizes here, in words; None where the faster way does."""
+    """Why Pillow resizes here, in words; None if the faster code does."""
     return _chosen()[1]
 
 
 def other_pillow() -> str | None:
-    """The Pillow at hand, where it gives other pictures than those before 13; None where it gives the same."""
+    """The installed Pillow, if its pictures differ from those of versions before 13; None if they are equal."""
     return f"Pillow {PIL.__version__}" if why_pillow() == OTHER_PICTURES else None
 
 
 def pillow(frame: np.ndarray, out: np.ndarray) -> None:
-    """`resize` by Pillow."""
+    """Resize a frame with Pillow into `out`."""
     out[:] = Image.fromarray(frame).resize((WIDTH, HEIGHT), Image.Resampling.LANCZOS)
 
 
 @cache
 def _chosen() -> tuple[Callable[[np.ndarray, np.ndarray], None], str | None]:
-    """The way to resize, and why it is not the faster one."""
+    """Choose the function that resizes; also return why it is Pillow, or None."""
     try:
         lanczos = Lanczos()
     except ImportError:
         return pillow, "llvmlite is not installed"
-    except (RuntimeError, OSError) as error:  # OSError: the .ll files are missing
+    except (RuntimeError, OSError) as error:  # OSError if the .ll files are missing
         return pillow, f"LLVM refuses: {str(error).strip().splitlines()[0]}"
-    expected, got = np.empty((2, *FRAME_SHAPE), np.uint8)
+    expected, result = np.empty((2, *FRAME_SHAPE), np.uint8)
     for shape in ((97, 401, 3), (301, 83, 3)):  # each pass once up and once down
         frame = (np.arange(math.prod(shape)) ** 2 % 251).astype(np.uint8).reshape(shape)
         pillow(frame, expected)
-        lanczos(frame, got)
-        if not np.array_equal(got, expected):
+        lanczos(frame, result)
+        if not np.array_equal(result, expected):
             return pillow, OTHER_PICTURES
     return lanczos, None

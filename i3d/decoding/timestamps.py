@@ -1,11 +1,10 @@
-"""When each frame is shown, as the ffmpeg program has it before any filter.
+"""Compute when each frame is shown, as the ffmpeg program does before any filter.
 
-1. `PacketTimes`: the packets' timestamps are moved so that the file starts at 0, and jumps in them are mended.
-2. `FrameTimes`: a decoded frame starts at its presentation time, at its decoding time where the former cannot be
-   right, and after the last one where it has neither.
+1. `PacketTimes` shifts the packets' timestamps so that the file starts at 0, and mends jumps in them.
+2. `FrameTimes`: a decoded frame starts at its presentation time, at its decoding time if the former cannot be right,
+   or after the previous frame if it has neither.
 
-Each keeps the state that the program keeps for it: FFmpeg 7, fftools/ffmpeg_demux.c and ffmpeg_dec.c;
-libavcodec/decode.c.
+Both follow FFmpeg 7: fftools/ffmpeg_demux.c and ffmpeg_dec.c, libavcodec/decode.c.
 """
 
 from collections.abc import Iterable, Iterator
@@ -18,46 +17,47 @@ from av.format import Flags
 from i3d.decoding.video_file import Video, nearest
 
 MICROSECOND = Fraction(1, av.time_base)
-JUMP = 10 * av.time_base  # in microseconds: a longer step in a file whose clock may be reset is such a reset
-ERROR = 30 * 3600 * av.time_base  # a longer step in any other file is a wrong timestamp
-BACK = av.time_base // 10  # so far a file whose clock may be reset may step back without that
-WRAP_BITS = {"mpegts": 33, "mpeg": 33, "flv": 32, "asf": 32}  # after so many bits a timestamp starts again at 0
+# Limits in microseconds.
+JUMP = 10 * av.time_base  # a longer step is a reset, in a file whose clock may be reset
+ERROR = 30 * 3600 * av.time_base  # a longer step is a wrong timestamp, in any other file
+BACK = av.time_base // 10  # a longer step back is a reset, in a file whose clock may be reset
+WRAP_BITS = {"mpegts": 33, "mpeg": 33, "flv": 32, "asf": 32}  # width of a timestamp, which wraps to 0
 
 
 class PacketTimes:
-    """Moves a stream's packets to the start of the file, and mends jumps in their timestamps."""
+    """Shifts a stream's timestamps so that the file starts at 0, and mends jumps in them."""
 
     def __init__(self, video: Video) -> None:
         container, stream = video.container, video.stream
         self._base = stream.time_base or MICROSECOND
-        self._resets = has_flag(video, Flags.ts_discont)  # the clock may be reset on the way
-        self._made_up = has_flag(video, Flags.no_timestamps)
-        self._start = container.start_time  # in microseconds, as all times here that have no other unit
+        self._resets = _has_flag(video, Flags.ts_discont)  # the clock may be reset within the file
+        self._invented = _has_flag(video, Flags.no_timestamps)  # by the demuxer
+        self._start = container.start_time  # in microseconds, like all times here without a unit
         if self._start is not None and self._resets and stream.start_time is not None:
             self._start = self._in_microseconds(stream.start_time)  # other streams are not read
         self._offset = -(self._start or 0)
         self._wrap_bits: int | None = WRAP_BITS.get(container.format.name)
         self._rate = stream.codec_context.framerate
-        self._lag = (
-            1 / stream.average_rate if stream.codec_context.has_b_frames and stream.average_rate else Fraction(0)
-        )
-        self._mended = 0  # sum of the jumps taken out
-        self._decoded: int | None = None  # when the last packet is decoded, and
-        self._next: int | None = None  # the next one if the last one says how long it lasts
+        self._lag = Fraction(0)
+        if stream.codec_context.has_b_frames and stream.average_rate:
+            self._lag = 1 / stream.average_rate
+        self._mended = 0  # sum of the jumps removed
+        self._decoded: int | None = None  # when the last packet is decoded
+        self._next: int | None = None  # when the next packet should be decoded, by the last one's duration
 
     def mend(self, packet: av.Packet) -> None:
-        """Change the packet's timestamps; call it for every packet of the stream, in order, empty ones included."""
+        """Change a packet's timestamps. Call this for every packet of the stream, in order, including empty ones."""
         self._unwrap(packet)
         self._shift(packet, self._offset)
         self._shift(packet, self._mended)
         if packet.dts is not None and self._next is not None:
             self._mend_jump(packet, self._in_microseconds(packet.dts) - self._next)
         self._count_on(packet)
-        if self._made_up:  # by the demuxer
+        if self._invented:
             packet.pts = packet.dts = None
 
     def _unwrap(self, packet: av.Packet) -> None:
-        """Make timestamps negative that belong before the wrap, as long as there are such."""
+        """Make timestamps from before the wrap negative, until a packet has none."""
         if self._wrap_bits is None or self._start is None:
             return
         wrap = 1 << self._wrap_bits
@@ -105,15 +105,15 @@ class PacketTimes:
 
 
 class FrameTimes:
-    """When a decoded frame starts, and how long it lasts, in ticks of the stream's time base.
+    """Computes when a decoded frame starts and how long it lasts, in ticks of the stream's time base.
 
-    Frames without timestamps follow one another. Between presentation and decoding times that contradict, those win
-    that ran backwards less often so far.
+    Frames without timestamps follow one another. If presentation and decoding times contradict each other, the kind
+    that has run backwards less often is used.
     """
 
     def __init__(self, video: Video) -> None:
         self._base = video.stream.time_base or MICROSECOND
-        self._made_up = has_flag(video, Flags.no_timestamps)
+        self._invented = _has_flag(video, Flags.no_timestamps)
         self._context, self._average = video.stream.codec_context, video.stream.average_rate
         self._faulty_pts = self._faulty_dts = 0
         self._last_pts: int | None = None
@@ -122,7 +122,7 @@ class FrameTimes:
         self._last_guess = 0
 
     def __call__(self, frame: av.VideoFrame) -> tuple[int, int]:
-        """(start, duration) of the frame; a duration of 0 says that it is unknown. Once per frame, in order."""
+        """Return a frame's (start, duration), 0 for an unknown duration. Once per frame, in order."""
         start = self._best(frame.pts, frame.dts)
         if start is None:
             start = self.next_start
@@ -132,7 +132,7 @@ class FrameTimes:
 
     @property
     def next_start(self) -> int:
-        """When a frame without timestamps that follows the last one would start, as far as can be told."""
+        """When a following frame without timestamps would start."""
         return (self._last_start or 0) + self._last_guess
 
     def _best(self, pts: int | None, dts: int | None) -> int | None:
@@ -147,24 +147,24 @@ class FrameTimes:
         return pts if pts is not None and trusted else dts
 
     def _guess(self, start: int, duration: int) -> int:
-        """How long the frame lasts, as far as a frame without timestamps after it is concerned."""
+        """Guess how long the frame lasts before a following frame without timestamps."""
         step = start - self._last_start if self._last_start is not None else 0
-        rate = self._context.framerate  # what the coded stream says
+        rate = self._context.framerate  # according to the coded stream
         coded = nearest(1 / rate / self._base) if rate else 0
         average = nearest(1 / self._average / self._base) if self._average else 0
-        choices = (coded, step, duration) if self._made_up else (duration, step, coded)
+        choices = (coded, step, duration) if self._invented else (duration, step, coded)
         return next((ticks for ticks in (*choices, average, self._last_guess) if ticks > 0), 1)
 
 
-def has_flag(video: Video, flag: Flags) -> bool:
-    """Whether FFmpeg says so of the file's format."""
+def _has_flag(video: Video, flag: Flags) -> bool:
+    """Whether FFmpeg sets the flag for the file's format."""
     return bool(video.container.format.flags & cast(int, flag.value))
 
 
 def timed(video: Video, frames: Iterable[av.VideoFrame]) -> Iterator[tuple[Fraction, Fraction, av.VideoFrame]]:
-    """Add to each frame its start and end in seconds from the start of the file.
+    """Yield (start, end, frame), in seconds from the start of the file.
 
-    `frames` come from `video.decode` with `PacketTimes(video).mend`.
+    `frames` must come from `video.decode` with `PacketTimes(video).mend`.
     """
     times, base = FrameTimes(video), video.stream.time_base or MICROSECOND
     for frame in frames:

@@ -1,7 +1,7 @@
-"""A video file: opened, its stream chosen, its packets and its decoded frames.
+"""Open a video file and decode it with PyAV as the ffmpeg program does.
 
-PyAV's loop here does what the ffmpeg program does: takes the stream that ffmpeg would take, goes on after a bad packet
-and flushes the decoder after the file breaks off.
+It decodes the stream that ffmpeg would choose, continues after a bad packet and flushes the decoder after the file
+breaks off.
 """
 
 import contextlib
@@ -23,19 +23,7 @@ from i3d.decoding.held_file import HeldFile, UnreadableError
 
 # Texts, playlists and picture lists that FFmpeg plays as videos; some of them would open other files.
 NOT_VIDEO_FORMATS = {
-    "tty",
-    "hls",
-    "dash",
-    "concat",
-    "sdp",
-    "rtsp",
-    "image2",
-    "imf",
-    "lavfi",
-    "bin",
-    "adf",
-    "idf",
-    "xbin",
+    *("tty", "hls", "dash", "concat", "sdp", "rtsp", "image2", "imf", "lavfi", "bin", "adf", "idf", "xbin"),
 }
 OPTIONS = {"protocol_whitelist": "file", "scan_all_pmts": "1"}  # the latter as in ffmpeg, for transport streams
 
@@ -43,63 +31,62 @@ OPTIONS = {"protocol_whitelist": "file", "scan_all_pmts": "1"}  # the latter as 
 class Video:
     """An open video: its container and the stream that ffmpeg would decode.
 
-    `hidden` is how many of the frames that were read so far its edit list hides.
-    Raises UnreadableError for what is no video, OSError for what cannot be read just now.
+    `hidden` counts the frames read so far that the edit list hides. Raises UnreadableError if the file is not a video,
+    OSError if it cannot be read at present.
     """
 
     def __init__(self, file: HeldFile | Path) -> None:
         self.file = file if isinstance(file, HeldFile) else HeldFile(file)
         self.hidden = 0
-        self._end = 0  # of what was read so far, in bytes
+        self._end = 0  # offset in bytes of the end of the last packet read
         try:
             with self.file.name() as name:
                 self.container: InputContainer = av.open(name, metadata_errors="replace", container_options=OPTIONS)
-        except (av.FFmpegError, ValueError) as error:  # ValueError: PyAV on nonsensical parameters
+        except (av.FFmpegError, ValueError) as error:  # ValueError from PyAV on nonsensical parameters
             if isinstance(error, MemoryError):
                 raise UnreadableError("its header is nonsense: it asks for more memory than there is") from None
             raise UnreadableError(why_not_open(self.file)) from None
-        self.container.flags &= ~cast(
-            int, ContainerFlags.gen_pts.value
-        )  # PyAV would invent timestamps, wrong ones in AVI
+        # PyAV would invent timestamps, wrong ones in AVI.
+        self.container.flags &= ~cast(int, ContainerFlags.gen_pts.value)
         self.format = self.container.format.name
         if self.format in NOT_VIDEO_FORMATS:
             raise UnreadableError(f"not a video but {self.format}")
         self.stream = _ffmpeg_choice(self.container)
-        self.stream.codec_context.thread_count = 1  # several videos at once instead; and the same frames every time
+        self.stream.codec_context.thread_count = 1  # reproducible frames; several videos are decoded at once instead
 
     @property
     def declared(self) -> int | None:
-        """How many frames the header declares, without those found hidden so far; None if it does not say."""
+        """Number of frames in the header, minus those found hidden so far; None if it states none."""
         return self.stream.frames - self.hidden if self.stream.frames else None
 
     @property
     def rate(self) -> Fraction | None:
-        """Frames per second, on average."""
+        """Average frames per second."""
         return self.stream.average_rate or self.stream.guessed_rate or None
 
     @property
     def seconds(self) -> Fraction | None:
-        """How long the video is by its header, after its edit list."""
+        """Duration in the header, after the edit list."""
         if self.stream.duration is not None and self.stream.time_base:
             return self.stream.duration * self.stream.time_base
         return Fraction(self.container.duration, av.time_base) if self.container.duration else None
 
     def packets(self) -> Iterator[av.Packet]:
-        """The stream's packets, without the empty one at the end; ends where the file breaks off. Once per Video."""
+        """Yield the stream's packets up to where the file breaks off, without the empty last one. Once per Video."""
         with contextlib.suppress(av.FFmpegError, IndexError):
             yield from (packet for packet in self.container.demux(self.stream) if packet.size)
 
     def why_no_video(self, frames: int) -> str | None:
-        """Why this is no video that can be decoded, after all that could be was: `frames` frames; None if it is one."""
+        """Say why this is not a video, given the number of frames decoded from it; None if it is."""
         return why_no_video(self.file, self.format, frames)
 
     @property
     def left_out(self) -> str | None:
-        """What of the file is not decoded although it is a video, in words, once all was read; None: nothing."""
+        """Which video in the file is not decoded, in words; None if there is none. Known once all was read."""
         return left_out(self.file, self.format, self._end)
 
     def decode(self, faults: Faults, mend: Callable[[av.Packet], None] | None = None) -> Iterator[av.VideoFrame]:
-        """Decode whatever can be decoded and note in `faults` what cannot. Once per Video.
+        """Decode whatever can be decoded; note the rest in `faults`. Once per Video.
 
         `mend` may change each packet's timestamps before it is decoded.
         """
@@ -111,13 +98,13 @@ class Video:
                 packet = next(packets, None)
             except av.FFmpegError:
                 packet, faults.cut = None, True
-            except IndexError:  # PyAV at the end of a file in which a stream appeared on the way
+            except IndexError:  # PyAV at the end of a file in which another stream appeared midway
                 packet = None
             ended = packet is None
             if packet is not None and mend is not None:
                 mend(packet)
             if packet is not None and not packet.size:
-                continue  # an empty one would flush the decoder; PyAV ends with one
+                continue  # an empty packet, PyAV's last one, would flush the decoder
             if packet is not None:
                 self._end = max(self._end, (packet.pos or 0) + packet.size)
                 self.hidden += self.format == MP4_FORMAT and packet.is_discard
@@ -135,7 +122,7 @@ class Video:
 
 
 def pictures_in_motion(container: InputContainer) -> list[VideoStream]:
-    """The video streams that are not cover art."""
+    """List the video streams that are not cover art."""
     return [stream for stream in container.streams.video if not stream.disposition & Disposition.attached_pic]
 
 
@@ -145,7 +132,7 @@ def nearest(value: Fraction) -> int:
 
 
 def _ffmpeg_choice(container: InputContainer) -> VideoStream:
-    """The stream that the ffmpeg program takes: most pixels, a default stream counting 5 million more."""
+    """Choose the stream as the ffmpeg program does: most pixels, with 5 million more for a default stream."""
     streams = pictures_in_motion(container)
     if not streams:
         raise UnreadableError("no video stream, only a cover picture" if container.streams.video else "no video stream")

@@ -1,12 +1,12 @@
-"""Child processes that may hang, eat memory or crash on a hostile video, and be killed for it.
+"""Worker processes that can be killed when a hostile video makes them hang, crash or use too much memory.
 
 A worker is `python -P -m <module>`: a fresh interpreter, because a fork would share the decoders' threads and a spawn
-would import Snakemake's main module again. Parent and child exchange small JSON messages through a socket and large
+would import Snakemake's main module again. Parent and child exchange small JSON messages through a socket, and large
 data through anonymous shared memory, whose first page holds the child's progress counter and the number of threads it
-may use. A killed worker leaves nothing behind, and one whose parent dies is killed by the kernel (on Linux) or finds
-its socket closed.
+may use. A killed worker leaves nothing behind. When the parent dies, the kernel kills its workers (on Linux), or they
+find their socket closed.
 
-This module stays light (no NumPy): planning imports it.
+Planning imports this module, so it must not import NumPy.
 """
 
 import contextlib
@@ -22,6 +22,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import partial
 from itertools import islice
 from multiprocessing.connection import Connection, wait
 from pathlib import Path
@@ -32,19 +33,26 @@ from i3d.errors import UserError
 Task = TypeVar("Task")
 
 SHARED_HEADER_BYTES = mmap.PAGESIZE
-PROGRESS, THREADS = 0, 1  # places of the int64 counters in the header
+PROGRESS, THREADS = 0, 1  # indices of the int64 counters in the header
 PR_SET_PDEATHSIG = 1  # linux/prctl.h
 REAP_SECONDS = 5.0
-START_SECONDS = 120.0  # Python and its libraries may come from a slow network disk
-TICK_SECONDS = 0.25  # how often the watchdog looks
+START_SECONDS = 120.0  # Python and its libraries may be on a slow network disk
+TICK_SECONDS = 0.25  # interval of the watchdog
 
 
 class Worker:
     """The parent's end of one child process.
 
-    `module` is run with `python -m`, `memory_mb` bounds its resident memory (`fault` watches it, with a hard limit on
-    its data segment behind), `stall_seconds` is how long it may go without progress, `shared_bytes` is the size of
-    the shared memory after the header.
+    Parameters
+    ----------
+    module
+        Run with `python -m`.
+    memory_mb
+        Limit of resident memory in MiB, watched by `fault`; the data segment has a higher hard limit.
+    stall_seconds
+        How long the child may go without progress.
+    shared_bytes
+        Size of the shared memory after the header.
     """
 
     def __init__(self, module: str, *, memory_mb: int, stall_seconds: float, shared_bytes: int = 0) -> None:
@@ -62,9 +70,9 @@ class Worker:
                     [sys.executable, "-P", "-m", module, *map(str, numbers)],  # -P: not from the working folder
                     env={**os.environ, "OPENBLAS_NUM_THREADS": "1"},  # 64 idle threads would count as memory
                     stdin=subprocess.DEVNULL,
-                    stdout=2,  # our standard output may be the frame stream
+                    stdout=2,  # the parent's standard output may be the frame stream
                     pass_fds=numbers[:2],
-                    process_group=0,  # Ctrl-C is for the parent, which then kills its workers
+                    process_group=0,  # Ctrl-C must reach only the parent, which then kills its workers
                 )
             except OSError as error:
                 raise UserError(f"cannot start a process to decode with: {error.strerror}; use fewer threads") from None
@@ -72,27 +80,27 @@ class Worker:
         self.connection = Connection(ours.detach())
 
     def send(self, message: dict[str, Any]) -> None:
-        """Send a message. That the child has died is no error here: `receive` tells."""
+        """Send a message; ignore a dead child, which `receive` reports."""
         with contextlib.suppress(OSError):
             self.connection.send_bytes(json.dumps(message).encode())
         self._stalled = 0.0
 
     def receive(self) -> dict[str, Any] | None:
-        """The next message, or None when the child has died."""
+        """Wait for the next message; return None if the child has died."""
         try:
             return json.loads(self.connection.recv_bytes())
         except (EOFError, OSError):
             return None
 
     def allow_threads(self, count: int) -> None:
-        """Let the child use so many threads from now on."""
+        """Set how many threads the child may use from now on."""
         self._header[THREADS] = count
 
     def fault(self, waited: float) -> str | None:
-        """Why this worker must be killed, if it must.
+        """Say why this worker must be killed; None if it need not be.
 
-        `waited` is how many seconds the caller has waited for its workers since it asked last: time in which the caller
-        did something else (a slow reader of the stream) must not count against a worker that waits for it.
+        `waited` is how many seconds the caller has waited for its workers since the last call. Time that the caller
+        spent otherwise (on a slow reader of the stream) must not count against a worker that waits for it.
         """
         progress = self._header[PROGRESS]
         self._stalled = 0.0 if progress != self._seen_progress else self._stalled + waited
@@ -105,7 +113,7 @@ class Worker:
         return None
 
     def resident_mb(self) -> float:
-        """Resident memory in MB (2**20 bytes), 0 where the system does not say."""
+        """Resident memory in MiB; 0 if the system does not report it."""
         try:
             pages = int(Path("/proc", str(self._process.pid), "statm").read_text().split()[1])
         except (OSError, IndexError):
@@ -113,7 +121,7 @@ class Worker:
         return pages * mmap.PAGESIZE / 2**20
 
     def epitaph(self) -> str:
-        """How a dead child died."""
+        """Say how a dead child died."""
         try:
             code = self._process.wait(REAP_SECONDS)
         except subprocess.TimeoutExpired:
@@ -121,25 +129,25 @@ class Worker:
         return f"the decoder was killed by {signal.Signals(-code).name}" if code < 0 else f"the decoder exited ({code})"
 
     def kill(self) -> None:
-        """End the child at once, whatever it does."""
+        """Kill the child."""
         self._process.kill()
-        with contextlib.suppress(subprocess.TimeoutExpired):  # one that waits for a dead disk ends when that answers
+        with contextlib.suppress(subprocess.TimeoutExpired):  # a child waiting for a dead disk dies when it responds
             self._process.wait(REAP_SECONDS)
         self.connection.close()
 
     @property
     def alive(self) -> bool:
-        """Whether the child has not ended yet."""
+        """Whether the child is running."""
         return self._process.poll() is None
 
     @property
     def pid(self) -> int:
-        """The child's process id."""
+        """Process id of the child."""
         return self._process.pid
 
 
 class Crew(Generic[Task]):
-    """Workers with the task that each is at; a context manager that leaves no worker behind."""
+    """Workers and the task of each; a context manager that kills them all at its end. `hire` starts a worker."""
 
     def __init__(self, hire: Callable[[], Worker]) -> None:
         self._hire = hire
@@ -154,15 +162,14 @@ class Crew(Generic[Task]):
             worker.kill()
 
     def give(self, task: Task, message: dict[str, Any]) -> None:
-        """Put a worker, a new one if none is idle, to a task by sending it the message."""
-        idle = [worker for worker in self._idle if worker.alive]
-        worker = idle.pop() if idle else self._hire()
-        self._idle = idle
+        """Give a task to an idle or a new worker by sending it the message."""
+        self._idle = [worker for worker in self._idle if worker.alive]
+        worker = self._idle.pop() if self._idle else self._hire()
         self.busy[worker] = task
         worker.send(message)
 
     def done(self, worker: Worker) -> None:
-        """The worker has finished its task; one that kept half of its memory is let go."""
+        """Mark a worker as idle, or kill it if it still uses half of its memory."""
         del self.busy[worker]
         if worker.resident_mb() > worker.memory_mb / 2:
             worker.kill()
@@ -170,9 +177,9 @@ class Crew(Generic[Task]):
             self._idle.append(worker)
 
     def events(self) -> Iterator[tuple[Worker, Task, dict[str, Any] | str]]:
-        """Wait for a moment; yield what workers say, and of each that was lost the reason (it is gone by then).
+        """Wait for a moment; yield the workers' messages, and the reason for each lost worker.
 
-        A worker is lost when it dies, makes no progress or needs too much memory.
+        A worker is lost, and killed, when it dies, makes no progress or needs too much memory.
         """
         began = time.monotonic()
         speakers = {worker.connection: worker for worker in self.busy}
@@ -194,12 +201,12 @@ class Crew(Generic[Task]):
 def ask_each(
     module: str, jobs: Iterable[tuple[Task, dict[str, Any]]], *, processes: int, memory_mb: int, stall_seconds: float
 ) -> Iterator[tuple[Task, dict[str, Any] | None]]:
-    """Send each job's message to one of several workers, and yield tasks with their answers as these come.
+    """Send each job's message to one of several workers; yield the tasks with their answers as they arrive.
 
-    None is the answer of a worker that died of it, or worked longer than `stall_seconds`.
+    The answer is None if the worker died of it or took longer than `stall_seconds`.
     """
     waiting = iter(jobs)
-    with Crew[Task](lambda: Worker(module, memory_mb=memory_mb, stall_seconds=stall_seconds)) as crew:
+    with Crew[Task](partial(Worker, module, memory_mb=memory_mb, stall_seconds=stall_seconds)) as crew:
         while True:
             for task, message in islice(waiting, processes - len(crew.busy)):
                 crew.give(task, message)
@@ -214,53 +221,53 @@ def ask_each(
 
 
 class Channel:
-    """The child's end: made from the arguments that `Worker` started it with."""
+    """The child's end, made from its command-line arguments."""
 
     def __init__(self, arguments: Sequence[str]) -> None:
         connection, memory, parent, memory_mb = map(int, arguments)
         _die_with(parent)
-        # Behind the parent's watch, against a leap between two looks: counts reserved memory too, hence the factor.
+        # In case of a leap between two looks of the parent. The limit counts reserved memory too, hence the factor.
         resource.setrlimit(resource.RLIMIT_DATA, (2 * memory_mb << 20, 2 * memory_mb << 20))
         self.memory_mb = memory_mb
         self._connection = Connection(connection)
         self.shared = mmap.mmap(memory, 0)
         self._header = memoryview(self.shared)[:SHARED_HEADER_BYTES].cast("q")
-        self.progress()  # started
+        self.progress()  # to report that the child has started
 
     def receive(self) -> dict[str, Any]:
-        """The parent's next message; ends the process when there is no parent any more."""
+        """Wait for the parent's next message; exit if the parent is gone."""
         try:
             return json.loads(self._connection.recv_bytes())
         except (EOFError, OSError):
             os._exit(0)
 
     def send(self, message: dict[str, Any]) -> None:
-        """Send the parent a message; ends the process when there is no parent any more."""
+        """Send the parent a message; exit if the parent is gone."""
         try:
             self._connection.send_bytes(json.dumps(message).encode())
         except OSError:
             os._exit(0)
 
     def progress(self) -> None:
-        """Tell the watchdog that work goes on."""
+        """Report progress to the watchdog."""
         self._header[PROGRESS] += 1
 
     @property
     def threads(self) -> int:
-        """How many threads the parent allows just now."""
+        """How many threads the parent allows now."""
         return self._header[THREADS]
 
 
 def _anonymous_file() -> BinaryIO:
-    """A file in memory, or, where the system has none, a nameless one on disk."""
+    """Open a file in memory, or, on systems without, a nameless one on disk."""
     if sys.platform == "linux":
         return os.fdopen(os.memfd_create("frames"), "r+b")
     return tempfile.TemporaryFile()
 
 
 def _die_with(parent: int) -> None:
-    """Have the kernel kill this process when its parent ends, even by SIGKILL."""
+    """Make the kernel kill this process when its parent ends, even by SIGKILL."""
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
-    if os.getppid() != parent:  # it died before we asked
+    if os.getppid() != parent:  # the parent has died already
         os._exit(0)

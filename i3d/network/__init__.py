@@ -1,1 +1,1 @@
-"""From frames to features: the network, its weights, and the loop that feeds it."""
+"""From frames to features: the engine, weights files and the loop that feeds the engine."""

@@ -1,7 +1,7 @@
-"""The engine: snippets of resized frames in, features out, on a GPU or a CPU.
+"""The engine: computes features of snippets of resized frames on a GPU or a CPU.
 
-Frames travel to the device as uint8 and are cropped, mirrored and normalised there. On a GPU the copy of one batch
-overlaps the computation of the one before.
+Frames are copied to the device as uint8, then cropped, mirrored and normalised there. On a GPU, copying a batch
+overlaps with computing the previous one.
 """
 
 import logging
@@ -22,9 +22,9 @@ from i3d.specs import PRECISIONS
 log = logging.getLogger(__name__)
 
 DTYPES: dict[str, torch.dtype] = {name: getattr(torch, spec.dtype) for name, spec in PRECISIONS.items()}
-MUCH_MEMORY = 0.5  # share of a GPU's memory: more than any kernel's workspace takes
-CPU_BATCH = 1  # snippets per pass on a CPU, which gains nothing from more
-# What CUDA's libraries say, beside torch's OutOfMemoryError, when memory is short: cuDNN finds no kernel whose
+MUCH_MEMORY = 0.5  # share of a GPU's memory: more than any kernel's workspace
+CPU_BATCH = 1  # snippets per pass on a CPU: more are not faster
+# Errors of CUDA's libraries when memory is short, besides torch's OutOfMemoryError: cuDNN finds no kernel whose
 # workspace fits, or fails within one (pytorch issues 108645, 81620).
 SHORT_OF_MEMORY = (
     "unable to find an engine",
@@ -37,7 +37,7 @@ SHORT_OF_MEMORY = (
 
 
 def choose_device(name: str) -> torch.device:
-    """The device for `auto`, `cuda` or `cpu`. Raises UserError when a GPU is asked for and absent."""
+    """Choose the device for `auto`, `cuda` or `cpu`. Raises UserError if `cuda` is set and torch sees no GPU."""
     available = torch.cuda.is_available()
     if name == "cuda" and not available:
         raise UserError(
@@ -48,12 +48,12 @@ def choose_device(name: str) -> torch.device:
 
 
 def device_name(device: torch.device) -> str:
-    """What the tables call the device."""
+    """The device's name in the tables."""
     return torch.cuda.get_device_name(device) if device.type == "cuda" else "cpu"
 
 
 def _why_no_gpu() -> str:
-    """What torch says when it is made to use a GPU that it does not see: no driver, one too old, no device."""
+    """Provoke torch's own reason: no driver, an old driver or no device."""
     try:
         torch.cuda.init()
     except (RuntimeError, AssertionError) as error:
@@ -63,23 +63,23 @@ def _why_no_gpu() -> str:
 
 @dataclass
 class Pending:
-    """A batch on its way: `features` is valid once `ready` (a CUDA event) has come."""
+    """A batch being computed: `features` is valid once the CUDA event `ready`, if any, has happened."""
 
     features: Tensor
     ready: torch.cuda.Event | None
 
     def collect(self) -> np.ndarray:
-        """Wait for the features, float32 (B, crops, dim)."""
+        """Wait for the features and return them, float32 (B, crops, dim)."""
         if self.ready is not None:
             self.ready.synchronize()
         return self.features.numpy()
 
 
 class Engine:
-    """Computes the features of batches of snippets.
+    """Computes the features of batches of snippets with the network named in `settings`.
 
-    `settings` say by which network and how, `weights` are what its backbone expects; `batch_size` is the most snippets
-    per forward pass, halved whenever the GPU's memory does not suffice.
+    `weights` are as its backbone expects. `batch_size` limits the snippets per forward pass; it is halved whenever the
+    GPU runs out of memory.
     """
 
     def __init__(
@@ -96,27 +96,26 @@ class Engine:
         )
         self.network.prepare(device, precision)
         self.dim, self.crops = self.network.dim, self.network.crops
-        self.one_shape = device.type == "cuda"  # pad a batch that is not full: cuDNN tunes itself anew for each shape
+        self.one_shape = device.type == "cuda"  # pad partial batches, because cuDNN tunes itself for each new shape
         self._copies = torch.cuda.Stream(device) if device.type == "cuda" else None
 
     def buffer(self, snippets: int, clip_length: int) -> Tensor:
-        """Host memory for a batch of snippets, uint8 (B, T, 256, 340, 3), page-locked for a GPU."""
-        return torch.empty(
-            (snippets, clip_length, *FRAME_SHAPE), dtype=torch.uint8, pin_memory=self._copies is not None
-        )
+        """Allocate host memory for a batch of snippets, uint8 (B, T, 256, 340, 3), page-locked for a GPU."""
+        shape = (snippets, clip_length, *FRAME_SHAPE)
+        return torch.empty(shape, dtype=torch.uint8, pin_memory=self._copies is not None)
 
     @torch.inference_mode()
     def launch(self, snippets: Tensor) -> Pending:
-        """Start on a batch, uint8 (B, T, 256, 340, 3); leave it untouched until `collect` returns.
+        """Start computing a batch, uint8 (B, T, 256, 340, 3), which must not change until `collect` returns.
 
-        Raises UserError when the GPU's memory does not suffice for one snippet.
+        Raises UserError if the GPU's memory is too small for one snippet.
         """
         features = self._features(snippets)
         if self._copies is None:
             return Pending(features, None)
         on_host = torch.empty(features.shape, dtype=features.dtype, pin_memory=True)
         on_host.copy_(features, non_blocking=True)
-        ready = torch.cuda.Event(blocking=True)  # waiting for it leaves the CPU to others
+        ready = torch.cuda.Event(blocking=True)  # wait without occupying a CPU core
         return Pending(on_host, torch.cuda.current_stream(self.device).record_event(ready))
 
     def _features(self, snippets: Tensor) -> Tensor:
@@ -133,11 +132,11 @@ class Engine:
             else:
                 start += len(part)
                 continue
-            self._halve_batch(reason)  # here, where no exception holds the tensors of the pass that failed any more
+            self._halve_batch(reason)  # outside `except`, where the exception no longer holds the failed pass's tensors
         return torch.cat(parts)
 
     def _to_device(self, part: Tensor) -> Tensor:
-        """At most `batch_size` snippets on the device, where computing them may begin."""
+        """Copy at most `batch_size` snippets to the device; computing waits for the copy."""
         if self._copies is None:
             return self._padded(part)
         with torch.cuda.stream(self._copies):
@@ -148,7 +147,7 @@ class Engine:
         return on_device
 
     def _padded(self, part: Tensor) -> Tensor:
-        """A copy on the device, filled up with black snippets to `batch_size`; `part` itself without `one_shape`."""
+        """Copy `part` to the device, padded with black snippets to `batch_size`; without `one_shape`, return it."""
         if not self.one_shape:
             return part
         padded = torch.empty((self.batch_size, *part.shape[1:]), dtype=part.dtype, device=self.device)
@@ -164,17 +163,17 @@ class Engine:
             )
         self.batch_size //= 2
         torch.cuda.empty_cache()
-        log.warning("the GPU's memory is short: going on with batches of %d snippets", self.batch_size)
+        log.warning("the GPU's memory is short: continuing with batches of %d snippets", self.batch_size)
 
     def _forward(self, snippets: Tensor) -> Tensor:
-        """uint8 (B, T, 256, 340, 3) to float32 (B, crops, dim)."""
+        """Map snippets, uint8 (B, T, 256, 340, 3), to features, float32 (B, crops, dim)."""
         return self.network.features(snippets)
 
 
 def is_short_of_memory(error: RuntimeError, free: float) -> bool:
-    """Whether the GPU's memory is, or may well be, why a computation failed when that share of it was free.
+    """Whether a computation probably failed for lack of GPU memory; `free` is the share that was free.
 
-    With much memory free, a library's error has another cause, which no smaller batch removes.
+    With much memory free, a library's error has another cause, which a smaller batch would not remove.
     """
     if isinstance(error, torch.cuda.OutOfMemoryError) or "out of memory" in str(error):
         return True
@@ -182,7 +181,7 @@ def is_short_of_memory(error: RuntimeError, free: float) -> bool:
 
 
 def free_share(device: torch.device) -> float:
-    """The share of a GPU's memory that this process may still take; 0 for a CPU."""
+    """The share of a GPU's memory that this process can still allocate; 0 for a CPU."""
     if device.type != "cuda":
         return 0.0
     free, total = torch.cuda.mem_get_info(device)

@@ -1,7 +1,7 @@
-"""From a frame stream to staged features: the loop around the engine.
+"""The loop around the engine, from a frame stream to staged features.
 
-One thread reads the stream into batches across videos, one keeps the device busy, and the main thread writes what comes
-back: neither a slow pipe nor a slow disk makes the device wait. Memory does not grow with the length of a video.
+One thread reads the stream into batches across videos, one keeps the device busy, and the main thread writes the
+features, so that neither a slow pipe nor a slow disk makes the device wait. Memory does not grow with a video's length.
 """
 
 import queue
@@ -27,27 +27,27 @@ from i3d.records.record import FAILED, OK, SKIPPED, Status, VideoRecord
 from i3d.settings import NumericSettings
 from i3d.snippets import SnippetRule
 
-BUFFERS = 4  # batches in memory: one being filled, two on the device or waiting for it, one being written
-RESTARTED = "restarted"  # the status of a try that a new BEGIN ended
+BUFFERS = 4  # batches in memory: one being filled, two computed or waiting for it, one being written
+RESTARTED = "restarted"  # the status of a try that ended with a new BEGIN
 
 
 class Cutter:
-    """Cuts one video's frames into snippets, by way of memory of its own only where a snippet is not in one message.
+    """Cuts one video's frames into snippets, buffering them only if a snippet spans several messages.
 
-    Of the video, snippet i is frames i*frequency to i*frequency + clip_length - 1; frames between two snippets do not
-    arrive, and those after the last whole snippet are dropped.
+    Snippet i consists of the video's frames i*frequency to i*frequency + clip_length - 1. Frames between snippets are
+    not in the stream; frames after the last whole snippet are dropped.
     """
 
     def __init__(self, clip_length: int, frequency: int) -> None:
         self.clip_length = clip_length
-        self._shared = max(0, clip_length - frequency)  # frames that a snippet has in common with the next
+        self._shared = max(0, clip_length - frequency)  # frames that a snippet shares with the next
         self._frames: np.ndarray | None = None
-        self._held = 0  # frames of the next snippet that are in `_frames`
+        self._held = 0  # frames of the next snippet in `_frames`
 
     def fill(self, snippet: np.ndarray, message: Frames) -> bool:
-        """Whether frames taken from a message that has some complete a snippet.
+        """Take frames from a message that has some; return whether they completed a snippet.
 
-        It is in `snippet` then, uint8 (clip_length, 256, 340, 3); otherwise the message is used up.
+        A completed one is in `snippet`, uint8 (clip_length, 256, 340, 3); otherwise the message is used up.
         """
         if not self._shared and not self._held and message.count >= self.clip_length:
             message.take(snippet)
@@ -67,21 +67,21 @@ class Cutter:
 
 @dataclass
 class Video:
-    """One try at one video. Its writer opens with the first features and belongs to the main thread."""
+    """One try at one video. Its writer belongs to the main thread and opens its file with the first features."""
 
     entry: BundleEntry
     info: dict[str, Any]
     cutter: Cutter
     writer: FeatureWriter
     started: datetime = field(default_factory=lambda: datetime.now(UTC))
-    seconds: float = 0.0  # its share of the time that went by, by its snippets
-    frames: int = 0  # that have come
+    seconds: float = 0.0  # its share, by snippets, of the elapsed time
+    frames: int = 0  # received
     broken: str | None = None  # why its features must not be written
 
 
 @dataclass(frozen=True)
 class Ending:
-    """A video's stream has ended with `result`; None stands for one that never began."""
+    """A video whose stream has ended with `result`; `video` is None if it never began."""
 
     video: Video | None
     entry: BundleEntry
@@ -92,7 +92,7 @@ class Ending:
 class Batch:
     """Snippets of any videos, and the videos that end with them.
 
-    `snippets` is uint8 (B, T, 256, 340, 3); the first len(owners) are filled, each from the video at its place.
+    `snippets` is uint8 (B, T, 256, 340, 3). The first len(owners) are filled; owners[i] is the video of snippet i.
     """
 
     snippets: Tensor
@@ -105,46 +105,39 @@ class Batch:
 
     @property
     def free(self) -> np.ndarray:
-        """Where the next snippet goes."""
+        """The place of the next snippet."""
         return self.snippets[len(self.owners)].numpy()
 
 
+@dataclass
 class Extraction:
     """Extracts the features of one bundle's stream into the staging tree.
 
-    `entries` are the bundle's videos, `settings` fix the numbers, `provenance` is what all records share; each record
-    is added to the file `written`, if one is given, as soon as its feature is staged. `snippets_done` is called with
-    how many snippets more have their features, now and then.
+    `entries` are the bundle's videos, `settings` fix the numbers, and `provenance` holds the columns that all records
+    share. Each record is appended to the file `written`, if given, as soon as its feature is staged. `snippets_done` is
+    called after each batch with the number of snippets computed in it.
     """
 
-    def __init__(
-        self,
-        engine: Engine,
-        entries: list[BundleEntry],
-        staging: Path,
-        settings: NumericSettings,
-        provenance: dict[str, Any],
-        written: Path | None = None,
-        snippets_done: Callable[[int], None] = lambda count: None,
-    ) -> None:
-        self.engine = engine
-        self.entries = entries
-        self.staging = staging
-        self.settings = settings
-        self.rule = settings.rule
-        self.provenance = provenance
-        self.written = written
-        self.snippets_done = snippets_done
+    engine: Engine
+    entries: list[BundleEntry]
+    staging: Path
+    settings: NumericSettings
+    provenance: dict[str, Any]
+    written: Path | None = None
+    snippets_done: Callable[[int], None] = lambda count: None
+
+    def __post_init__(self) -> None:
+        self.rule = self.settings.rule
         self._batches: queue.Queue[Batch | BaseException | None] = queue.Queue()
         self._launched: queue.Queue[tuple[Batch, Pending | None] | BaseException | None] = queue.Queue()
-        self._buffers: queue.Queue[Tensor] = queue.Queue()  # bounds what is in memory
+        self._buffers: queue.Queue[Tensor] = queue.Queue()  # bounds the memory
         self._over = False
-        self._landed = time.monotonic()  # when the last batch came back
+        self._landed = time.monotonic()  # when the last batch was computed
 
     def run(self, stream: BinaryIO) -> Iterator[VideoRecord]:
         """Read the stream to its end; yield each video's record once its feature is staged.
 
-        Raises StreamError if the stream is cut off; the videos that had ended by then are staged first.
+        Raises StreamError if the stream is damaged or cut off, after staging the videos that had ended.
         """
         for _ in range(BUFFERS):
             self._buffers.put(self.engine.buffer(self.engine.batch_size, self.rule.frames_used))
@@ -159,7 +152,7 @@ class Extraction:
             self._over = True
 
     def _read(self, stream: BinaryIO) -> None:
-        """Turn messages into batches; runs in its own thread and hands every error on."""
+        """Turn messages into batches; runs in its own thread and passes every error on."""
         videos: dict[int, Video] = {}
         try:
             batch = Batch(self._buffers.get())
@@ -197,15 +190,15 @@ class Extraction:
             self._batches.put(error)
 
     def _check_decoding(self, entry: BundleEntry, info: dict[str, Any]) -> None:
-        """Raise StreamError for frames that were decoded under other settings than the features are recorded with."""
-        found, wanted = info.get("decoding"), self.settings.decoding
-        if found != wanted:
-            raise StreamError(f"the frames of {entry.video} were decoded with {_words(found)}, not {_words(wanted)}")
+        """Raise StreamError for frames decoded with other settings than the features are recorded with."""
+        actual, expected = info.get("decoding"), self.settings.decoding
+        if actual != expected:
+            raise StreamError(f"the frames of {entry.video} were decoded with {_words(actual)}, not {_words(expected)}")
 
     def _check_count(self, video: Video | None, entry: BundleEntry, result: dict[str, Any]) -> None:
-        came, due = video.frames if video else 0, self.rule.used(result["frames_decoded"])
-        if result["status"] == OK and came != due:
-            raise StreamError(f"damaged stream: {came} of {due} frames of {entry.video} came")
+        received, sent = video.frames if video else 0, self.rule.used(result["frames_decoded"])
+        if result["status"] == OK and received != sent:
+            raise StreamError(f"damaged stream: {received} of {sent} frames of {entry.video} arrived")
 
     def _entry(self, index: int) -> BundleEntry:
         if index >= len(self.entries):
@@ -213,7 +206,7 @@ class Extraction:
         return self.entries[index]
 
     def _launch(self) -> None:
-        """Start the device on one batch after the other; runs in its own thread and hands every error on."""
+        """Start computing one batch after another; runs in its own thread and passes every error on."""
         try:
             while isinstance(item := self._batches.get(), Batch) and not self._over:
                 snippets = item.snippets[: len(item.owners)]
@@ -228,12 +221,13 @@ class Extraction:
             computed = pending.collect()
             self._share_time(batch.owners)
             for video, features in zip(batch.owners, computed, strict=True):
-                if video.broken is None:
-                    try:
-                        with writing(video.writer.path):
-                            video.writer.append(features)
-                    except NotFiniteError as error:
-                        video.broken = f"{error}: broken weights, or an overflow in precision {self.settings.precision}"
+                if video.broken is not None:
+                    continue
+                try:
+                    with writing(video.writer.path):
+                        video.writer.append(features)
+                except NotFiniteError as error:
+                    video.broken = f"{error}: broken weights, or an overflow in precision {self.settings.precision}"
         self._buffers.put(batch.snippets)
         self.snippets_done(len(batch.owners))
         for ending in batch.endings:
@@ -244,24 +238,24 @@ class Extraction:
                 yield self._finish(ending)
 
     def _share_time(self, owners: list[Video]) -> None:
-        """Share the time since the last batch among the videos of this one, so that all shares add up to the whole."""
+        """Divide the time since the last batch among this one's videos, so that all shares add up to the total."""
         now = time.monotonic()
         for video in owners:
             video.seconds += (now - self._landed) / len(owners)
         self._landed = now
 
     def _finish(self, ending: Ending) -> VideoRecord:
-        """Stage what became of a video, and put it on record."""
+        """Stage or discard a video's feature, and return its record."""
         video, entry, result = ending.video, ending.entry, ending.result
         info = video.info if video else {}
-        status, reason = judge(result, self.rule)
+        status, reason = _judge(result, self.rule)
         if status == OK and video is not None and video.broken:
             status, reason = FAILED, video.broken
-        if entry.digest and (news := changed(entry, result.get("digest"))):
-            status, reason = FAILED, news
-        told = {name: value for name, value in (info | result).items() if name in VideoRecord.__struct_fields__}
+        if entry.digest and (change := changed(entry, result.get("digest"))):
+            status, reason = FAILED, change
+        decoded = {name: value for name, value in (info | result).items() if name in VideoRecord.__struct_fields__}
         record = VideoRecord(
-            **told
+            **decoded
             | self.settings.columns
             | self.provenance
             | {
@@ -287,7 +281,7 @@ class Extraction:
             writer.discard()
             return
         with writing(writer.path):
-            # The middle frame of a snippet that the video ends within has come, too.
+            # With middle frames only, a last snippet that the video's end cuts off has been computed too.
             writer.close(self.rule.snippets(record.frames_decoded or 0))
         record.feature_file = str(writer.path.relative_to(self.staging))
         record.snippets = writer.snippets
@@ -303,8 +297,8 @@ def _iso(moment: datetime) -> str:
     return moment.isoformat(timespec="milliseconds")
 
 
-def judge(result: dict[str, Any], rule: SnippetRule) -> tuple[Status, str | None]:
-    """What a video's END message means: its status and, unless it is ok, the reason in words."""
+def _judge(result: dict[str, Any], rule: SnippetRule) -> tuple[Status, str | None]:
+    """Interpret a video's END message: its status and, unless ok, the reason."""
     if result["status"] == "failed":
         return FAILED, result["reason"]
     if result["status"] == "unreadable":
@@ -314,10 +308,10 @@ def judge(result: dict[str, Any], rule: SnippetRule) -> tuple[Status, str | None
 
 
 def changed(entry: BundleEntry, decoded: str | None = None) -> str | None:
-    """Why a video is not the one that was planned, None if it is.
+    """Say why a video is not the planned one; None if it is.
 
-    `decoded` is the digest of the file that decode opened, where decode got so far: what the path leads to by now
-    makes no difference then.
+    `decoded` is the digest of the file that was decoded, if decoding got that far; otherwise the file now at the path
+    is digested.
     """
     try:
         same = (decoded or video_digest(Path(entry.path))) == entry.digest

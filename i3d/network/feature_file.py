@@ -1,4 +1,4 @@
-"""Feature files: written snippet by snippet, in memory that does not grow, seen only when whole."""
+"""Feature files, written snippet by snippet in constant memory and visible only when complete."""
 
 import io
 import math
@@ -10,19 +10,15 @@ import numpy as np
 
 from i3d.files import part_of
 
-HEADER_BYTES = 128  # the .npy header NumPy itself writes for any array of this kind
+HEADER_BYTES = 128  # size of NumPy's .npy header for any array of this kind
 
 
 class NotFiniteError(Exception):
-    """The network gave NaN or Inf; such features must not be written."""
+    """The network computed NaN or Inf; such features must not be written."""
 
 
 class FeatureWriter:
-    """Writes one video's features, float32 (snippets, crops, dim), to `path`.
-
-    `append` takes the snippets in order; `close` puts the finished file in place with one rename, so that nobody
-    ever sees half of it; `discard` leaves nothing.
-    """
+    """Writes one video's features, float32 (snippets, crops, dim), to `path`: `append`, then `close` or `discard`."""
 
     def __init__(self, path: Path, crops: int, dim: int) -> None:
         self.path = path
@@ -32,7 +28,7 @@ class FeatureWriter:
         self._file: BinaryIO | None = None
 
     def append(self, features: np.ndarray) -> None:
-        """Add one snippet, float32 (crops, dim). Raises NotFiniteError on NaN or Inf."""
+        """Append one snippet, float32 (crops, dim). Raises NotFiniteError on NaN or Inf."""
         if features.shape != self._shape or features.dtype != np.float32:
             raise ValueError(f"a snippet must be float32 {self._shape}, not {features.dtype} {features.shape}")
         if not np.isfinite(features).all():
@@ -47,7 +43,7 @@ class FeatureWriter:
     def close(self, snippets: int) -> None:
         """Finish the file with the first `snippets` snippets, force it to disk and rename it to `path`.
 
-        As many must have come, and at least one.
+        Raises ValueError for none, or more than were appended.
         """
         if self._file is None or not 0 < snippets <= self.snippets:
             raise ValueError(f"{self.snippets} of {snippets} snippets were written for {self.path}")
@@ -61,14 +57,14 @@ class FeatureWriter:
         self._part.replace(self.path)
 
     def discard(self) -> None:
-        """Give the file up."""
+        """Delete the unfinished file, if any."""
         if self._file is not None:
             self._file.close()
             self._part.unlink(missing_ok=True)
 
 
 def npy_header(shape: tuple[int, int, int]) -> bytes:
-    """The first HEADER_BYTES of a float32, C-ordered .npy file (format 1.0) of this shape."""
+    """Make the first HEADER_BYTES of a float32, C-ordered .npy file (format 1.0) of this shape."""
     header = io.BytesIO()
     np.lib.format.write_array_header_1_0(header, {"descr": "<f4", "fortran_order": False, "shape": shape})
     if header.tell() != HEADER_BYTES:

@@ -1,7 +1,7 @@
-"""Which precisions this GPU's software may be trusted with.
+"""Refuse precisions that this GPU's software may compute wrongly.
 
 Some releases of cuDNN compute 3-D convolutions on tensor cores wrongly or not at all: half precision from 9.8 to 9.14
-(pytorch issues 163539, 166480), TF32 from 9.10.2 to 9.15 (pytorch issue 167024). Plain fp32 is not concerned.
+(pytorch issues 163539, 166480), TF32 from 9.10.2 to 9.15 (pytorch issue 167024). Plain fp32 is not affected.
 """
 
 from collections.abc import Collection
@@ -18,8 +18,8 @@ DOUBTFUL = range(90800, 91600)  # cuDNN 9.8 to 9.15, as torch.backends.cudnn.ver
 def check_precision(device: str, precision: str, cudnn: int | None, passed: Collection[str] | None) -> None:
     """Raise UserError if features of this precision cannot be trusted on this device.
 
-    `device` is torch's type of it, `cudnn` what `torch.backends.cudnn.version()` says, and `passed` the precisions
-    that a self-check on this machine found right; None if there was none.
+    `device` is torch's device type, `cudnn` the result of `torch.backends.cudnn.version()`, and `passed` the precisions
+    that passed the self-check on this machine, or None if it has not run.
     """
     if device != "cuda" or not PRECISIONS[precision].tensor_cores:
         return
@@ -37,13 +37,13 @@ def check_precision(device: str, precision: str, cudnn: int | None, passed: Coll
 
 
 def version_text(cudnn: int) -> str:
-    """cuDNN's own spelling of a version number: 91301 is 9.13.1, and 8907, from before 9, 8.9.7."""
+    """Spell cuDNN's version number as cuDNN does: 91301 is 9.13.1, and 8907 (before version 9) is 8.9.7."""
     major, rest = divmod(cudnn, 10000) if cudnn >= 90000 else divmod(cudnn, 1000)
     return f"{major}.{rest // 100}.{rest % 100}"
 
 
 def gpu_versions(device: torch.device) -> dict[str, str]:
-    """Versions that fix the numbers on a GPU, as the tables record them; none for a CPU."""
+    """Versions that determine the numbers on a GPU, as the tables record them; empty for a CPU."""
     cudnn = torch.backends.cudnn.version()
     if device.type != "cuda" or cudnn is None:
         return {}

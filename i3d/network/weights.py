@@ -1,6 +1,6 @@
-"""Weights files: read whole, checked against what a network expects, and refused in one sentence.
+"""Read weights files and check them against the network.
 
-PyTorch's and safetensors files are read here, other formats by the backbone that is published in them.
+PyTorch and safetensors files are read here, other formats by the backbone published in them.
 """
 
 import hashlib
@@ -25,67 +25,63 @@ from i3d.backbones.backbone import Backbone
 from i3d.errors import UserError
 
 LISTED = 3  # names in an error message
-LEAST_LIMIT = 1 << 30  # bytes; files of I3D-ResNet50 in float64 with an optimizer's state are smaller
-BYTES_PER_NUMBER = 16  # that a file may have at most: float64, and as much again of other things
-FLOATS = (torch.float16, torch.bfloat16, torch.float32, torch.float64)  # types that values may have
-# How torch.save begins a file: a zip archive, or before PyTorch 1.6 a pickled magic number.
+LEAST_LIMIT = 1 << 30  # bytes; I3D-ResNet50 in float64 with an optimizer's state is smaller
+BYTES_PER_NUMBER = 16  # at most in a file: float64, and as much again for everything else
+FLOATS = (torch.float16, torch.bfloat16, torch.float32, torch.float64)
+# The first bytes that torch.save writes: of a zip archive, or before PyTorch 1.6 a pickled magic number.
 ZIP_MAGIC = b"PK\x03\x04"
 TORCH_MAGIC = (ZIP_MAGIC, b"\x80\x02\x8a\x0a\x6c\xfc\x9c\x46\xf9\x20\x6a\xa8\x50\x19")
 
-# Keys under which training programs keep the state dict, and what they put before its names: torch's parallel
-# wrappers, MMAction and Lightning.
+# Keys under which training programs keep the state dict, and prefixes of its names: from torch's parallel wrappers,
+# MMAction and Lightning.
 WRAPPERS = ("state_dict", "model_state_dict", "model", "net")
 HEADED = "backbone."
 PREFIXES = ("module.", "model.", "net.", HEADED)
-COMPILED = re.compile(r"(?:^|(?<=\.))_orig_mod\.")  # by torch.compile, anywhere in a name
+COMPILED = re.compile(r"(?:^|(?<=\.))_orig_mod\.")  # from torch.compile, anywhere in a name
 
 
 def load_state_dict(path: Path, backbone: Backbone, sha256: str | None = None) -> dict[str, Tensor]:
-    """Return the weights at `path` that features depend on, float32, named and shaped as the backbone expects.
+    """Load the weights that features depend on: float32, named and shaped as the backbone expects.
 
-    Raises UserError when the file cannot be read, is not the one with this SHA-256 (hexadecimal), holds other tensors
-    than expected, or values that are not finite.
+    Raises UserError if the file cannot be read, does not have this SHA-256 (hexadecimal), holds other tensors than
+    expected, or values that are not finite.
     """
-    expected = backbone.expected_shapes()
-    data = _read(path, most_bytes(expected))
+    data = _read(path, backbone)
     if sha256 is not None and (found := hashlib.sha256(data).hexdigest()) != sha256:
         raise UserError(
             f"weights: {path} has changed since this run was planned (SHA-256 {found[:12]}..., not {sha256[:12]}...); "
             "run snakemake again, it plans with the file as it is now"
         )
-    return _fitting(_state_dict(data, path, backbone), expected, backbone, path)
+    return check_state_dict(_state_dict(data, path, backbone), backbone, path)
 
 
 def check_weights(path: Path, backbone: Backbone) -> str:
-    """Check everything that `load_state_dict` refuses; return the content's SHA-256."""
-    expected = backbone.expected_shapes()
-    data = _read(path, most_bytes(expected))
-    _fitting(_state_dict(data, path, backbone), expected, backbone, path)
+    """Check a file as `load_state_dict` does; return its SHA-256."""
+    data = _read(path, backbone)
+    check_state_dict(_state_dict(data, path, backbone), backbone, path)
     return hashlib.sha256(data).hexdigest()
 
 
-def check_state_dict(state: Mapping[str, Tensor], backbone: Backbone, path: Path) -> dict[str, Tensor]:
-    """Do what `load_state_dict` does after reading; `path` is for messages only."""
-    return _fitting(state, backbone.expected_shapes(), backbone, path)
-
-
 def read_state_dict(path: Path, backbone: Backbone) -> dict[str, Tensor]:
-    """Return all named tensors of a weights file, those that features do not depend on too.
+    """Read all named tensors of a weights file, including those that features do not depend on.
 
-    The content decides which format it is. What a checkpoint wraps tensors in (`WRAPPERS`) and what a model puts before
-    their names (`PREFIXES`) is taken off. Raises UserError for anything that is no such file.
+    The format is recognised by content. Wrappers of checkpoints (`WRAPPERS`) and prefixes of names (`PREFIXES`) are
+    removed. Raises UserError for any other file.
     """
-    return _state_dict(_read(path, most_bytes(backbone.expected_shapes())), path, backbone)
+    return _state_dict(_read(path, backbone), path, backbone)
 
 
 def most_bytes(expected: Mapping[str, tuple[int, ...]]) -> int:
-    """The largest size of a file with these tensors that is worth reading."""
+    """The size in bytes up to which a file with these tensors is read."""
     return max(LEAST_LIMIT, BYTES_PER_NUMBER * sum(map(math.prod, expected.values())))
 
 
-def _fitting(
-    state: Mapping[str, Tensor], expected: Mapping[str, tuple[int, ...]], backbone: Backbone, path: Path
-) -> dict[str, Tensor]:
+def check_state_dict(state: Mapping[str, Tensor], backbone: Backbone, path: Path) -> dict[str, Tensor]:
+    """Return the tensors that features depend on as float32; `path` is for messages.
+
+    Raises UserError if tensors are missing, unexpected or misshapen, or hold values that are not finite.
+    """
+    expected = backbone.expected_shapes()
     found = {name: tensor for name, tensor in state.items() if not backbone.is_left_out(name)}
     missing, unexpected = expected.keys() - found, found.keys() - expected
     misshapen = [name for name in expected.keys() & found if tuple(found[name].shape) != expected[name]]
@@ -99,22 +95,25 @@ def _fitting(
 def _finite_float32(tensor: Tensor, name: str, path: Path) -> Tensor:
     values = tensor.to(torch.float32).contiguous()
     if not bool(torch.isfinite(values).all()):
-        beyond = bool(torch.isfinite(tensor).all())
-        why = "values that float32 cannot hold" if beyond else "values that are not finite"
-        raise UserError(f"weights: {path}: {name} has {why}; the file is damaged, get it again")
+        too_large = bool(torch.isfinite(tensor).all())
+        fault = "values that float32 cannot hold" if too_large else "values that are not finite"
+        raise UserError(f"weights: {path}: {name} has {fault}; the file is damaged, get it again")
     return values
 
 
-def _read(path: Path, most: int) -> bytes:
-    """The whole file, so that what is hashed and what is loaded are the same bytes."""
+def _read(path: Path, backbone: Backbone) -> bytes:
+    """Read the whole file, so that the same bytes are hashed and loaded."""
+    most = most_bytes(backbone.expected_shapes())
     try:
         with os.fdopen(os.open(path, os.O_RDONLY | os.O_NONBLOCK), "rb") as file:  # a FIFO would block
             status = os.fstat(file.fileno())
             if not stat.S_ISREG(status.st_mode):
-                raise UserError(f"weights: {path} is no file; set 'weights' to one")
+                raise UserError(f"weights: {path} is not a file; set 'weights' to one")
             if status.st_size > most:
-                sizes = f"{status.st_size / 1e9:.1f} GB, and weights of this network have at most {most / 1e9:.1f}"
-                raise UserError(f"weights: {path} is of {sizes}")
+                raise UserError(
+                    f"weights: {path} has {status.st_size / 1e9:.1f} GB, but weights of this network have at most "
+                    f"{most / 1e9:.1f}; set 'weights' to another file"
+                )
             return file.read(most)
     except OSError as error:
         raise UserError(
@@ -124,7 +123,7 @@ def _read(path: Path, most: int) -> bytes:
 
 
 def _state_dict(data: bytes, path: Path, backbone: Backbone) -> dict[str, Tensor]:
-    """The named tensors in a file's content."""
+    """Read the named tensors in a file's content."""
     if data.startswith(TORCH_MAGIC):
         content = _read_torch(data, path)
     elif data[8:9] == b"{" and int.from_bytes(data[:8], "little") <= len(data):
@@ -134,14 +133,14 @@ def _state_dict(data: bytes, path: Path, backbone: Backbone) -> dict[str, Tensor
     state = _without_prefixes(content, path)
     for name, tensor in state.items():
         if not backbone.is_left_out(name) and (fault := _fault(tensor)):
-            raise UserError(f"weights: {path} is of no use: {name!r} {fault}")
+            raise UserError(f"weights: {path} cannot be used: {name!r} {fault}")
     return backbone.renamed(state)
 
 
 def _fault(value: Any) -> str | None:
-    """Why a value is no tensor of the network; None if it may be one."""
+    """Say why a value cannot be a tensor of the network; None if it can."""
     if not isinstance(value, Tensor):
-        return "is no tensor"
+        return "is not a tensor"
     if value.layout != torch.strided or value.is_nested:
         return "is a sparse or nested tensor; save it as a dense one"
     if value.is_quantized:
@@ -159,10 +158,7 @@ def _short(dtype: torch.dtype) -> str:
 
 
 def _without_prefixes(content: Mapping[Any, Any], path: Path) -> dict[str, Any]:
-    """The tensors under the network's own names.
-
-    Where some names begin with `backbone.`, the others belong to a head, which features do not use.
-    """
+    """Strip prefixes from the names. If some names begin with `backbone.`, drop the others, which belong to a head."""
     names = {key: COMPILED.sub("", str(key)) for key in content}
     while prefix := next((known for known in PREFIXES if any(name.startswith(known) for name in names.values())), ""):
         if prefix == HEADED:
@@ -179,25 +175,25 @@ def _read_torch(data: bytes, path: Path) -> dict[Any, Any]:
         if data.startswith(ZIP_MAGIC):
             _check_zip(data, path)
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # of tensor types that are refused anyway
+            warnings.simplefilter("ignore")  # about tensor types that are refused anyway
             content = torch.load(io.BytesIO(data), map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
         asked = re.search(r"GLOBAL (\S+)", str(error))
-        reason = f"it asks for {asked[1]!r}, and weights need nothing but tensors" if asked else "it is damaged"
+        reason = f"it asks for {asked[1]!r}, but weights need only tensors" if asked else "it is damaged"
         raise UserError(f"weights: {path} is refused: {reason}; do not use it, get the published file again") from None
-    except (RuntimeError, EOFError, ValueError, LookupError, AttributeError, TypeError, MemoryError, OSError) as error:
-        raise UserError(f"weights: {path} is no readable PyTorch file ({_reason(error)}): get it again") from None
+    except (
+        *(RuntimeError, EOFError, ValueError, LookupError, AttributeError, TypeError, MemoryError, OSError),
+        zipfile.BadZipFile,
+    ) as error:
+        raise UserError(f"weights: {path} is not a readable PyTorch file ({_reason(error)}): get it again") from None
     return _unwrapped(content, path)
 
 
 def _check_zip(data: bytes, path: Path) -> None:
-    """Raise UserError if unpacking the archive would take more memory than it has bytes: torch packs nothing."""
-    try:
-        entries = zipfile.ZipFile(io.BytesIO(data)).infolist()
-    except (zipfile.BadZipFile, ValueError, NotImplementedError) as error:
-        raise UserError(f"weights: {path} is no readable PyTorch file ({_reason(error)}): get it again") from None
-    packed = any(entry.compress_type != zipfile.ZIP_STORED for entry in entries)
-    if packed or sum(entry.file_size for entry in entries) > len(data):
+    """Raise UserError for an archive that unpacks to more bytes than it has: torch.save does not compress."""
+    entries = zipfile.ZipFile(io.BytesIO(data)).infolist()
+    compressed = any(entry.compress_type != zipfile.ZIP_STORED for entry in entries)
+    if compressed or sum(entry.file_size for entry in entries) > len(data):
         raise UserError(f"weights: {path} is a compressed archive, which torch.save never writes: get it again")
 
 
@@ -205,24 +201,27 @@ def _read_safetensors(data: bytes, path: Path) -> dict[str, Tensor]:
     try:
         return safetensors.torch.load(data)
     except (safetensors.SafetensorError, ValueError, LookupError, RuntimeError) as error:
-        raise UserError(f"weights: {path} is no readable safetensors file ({_reason(error)}): get it again") from None
+        raise UserError(
+            f"weights: {path} is not a readable safetensors file ({_reason(error)}): get it again"
+        ) from None
 
 
 def _unwrapped(content: Any, path: Path) -> dict[Any, Any]:
-    """The innermost dictionary that holds tensors, wrapped in others as training programs do it."""
+    """Find the dictionary that holds tensors inside the wrappers of training programs."""
     while isinstance(content, dict):
         inner = next((content[key] for key in WRAPPERS if isinstance(content.get(key), dict)), None)
-        if inner is None:
-            if any(isinstance(value, Tensor) for value in content.values()):
-                return content
+        if inner is not None:
+            content = inner
+        elif any(isinstance(value, Tensor) for value in content.values()):
+            return content
+        else:
             break
-        content = inner
     held = f"keys {_listing([str(key) for key in content])}" if isinstance(content, dict) and content else "no keys"
     raise UserError(f"weights: {path} holds no state dict ({held}): save one with torch.save(model.state_dict(), path)")
 
 
 def _reason(error: Exception) -> str:
-    return (str(error).splitlines() or [type(error).__name__])[0][:200] or type(error).__name__
+    return next(iter(str(error).splitlines()), "")[:200] or type(error).__name__
 
 
 def _listing(names: Collection[str]) -> str:

@@ -14,7 +14,7 @@ from typing import Any
 
 import msgspec
 
-from i3d.backbones import BACKBONES, know
+from i3d.backbones import BACKBONES, register
 from i3d.backbones.timm_image import TimmImage
 from i3d.decoding.probe import Probe, probe_many
 from i3d.digests import file_sha256, video_digest
@@ -145,7 +145,7 @@ class Catalog:
             if model not in self._content.towers:
                 self._content.towers[model] = described(model)
                 self._changed = True
-            know(self._content.towers[model])
+            register(self._content.towers[model])
 
     def sha256_of(self, feature: Path, name: str) -> str:
         """SHA-256 of a feature file, `name` by its path under the features tree."""

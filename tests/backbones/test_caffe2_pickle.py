@@ -90,7 +90,7 @@ def test_a_hostile_pickle_is_refused_by_name_and_runs_nothing(read, tmp_path, pr
         (b"\x80\x02Pelsewhere\n.", "PERSID"),
         (b"\x80\x02cnumpy\nndarray\n}U\x03keyK\x01sb.", "fills in"),
         (b"\x80\x02cnumpy\nndarray\nN}U\x04nameU\x02oss\x86b.", "fills in"),
-        (b"\x80\x02}U\x01aK\x01sK\x02b.", "no readable pickle"),
+        (b"\x80\x02}U\x01aK\x01sK\x02b.", "not a readable pickle"),
         (b"\x80\x02\x8f.", "EMPTY_SET"),
         (b"\x80\x05\x97.", "NEXT_BUFFER"),
         (b"\x80\x02c_codecs\nencode\nU\x01aU\x06base64\x86R.", "_codecs.encode"),
@@ -108,8 +108,8 @@ def test_arrays_of_python_objects_are_refused(read):
 def test_a_few_bytes_cannot_exhaust_memory_or_the_stack(read):
     refusal(read, b"\x80\x02]r\xff\xff\xff\x7f]r\xfe\xff\xff\x7f" + b")" * 10)  # far memo places
     refusal(read, b"\x80\x04\x8e" + (1 << 50).to_bytes(8, "little") + b"few.")  # a petabyte of bytes, it says
-    assert "no text" in refusal(read, b"\x80\x02})" + b"\x85" * (MAX_OPCODES // 2) + b"K\x01s.")  # hashed in depth
-    assert "no text" in refusal(read, b"\x80\x02})" + b"2\x86" * 200 + b"K\x01s.")  # 2**200 to hash
+    assert "not text" in refusal(read, b"\x80\x02})" + b"\x85" * (MAX_OPCODES // 2) + b"K\x01s.")  # hashed in depth
+    assert "not text" in refusal(read, b"\x80\x02})" + b"2\x86" * 200 + b"K\x01s.")  # 2**200 to hash
     assert "steps" in refusal(read, b"\x80\x02" + b"]" * (MAX_OPCODES + 1) + b".")
 
 
@@ -131,7 +131,7 @@ def test_every_cut_off_file_is_refused(read):
 
 def test_text_that_is_no_pickle_is_refused(read):
     for text in (b"<!DOCTYPE html><html></html>", b"version https://git-lfs.github.com/spec/v1\noid sha256:00\n"):
-        assert "no weights file" in refusal(read, text)
+        assert "not a weights file" in refusal(read, text)
 
 
 @settings(max_examples=300, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)

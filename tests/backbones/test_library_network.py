@@ -74,7 +74,7 @@ def test_the_mean_over_frames_is_that_of_another_librarys_clip():
             act_layer=open_clip.transformer.QuickGELU,
         )
     )
-    weights = random_weights({name: tuple(value.shape) for name, value in library.state_dict().items()}, seed=0)
+    weights = random_weights({name: tuple(value.shape) for name, value in library.state_dict().items()})
     library.load_state_dict(weights, assign=True)
     network = backbone("clip_vit_b16")
     published = {f"visual.{name}": value for name, value in weights.items()}
@@ -125,7 +125,7 @@ def test_weights_of_another_network_are_refused_in_a_sentence(tmp_path):
     torch.save(backbone("s3d").random_weights(), path)
     assert check_weights(path, backbone("s3d"))
     for name in ("r2plus1d_18", "clip_vit_b16", "timm:vit_tiny_patch16_224.augreg_in21k_ft_in1k"):
-        with pytest.raises(UserError, match=f"does not fit the model .* these are no weights of {name}") as caught:
+        with pytest.raises(UserError, match=f"does not fit the model .* these are not weights of {name}") as caught:
             check_weights(path, backbone(name))
         assert "\n" not in str(caught.value)
 
@@ -154,5 +154,5 @@ def test_without_timm_its_towers_are_refused_in_a_sentence(monkeypatch):
 def test_a_tower_of_other_pictures_is_refused(monkeypatch):
     config = timm_image._config("vit_tiny_patch16_224.augreg_in21k_ft_in1k")
     monkeypatch.setattr(timm_image, "_config", lambda tower: config.__class__(input_size=(1, 224, 224)))
-    with pytest.raises(UserError, match=r"takes \(1, 224, 224\) and not square pictures of three colours"):
+    with pytest.raises(UserError, match=r"takes \(1, 224, 224\), not square colour pictures"):
         backbone("timm:grey")

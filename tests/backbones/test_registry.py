@@ -29,8 +29,8 @@ def test_names_are_said_once_and_first_of_all_the_original_network():
             "of 'model'; expected one of i3d_r50, i3d_r50_nl, swin3d_t, .* and timm:NAME for an",
         ),
         ({"model": "timm:"}, "invalid value 'timm:' of 'model'"),
-        ({"model": "mvit_v2_s", "clip_length": 32}, "invalid value 32 of 'clip_length'; mvit_v2_s takes 16 alone"),
-        ({"model": "s3d", "clip_length": 8}, "invalid value 8 of 'clip_length'; s3d takes 14 to 512"),
+        ({"model": "mvit_v2_s", "clip_length": 32}, "invalid value 32 of 'clip_length'; mvit_v2_s accepts only 16"),
+        ({"model": "s3d", "clip_length": 8}, "invalid value 8 of 'clip_length'; s3d accepts 14 to 512"),
         (
             {"frame_pooling": "middle"},
             "'frame_pooling: middle' has no meaning for the model i3d_r50, it takes",

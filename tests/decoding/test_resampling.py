@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from i3d.decoding.constant_rate import resample
 from i3d.decoding.held_file import UnreadableError
-from i3d.decoding.resampling import resample
 from tests.support.clips import FFMPEG_MAJOR, KINDS, X264, ffmpeg, pattern, true_frames
 from tests.support.jpegs import HARD, MADE_FROM_OTHERS
 from tests.support.paths import SHARED

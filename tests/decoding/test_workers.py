@@ -110,7 +110,7 @@ def test_without_llvm_pillow_resizes_and_the_log_says_so_once(clips, expected, m
     assert all(np.array_equal(np.stack(frames[place]), expected) for place in range(3))
     assert [ends[place]["status"] for place in range(3)] == ["ok"] * 3
     warnings = [record.getMessage() for record in caplog.records if record.levelname == "WARNING"]
-    assert warnings == ["frames are resized by Pillow, several times slower than need be: llvmlite is not installed"]
+    assert warnings == ["frames are resized by Pillow, several times slower than necessary: llvmlite is not installed"]
 
 
 def test_only_frames_that_snippets_use_are_delivered(clips, expected):

@@ -64,7 +64,7 @@ def test_short_gpu_memory_halves_the_batch_and_loses_nothing(engine, monkeypatch
         features = engine.launch(batch(13)).collect()
     assert sizes == [13, 6, 3, 3, 3, 3, 1]
     assert features[:, 0, 0].tolist() == list(range(13))
-    assert "going on with batches of 3 snippets" in caplog.text
+    assert "continuing with batches of 3 snippets" in caplog.text
 
 
 @pytest.mark.parametrize("short", SHORT)

@@ -227,7 +227,7 @@ def test_a_stream_that_lost_frames_is_refused(tmp_path):
 
     records, error = extract(tmp_path, build)
     assert not records
-    assert "31 of 32 frames of test/a.mp4 came" in str(error)
+    assert "31 of 32 frames of test/a.mp4 arrived" in str(error)
     assert not (tmp_path / "test/a.npy").exists()
 
 

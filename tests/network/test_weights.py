@@ -19,7 +19,6 @@ import torch
 from i3d.backbones import backbone
 from i3d.backbones.i3d_r50 import I3D
 from i3d.backbones.i3d_r50.layers import empty_model
-from i3d.backbones.i3d_r50.weights import random_state_dict
 from i3d.digests import file_sha256
 from i3d.errors import UserError
 from i3d.network import weights
@@ -265,7 +264,7 @@ def test_archives_that_would_grow_are_refused_before_they_do(save, tmp_path):
 
 
 def test_a_small_file_that_asks_for_much_memory_is_refused(save):
-    assert "no readable PyTorch file" in refusal(
+    assert "not a readable PyTorch file" in refusal(
         save({"conv1.weight": Asks(bytearray, 1 << 60)}), {"conv1.weight": (2,)}
     )
 
@@ -307,15 +306,17 @@ def test_what_is_no_weights_file_is_refused(save, tmp_path):
     expected = {"conv1.weight": (2,)}
     assert "holds no state dict" in refusal(save([torch.ones(2)]), expected)
     assert "no state dict (keys conv1.weight)" in refusal(save({"conv1.weight": "text"}), expected)
-    assert "'conv1.weight' is no tensor" in refusal(save({"conv1.weight": "text", "fc.bias": torch.ones(1)}), expected)
+    assert "'conv1.weight' is not a tensor" in refusal(
+        save({"conv1.weight": "text", "fc.bias": torch.ones(1)}), expected
+    )
     assert "snakemake --cores 1 weights" in refusal(tmp_path / "absent.pth", expected)
     assert "cannot read" in refusal(tmp_path, expected)
-    assert "is no file" in refusal(Path("/dev/zero"), expected)
+    assert "is not a file" in refusal(Path("/dev/zero"), expected)
     os.mkfifo(tmp_path / "pipe.pth")
-    assert "is no file" in refusal(tmp_path / "pipe.pth", expected)
+    assert "is not a file" in refusal(tmp_path / "pipe.pth", expected)
     with (tmp_path / "huge.pth").open("wb") as file:
         file.truncate(50 << 30)
-    assert "is of 53.7 GB" in refusal(tmp_path / "huge.pth", expected)
+    assert "has 53.7 GB" in refusal(tmp_path / "huge.pth", expected)
     (tmp_path / "list.pkl").write_bytes(pickle.dumps([1, 2]))
     assert "holds no Caffe2 blobs" in refusal(tmp_path / "list.pkl", expected)
     whole = save({"conv1.weight": torch.ones(2)}).read_bytes()
@@ -331,10 +332,8 @@ def test_a_hostile_pytorch_file_is_refused_by_name_and_runs_nothing(save, tmp_pa
     assert not (tmp_path / "planted").exists()
 
 
-def test_random_weights_are_the_reference_ones_and_change_with_the_seed(model):
+def test_random_weights_are_the_reference_ones(model):
     assert_equal(backbone(model).random_weights(), tensors(whole(model)))
-    some = {"conv1.weight": (2, 3, 5, 7, 7)}
-    assert not torch.equal(random_state_dict(some, seed=1)["conv1.weight"], random_state_dict(some)["conv1.weight"])
 
 
 def test_converted_weights_give_the_same_features_as_the_pytorch_file(tmp_path):

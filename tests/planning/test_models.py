@@ -56,7 +56,7 @@ def test_planning_imports_neither_torch_nor_timm_for_any_model(tmp_path):
     [
         ({"model": "timm:vit_smal_patch14_dinov2.lvd142m"}, "did you mean timm:vit_small_patch14_dinov2.lvd142m"),
         ({"model": "swin3d"}, "invalid value 'swin3d' of 'model'; did you mean 'swin3d_"),
-        ({"model": "mvit_v2_s", "clip_length": 32}, "invalid value 32 of 'clip_length'; mvit_v2_s takes 16 alone"),
+        ({"model": "mvit_v2_s", "clip_length": 32}, "invalid value 32 of 'clip_length'; mvit_v2_s accepts only 16"),
         ({"model": "s3d", "sample_mode": "five_crop"}, "invalid value 'five_crop' of 'sample_mode'; expected one of"),
         ({"model": "s3d", "frame_pooling": "middle"}, "'frame_pooling: middle' has no meaning for the model s3d"),
     ],

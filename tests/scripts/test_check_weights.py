@@ -47,4 +47,4 @@ def test_memory_is_limited(tmp_path):
     done = check(tmp_path / "hostile.pth")
     assert done.returncode == 1
     (line,) = done.stderr.splitlines()
-    assert f"{tmp_path / 'hostile.pth'} is no readable PyTorch file (MemoryError)" in line
+    assert f"{tmp_path / 'hostile.pth'} is not a readable PyTorch file (MemoryError)" in line

@@ -42,7 +42,7 @@ def test_the_file_is_small():
 
 
 def test_other_random_numbers_are_no_reference(monkeypatch):
-    def others(self, seed=0):
+    def others(self):
         return {name: torch.ones(shape) for name, shape in self.expected_shapes().items()}
 
     monkeypatch.setattr(I3D, "random_weights", others)

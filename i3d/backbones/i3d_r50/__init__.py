@@ -1,10 +1,10 @@
-"""I3D-ResNet50, the network of the original scripts, and the same with non-local blocks.
+"""I3D-ResNet50, the network of the original scripts, with or without non-local blocks.
 
 layers.py       the network itself
-stem.py         its first convolution once for all crops of a frame
-fused_*.py      its blocks as a CPU and a GPU compute them fastest
-network.py      all of that, as the engine runs it
-weights.py      names of tensors in the published files, seeded weights, hints at what another file is
+stem.py         its first convolution, computed once for all crops of a frame
+fused_*.py      its blocks in their fastest form on a CPU and a GPU
+network.py      all of this, as the engine runs it
+weights.py      the published Caffe2 files, and hints for files that do not fit
 """
 
 from collections.abc import Mapping
@@ -23,7 +23,7 @@ PUBLISHED = "https://dl.fbaipublicfiles.com/video-nonlocal/{}.pkl"
 
 @dataclass(frozen=True)
 class Normalization:
-    """What becomes of a pixel value 0..255 in any channel: (value - subtract) / divide."""
+    """Maps a pixel value 0..255 of any channel to (value - subtract) / divide."""
 
     subtract: float
     divide: float
@@ -36,7 +36,7 @@ NORMALIZATIONS = {
 
 
 def shares_stem(mode: SampleMode) -> bool:
-    """Whether the first convolution runs once over the whole frame instead of once per crop."""
+    """Whether the first convolution runs once over the whole frame, not once per crop."""
     return mode.crops > 1
 
 
@@ -44,9 +44,11 @@ def shares_stem(mode: SampleMode) -> bool:
 class I3D(Backbone):
     """An I3D-ResNet50. Its weights are published as Caffe2 pickles and converted to PyTorch's format."""
 
+    dim: int = 2048
+    licence: str = "CC BY-NC 4.0"
     nonlocal_blocks: bool
-    gflop_shared_stem: float  # `gflop` where the crops of a snippet share the first convolution
-    caffe2_name: str  # of the published file, without its suffix
+    gflop_shared_stem: float  # `gflop` when the crops of a snippet share the first convolution
+    caffe2_name: str  # of the published file, without suffix
 
     normalizations: ClassVar[tuple[str, ...]] = tuple(NORMALIZATIONS)
 
@@ -59,25 +61,24 @@ class I3D(Backbone):
 
     @property
     def published_file(self) -> str:
-        """Where the Caffe2 file is put before it is converted."""
+        """The path of the Caffe2 file, before it is converted."""
         return f"{FOLDER}/{self.caffe2_name}.pkl"
 
     def published(self) -> Published:
         return Published(PUBLISHED.format(self.caffe2_name))
 
-    def expected_shapes(self) -> dict[str, tuple[int, ...]]:
-        from i3d.backbones.i3d_r50.layers import empty_model
+    def _module(self) -> "nn.Module":
+        from i3d.backbones.i3d_r50.layers import I3DResNet50
 
-        state = empty_model(self.nonlocal_blocks).state_dict()
-        return {name: tuple(value.shape) for name, value in state.items() if not self.is_left_out(name)}
+        return I3DResNet50(self.nonlocal_blocks)
 
     def is_left_out(self, name: str) -> bool:
         return name.startswith("fc.") or super().is_left_out(name)
 
-    def random_weights(self, seed: int = 0) -> "dict[str, Tensor]":
-        from i3d.backbones.i3d_r50.weights import random_state_dict
+    def random_weights(self) -> "dict[str, Tensor]":
+        from i3d.backbones.library_network import random_weights
 
-        return random_state_dict(self.expected_shapes(), seed)
+        return random_weights(self.expected_shapes(), last_norm="bn3")
 
     def plain(self, weights: "Mapping[str, Tensor]") -> "nn.Module":
         from i3d.backbones.i3d_r50.layers import build_model
@@ -104,28 +105,24 @@ class I3D(Backbone):
         return hint(found, expected)
 
 
-# Counted by `backbones/counted_work.py`; numbers in ten crops and without the smallest operations, which are a fifth.
+# Counted by `backbones/counted_work.py`; `values` over ten crops, without the smallest operations (a fifth).
 BACKBONES = (
     I3D(
         name="i3d_r50",
-        dim=2048,
         nonlocal_blocks=False,
         gflop=2.052,
         gflop_shared_stem=1.685,
         values=0.00897,
         fused_values=0.004625,
         caffe2_name="i3d_baseline_32x2_IN_pretrain_400k",
-        licence="CC BY-NC 4.0",
     ),
     I3D(
         name="i3d_r50_nl",
-        dim=2048,
         nonlocal_blocks=True,
         gflop=2.466,
         gflop_shared_stem=2.1,
         values=0.01187,
         fused_values=0.0076,
         caffe2_name="i3d_nonlocal_32x2_IN_pretrain_400k",
-        licence="CC BY-NC 4.0",
     ),
 )

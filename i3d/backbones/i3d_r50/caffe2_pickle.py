@@ -1,8 +1,8 @@
-"""Reads pickles that hold nothing but NumPy arrays and plain containers, without running any of them.
+"""Read pickles of NumPy arrays and plain containers without calling anything that the pickle names.
 
-Python's unpickler calls what a pickle names. Here a name only ever stands for one of the few things that arrays need,
-built from bytes that are in the file. The C version of the unpickler can be made to exhaust memory by far memo places
-and to crash by deeply nested dict keys, so it is Python's own, with text as the only keys.
+Python's unpickler calls the functions named in a pickle. Here a name is only matched against the few that arrays need,
+and the arrays are built from bytes in the file. This is the unpickler written in Python, with strings as the only dict
+keys: the C version can be made to exhaust memory by large memo indices and to crash by deeply nested keys.
 """
 
 import io
@@ -17,12 +17,12 @@ import numpy as np
 
 from i3d.errors import UserError
 
-MAX_OPCODES = 1_000_000  # a hundred times what a checkpoint of a thousand arrays has
+MAX_OPCODES = 1_000_000  # a hundred times as many as in a checkpoint of a thousand arrays
 
-# What of pickle's language asks for more than names, arguments and plain values.
+# Opcodes for more than names, arguments and plain values.
 REFUSED = {"PERSID", "BINPERSID", "EXT1", "EXT2", "EXT4", "INST", "OBJ", "NEWOBJ", "NEWOBJ_EX", "NEXT_BUFFER"}
-REFUSED |= {"EMPTY_SET", "ADDITEMS", "FROZENSET"}  # as a key, what is nested in itself takes for ever to hash
-# What NumPy writes, from version 1 to 2 and under pickle protocols 0 to 5; `numpy._core` reads as `numpy.core`.
+REFUSED |= {"EMPTY_SET", "ADDITEMS", "FROZENSET"}  # hashing a set nested in itself never ends
+# The names that NumPy 1 and 2 write under pickle protocols 0 to 5; `numpy._core` is read as `numpy.core`.
 ADMITTED = {
     "numpy.ndarray",
     "numpy.dtype",
@@ -35,25 +35,25 @@ ADMITTED = {
 
 
 def read_array_pickle(data: bytes, path: Path) -> Any:
-    """Return what a pickle holds: dicts, lists, tuples, numbers, text, bytes and NumPy arrays.
+    """Unpickle dicts, lists, tuples, numbers, text (latin-1 if from Python 2), bytes and NumPy arrays.
 
-    Text of Python 2 comes as latin-1; `path` is for messages. Raises UserError when the pickle asks for anything else,
-    or is damaged.
+    Raises UserError if the pickle asks for anything else or is damaged; `path` is for messages.
     """
     try:
         _check_opcodes(data)
         return _Unpickler(io.BytesIO(data), encoding="latin-1").load()
     except _NotAdmittedError as error:
         raise UserError(
-            f"{path} is refused: {error}, and weights need nothing but arrays; do not use it, get the published file "
-            "again"
+            f"{path} is refused: {error}, but weights need only arrays; do not use it, get the published file again"
         ) from None
     except (
         *(pickle.UnpicklingError, EOFError, ValueError, TypeError, LookupError, AttributeError),
         *(MemoryError, OverflowError, RecursionError),
     ) as error:
-        reason = str(error)[:200]
-        raise UserError(f"{path} is no readable pickle of arrays ({reason}): damaged, or no weights file") from None
+        raise UserError(
+            f"{path} is not a readable pickle of arrays ({str(error)[:200]}): it is damaged or not a weights file; get "
+            "the published file again"
+        ) from None
 
 
 class _NotAdmittedError(Exception):
@@ -61,7 +61,7 @@ class _NotAdmittedError(Exception):
 
 
 class _Name:
-    """An admitted name that the pickle gave; never looked up."""
+    """An admitted name from the pickle; never looked up."""
 
     def __init__(self, name: str) -> None:
         self.name = name
@@ -70,11 +70,11 @@ class _Name:
         return _construct(self.name, *arguments)
 
     def __setstate__(self, state: Any) -> None:
-        raise ValueError("it fills in something that is no array")
+        raise ValueError("it fills in something that is not an array")
 
 
 class _Dtype:
-    """A dtype, whose byte order comes after it."""
+    """A dtype; its byte order follows in the pickle."""
 
     def __init__(self, code: str) -> None:
         self.code, self.order = code, "|"
@@ -93,7 +93,7 @@ class _Dtype:
 
 
 class _Array(np.ndarray):
-    """An array, whose content comes after it."""
+    """An array; its content follows in the pickle."""
 
     def __setstate__(self, state: Any) -> None:
         match state:
@@ -108,7 +108,7 @@ class _Array(np.ndarray):
 
 
 def _construct(name: str, *arguments: Any) -> Any:
-    """What calling `name` would give, for the arguments that NumPy writes; raises ValueError for others."""
+    """Build what calling `name` with NumPy's arguments would return. Raises ValueError for other arguments."""
     match name, *arguments:
         case "numpy.core.multiarray._reconstruct", _Name(name="numpy.ndarray"), (0,), str() | bytes():
             return _Array(0)  # its content follows
@@ -129,11 +129,11 @@ def _bytes(raw: Any) -> bytes:
     return raw.encode("latin-1") if isinstance(raw, str) else bytes(memoryview(raw))
 
 
-_PythonsUnpickler: Any = pickle._Unpickler  # the stubs for type checkers know little of it
+_PythonsUnpickler: Any = pickle._Unpickler  # hardly covered by the type stubs
 
 
 class _Unpickler(_PythonsUnpickler):
-    """Python's unpickler with names that stand for themselves and text as the only keys."""
+    """Python's unpickler, but it looks no names up and refuses dict keys other than strings."""
 
     dispatch = _PythonsUnpickler.dispatch.copy()
 
@@ -156,7 +156,7 @@ class _Unpickler(_PythonsUnpickler):
 
     def _set_items(self, target: dict[str, Any], items: list[Any]) -> None:
         if not all(isinstance(key, str) for key in items[::2]):
-            raise ValueError("a dict key is no text")
+            raise ValueError("a dict key is not text")
         dict.update(target, zip(items[::2], items[1::2], strict=True))
         self.stack.append(target)
 
@@ -166,7 +166,7 @@ class _Unpickler(_PythonsUnpickler):
 
 
 def _check_opcodes(data: bytes) -> None:
-    """Walk the whole pickle before any of it is done. Raises ValueError if it is cut off or has too many steps."""
+    """Walk the whole pickle before loading it. Raises ValueError if it is cut off or has too many steps."""
     for count, (opcode, argument, _) in enumerate(pickletools.genops(data)):
         if count == MAX_OPCODES:
             raise ValueError(f"more than {MAX_OPCODES} steps")

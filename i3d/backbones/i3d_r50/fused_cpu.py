@@ -1,8 +1,7 @@
-"""The network's blocks as a CPU computes them fastest, by oneDNN.
+"""The network's blocks, fused for a CPU by oneDNN.
 
-Each convolution's weights are laid out once instead of on every call, and the addition of the shortcut and the
-rectification happen while a convolution's result is still in the cache. The operations are torch's own for compiled
-models.
+Each convolution's weights are laid out once instead of on every call, and the shortcut is added and ReLU applied while
+the convolution's result is still in the cache. The operations are those that torch uses in compiled models.
 """
 
 import logging
@@ -18,8 +17,8 @@ log = logging.getLogger(__name__)
 def fuse(model: I3DResNet50, dtype: torch.dtype, tolerance: float) -> None:
     """Replace the blocks of a model with folded batch norms, in place.
 
-    They are left as they are where oneDNN lacks the type, and where its results are not within `tolerance` (relative
-    L2 distance) of theirs.
+    The blocks are kept if oneDNN lacks the type, or if a fused block's result is not within `tolerance` (relative L2
+    distance) of a plain one's.
     """
     if supported(dtype) and agrees(dtype, tolerance):
         for stage in (model.layer1, model.layer2, model.layer3, model.layer4):
@@ -28,7 +27,7 @@ def fuse(model: I3DResNet50, dtype: torch.dtype, tolerance: float) -> None:
 
 
 def supported(dtype: torch.dtype) -> bool:
-    """Whether torch has oneDNN, and that this processor's instructions for the type."""
+    """Whether torch has oneDNN, and oneDNN supports the type on this processor."""
     if not torch.backends.mkldnn.is_available():
         return False
     if dtype == torch.bfloat16:
@@ -40,7 +39,7 @@ def supported(dtype: torch.dtype) -> bool:
 
 @torch.inference_mode()
 def agrees(dtype: torch.dtype, tolerance: float) -> bool:
-    """Whether a small fused block gives what the plain one does: the operations are no public part of torch."""
+    """Whether a small fused block agrees with the plain one: the operations are not a public part of torch."""
     generator = torch.Generator().manual_seed(0)
     plain = fold_batch_norm(Bottleneck(16, 8, stride=2, temporal=True, downsample=True).eval())
     for parameter in plain.parameters():
@@ -48,20 +47,20 @@ def agrees(dtype: torch.dtype, tolerance: float) -> bool:
     plain.to(dtype).to(memory_format=torch.channels_last_3d)  # type: ignore[call-overload]
     images = torch.rand((1, 16, 4, 6, 6), generator=generator).to(dtype, memory_format=torch.channels_last_3d)
     try:
-        found, expected = FusedBottleneck(plain)(images).float(), plain(images).float()
+        fused, expected = FusedBottleneck(plain)(images).float(), plain(images).float()
     except (AttributeError, RuntimeError, TypeError) as failure:
         reason = str(failure).splitlines()[0]
-        log.warning("torch %s has other fused convolutions (%s): going on without, slower", torch.__version__, reason)
+        log.warning("torch %s has other fused convolutions (%s): slower ones are used", torch.__version__, reason)
         return False
-    error = float((found - expected).norm() / expected.norm())
-    if not error < tolerance:  # NaN is not, either
-        log.warning("torch %s's fused convolutions are off by %.0e: going on without, slower", torch.__version__, error)
+    error = float((fused - expected).norm() / expected.norm())
+    if not error < tolerance:  # also if NaN
+        log.warning("torch %s's fused convolutions are off by %.0e: slower ones are used", torch.__version__, error)
         return False
     return True
 
 
 class FusedBottleneck(nn.Module):
-    """A `Bottleneck` whose batch norms are folded. Without a downsampling it overwrites its input."""
+    """A `Bottleneck` with folded batch norms. Without downsampling it overwrites its input."""
 
     def __init__(self, block: Bottleneck) -> None:
         super().__init__()
@@ -78,21 +77,21 @@ class FusedBottleneck(nn.Module):
 
 
 class FusedConv(nn.Module):
-    """A convolution, then `activation`: relu or none."""
+    """A convolution followed by `activation`: relu or none."""
 
     def __init__(self, conv: nn.Conv3d, activation: str) -> None:
         super().__init__()
         self.weight, self.bias = conv.weight, conv.bias
         self.geometry = (list(conv.padding), list(conv.stride), list(conv.dilation), conv.groups)
         self.activation = activation
-        self._laid_out: Tensor | None = None  # the weights as oneDNN wants them for the first input's shape
+        self._laid_out: Tensor | None = None  # the weights in oneDNN's layout for the first input's shape
 
     def forward(self, x: Tensor) -> Tensor:
         convolve = torch.ops.mkldnn._convolution_pointwise
         return convolve(x, self._weights(x), self.bias, *self.geometry, self.activation, [], "")
 
     def add_to(self, shortcut: Tensor, x: Tensor) -> Tensor:
-        """The same, added to the shortcut before the activation, in the shortcut's memory."""
+        """Convolve, add the shortcut, then activate; the result overwrites the shortcut."""
         convolve = torch.ops.mkldnn._convolution_pointwise_.binary
         weights = self._weights(x)
         return convolve(shortcut, x, weights, self.bias, *self.geometry, "add", 1.0, self.activation, [], "")

@@ -1,14 +1,14 @@
-"""The network's layers as a GPU computes them fastest, by cuDNN.
+"""The network's layers, fused for a GPU by cuDNN.
 
-A convolution's bias, the shortcut and the rectification cost a pass over memory each, and memory is what limits a
-slice in half precision. cuDNN can do all of them while a convolution's result is still on the chip. Biases that no
-such call takes are moved to where they cost less.
+A convolution's bias, the shortcut and ReLU cost a pass over memory each, and memory bandwidth limits a MIG slice in
+half precision. cuDNN can apply all of them while the convolution's result is still on the chip. Biases that no such
+call accepts are moved to where they cost less.
 
-The first convolution has three input channels, for which there is no good kernel: over blocks of 2x2 pixels, filled up
-to 16 channels, it takes under half the time (`python -m bench.gpu_visit tries first`).
+The first convolution has three input channels, for which there is no good kernel: over blocks of 2x2 pixels, padded to
+16 channels, it takes less than half the time (`python -m bench.gpu_visit tries first`).
 
-Whether a fast way is right and faster depends on the GPU, the precision and the layer, so each is tried when its first
-input comes.
+Whether a fast way is correct and faster depends on the GPU, the precision and the layer, so each one is tried on its
+first input.
 """
 
 import logging
@@ -21,17 +21,17 @@ from torch import Tensor, nn
 
 from i3d.backbones.i3d_r50.layers import Bottleneck, I3DResNet50
 
-REPEATS = 3  # timed calls of each way
+REPEATS = 3  # timed calls of each variant
 
 log = logging.getLogger(__name__)
 
-Choices = dict[tuple[object, ...], bool]  # whether the fast way is taken, by kind of layer and shapes
+Choices = dict[tuple[object, ...], bool]  # whether to use the fast way, by kind of layer and shapes
 
 
 def fuse(model: I3DResNet50, tolerance: float) -> None:
     """Replace the first convolution and the blocks of a model with folded batch norms, in place.
 
-    `tolerance` is the relative L2 distance within which both ways of computing a layer count as equal.
+    `tolerance` is the relative L2 distance up to which two results of a layer count as equal.
     """
     choices: Choices = {}
     assert model.conv1.bias is not None
@@ -44,11 +44,11 @@ def fuse(model: I3DResNet50, tolerance: float) -> None:
 
 
 class FusedBottleneck(nn.Module):
-    """A `Bottleneck` whose batch norms are folded."""
+    """A `Bottleneck` with folded batch norms."""
 
     def __init__(self, block: Bottleneck, tolerance: float, choices: Choices) -> None:
         super().__init__()
-        if block.downsample is not None:  # its result is added to conv3's: so is its bias
+        if block.downsample is not None:  # its result is added to conv3's, and so can its bias be
             block.conv3.bias.add_(block.downsample[0].bias)  # type: ignore[union-attr, arg-type]
             block.downsample[0].bias = None  # type: ignore[assignment]
         self.conv1 = RectifiedConv(block.conv1, tolerance, choices)
@@ -64,9 +64,9 @@ class FusedBottleneck(nn.Module):
 
 
 class TwoWays(nn.Module):
-    """A convolution, and what follows it, by `plain` steps or in a `fast` way, where that is right and faster.
+    """A convolution and what follows it, in `plain` steps, or the `fast` way if that is correct and faster.
 
-    `choices` holds what was found for each kind of layer and shape, and is shared by all layers of a model.
+    All layers of a model share `choices`, so that layers of one kind and shape are tried once.
     """
 
     def __init__(self, conv: nn.Conv3d, tolerance: float, choices: Choices) -> None:
@@ -76,29 +76,29 @@ class TwoWays(nn.Module):
         self.choices = choices
 
     def plain(self, *inputs: Any) -> Tensor:
-        """The steps one after another."""
+        """Compute the layer step by step."""
         raise NotImplementedError
 
     def fast(self, *inputs: Any) -> Tensor:
-        """The same otherwise."""
+        """Compute the same the fast way."""
         raise NotImplementedError
 
     def forward(self, *inputs: Tensor) -> Tensor:
-        # Another batch size is another kind: cuDNN computes it in another way, and that has not been tried.
+        # Another batch size counts as another kind, because cuDNN may choose another kernel for it.
         kind = (type(self), self.conv.weight.shape, self.conv.stride, *(each.shape for each in inputs))
         if kind not in self.choices:
             self.choices[kind] = self._is_better(*inputs)
         return self.fast(*inputs) if self.choices[kind] else self.plain(*inputs)
 
     def _is_better(self, *inputs: Tensor) -> bool:
-        """Whether the fast way gives what the plain one gives, and sooner. Lets OutOfMemoryError through."""
+        """Whether the fast way agrees with the plain one and takes less time. Raises OutOfMemoryError."""
         expected = self.plain(*inputs)
         try:
-            self.fast(*inputs)  # cuDNN tries its kernels, each on the same memory: one may clean it for the next
-            found = self._fast_over_nans(expected, *inputs)
-            error = relative_error(found, expected)
-            del found, expected
-            if not error < self.tolerance:  # NaN is not, either
+            self.fast(*inputs)  # cuDNN tries its kernels on the same memory, and one may clear it for the next
+            result = self._fast_over_nans(expected, *inputs)
+            error = relative_error(result, expected)
+            del result, expected
+            if not error < self.tolerance:  # also if NaN
                 log.info("cuDNN's fast %s is off by %.0e: left out", self.conv, error)
                 return False
             plain = milliseconds(lambda: self.plain(*inputs))
@@ -113,17 +113,18 @@ class TwoWays(nn.Module):
         return fast < plain
 
     def _fast_over_nans(self, like: Tensor, *inputs: Tensor) -> Tensor:
-        """`fast`, its result in memory that held NaN before.
+        """Run `fast` with its result in memory that held NaN before.
 
-        Without a shortcut torch has cuDNN add zero times what the result's memory holds, and zero times NaN is NaN.
+        Without a shortcut torch makes cuDNN add zero times the previous content of the result, and zero times NaN is
+        NaN.
         """
         nans = torch.full_like(like, torch.nan)
-        del nans  # the allocator hands the same memory out again
+        del nans  # the allocator reuses this memory next
         return self.fast(*inputs)
 
 
 class RectifiedConv(TwoWays):
-    """A convolution, to which a shortcut may be added, then ReLU."""
+    """A convolution, the addition of a shortcut if given, and ReLU."""
 
     def plain(self, x: Tensor, shortcut: Tensor | None = None) -> Tensor:  # type: ignore[override]
         result = self.conv(x)
@@ -132,7 +133,7 @@ class RectifiedConv(TwoWays):
         return result.relu_()
 
     def fast(self, x: Tensor, shortcut: Tensor | None = None) -> Tensor:  # type: ignore[override]
-        """All by one call of cuDNN."""
+        """Compute all steps in one call of cuDNN."""
         conv = self.conv
         geometry: tuple[Any, ...] = (conv.stride, conv.padding, conv.dilation, conv.groups)
         if shortcut is None:
@@ -141,7 +142,7 @@ class RectifiedConv(TwoWays):
 
 
 class PackedConv(TwoWays):
-    """The network's first convolution, 5x7x7 by steps of 2, on frames (B, 3, T, H, W) of even height and width."""
+    """The first convolution, 5x7x7 with stride 2, on frames (B, 3, T, H, W) of even height and width."""
 
     def __init__(self, conv: nn.Conv3d, tolerance: float, choices: Choices) -> None:
         super().__init__(conv, tolerance, choices)
@@ -152,15 +153,15 @@ class PackedConv(TwoWays):
         return self.conv(frames)
 
     def fast(self, frames: Tensor) -> Tensor:  # type: ignore[override]
-        """As 5x4x4 by steps of 2, 1 and 1, over blocks of 2x2 pixels."""
+        """Convolve blocks of 2x2 pixels instead, 5x4x4 with strides 2, 1 and 1."""
         return F.conv3d(packed(frames), self._packed, self.bias, stride=(2, 1, 1))
 
 
 def packed(frames: Tensor) -> Tensor:
-    """Blocks of 2x2 pixels as one of 4 times the channels, filled up to a multiple of 8 for the GPU's matrix units.
+    """Pack blocks of 2x2 pixels into 4 times the channels, padded to a multiple of 8 for the GPU's matrix units.
 
-    (B, C, T, H, W) to (B, 16, T + 4, H/2 + 3, W/2 + 3) for three channels, channels last, with zeros around them as the
-    first convolution has them. H and W are even.
+    Maps (B, C, T, H, W), H and W even, to (B, 16, T + 4, H/2 + 3, W/2 + 3) for three channels, channels last, with the
+    zero padding of the first convolution.
     """
     batch, channels, depth, *sizes = frames.shape
     height, width = (size // 2 for size in sizes)
@@ -172,10 +173,9 @@ def packed(frames: Tensor) -> Tensor:
 
 
 def packed_weight(weight: Tensor) -> Tensor:
-    """The first convolution's weight (O, C, 5, 7, 7) for `packed` frames, (O, 16, 5, 4, 4) for three channels.
+    """Rearrange the first convolution's weight (O, C, 5, 7, 7) for `packed` frames: (O, 16, 5, 4, 4) for C = 3.
 
-    In a picture its taps begin 3 pixels before a place of even number: with a tap of zero before them, pairs of taps
-    meet pairs of pixels.
+    The taps start 3 pixels before an even position, so a zero tap in front makes pairs of taps meet pairs of pixels.
     """
     outputs, channels = weight.shape[:2]
     taps = F.pad(weight, (1, 0, 1, 0)).reshape(outputs, channels, 5, 4, 2, 4, 2).permute(0, 4, 6, 1, 2, 3, 5)
@@ -189,13 +189,13 @@ def _filled(channels: int) -> int:
 
 
 def relative_error(found: Tensor, expected: Tensor) -> float:
-    """L2 distance of one tensor from another over the other's norm. `found` is overwritten: memory may be short."""
+    """L2 distance relative to the norm of `expected`. Overwrites `found`, because memory may be short."""
     distance = torch.linalg.vector_norm(found.sub_(expected), dtype=torch.float32)
     return float(distance / torch.linalg.vector_norm(expected, dtype=torch.float32))
 
 
 def milliseconds(run: Callable[[], object]) -> float:
-    """GPU time of one call, the first one, in which cuDNN tunes itself, left out."""
+    """Measure the GPU time of one call in ms, after a first call in which cuDNN tunes itself."""
     run()
     began, ended = (torch.cuda.Event(enable_timing=True) for _ in range(2))
     began.record()

@@ -1,8 +1,8 @@
 """I3D-ResNet50, as a feature extractor.
 
-A 2D ResNet-50 inflated to video (Carreira & Zisserman 2017, arXiv:1705.07750; the ResNet variant and the
-non-local blocks are Wang et al. 2018, arXiv:1711.07971). Names of the state dict are those of the published
-PyTorch port of the Caffe2 weights, so its files load unchanged.
+A 2D ResNet-50 inflated to video (Carreira & Zisserman 2017, arXiv:1705.07750; the ResNet variant and the non-local
+blocks are from Wang et al. 2018, arXiv:1711.07971). The state dict has the names of the published PyTorch port of the
+Caffe2 weights, so its files load unchanged.
 
 Shapes below: B clips, T frames, H x W pixels; an input clip is (B, 3, 16, 224, 224).
 """
@@ -15,16 +15,16 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-# Blocks per stage, and for each block whether its first convolution spans 3 frames (1) or 1 (0).
+# For each block of a stage, whether its first convolution spans 3 frames (1) or 1 (0).
 TEMPORAL_KERNELS = {1: (1, 1, 1), 2: (1, 0, 1, 0), 3: (1, 0, 1, 0, 1, 0), 4: (0, 1, 0)}
 NONLOCAL_BLOCKS = {2: (1, 3), 3: (1, 3, 5)}  # stage -> blocks followed by a non-local block
-EXPANSION = 4  # a block's output channels over its width
+EXPANSION = 4  # ratio of a block's output channels to its width
 
 Model = TypeVar("Model", bound=nn.Module)
 
 
 class Bottleneck(nn.Module):
-    """1x1x1 (or 3x1x1), 1x3x3 and 1x1x1 convolutions around a shortcut."""
+    """1x1x1 (or 3x1x1), 1x3x3 and 1x1x1 convolutions with a shortcut around them."""
 
     def __init__(self, inputs: int, width: int, stride: int, temporal: bool, downsample: bool) -> None:
         super().__init__()
@@ -36,13 +36,10 @@ class Bottleneck(nn.Module):
         self.bn2 = nn.BatchNorm3d(width)
         self.conv3 = nn.Conv3d(width, outputs, 1, bias=False)
         self.bn3 = nn.BatchNorm3d(outputs)
-        self.downsample = (
-            nn.Sequential(
-                nn.Conv3d(inputs, outputs, 1, stride=(1, stride, stride), bias=False), nn.BatchNorm3d(outputs)
-            )
-            if downsample
-            else None
-        )
+        self.downsample: nn.Sequential | None = None
+        if downsample:
+            conv = nn.Conv3d(inputs, outputs, 1, stride=(1, stride, stride), bias=False)
+            self.downsample = nn.Sequential(conv, nn.BatchNorm3d(outputs))
         self.nl: NonLocal | None = None
 
     def forward(self, x: Tensor) -> Tensor:
@@ -55,7 +52,7 @@ class Bottleneck(nn.Module):
 
 
 class NonLocal(nn.Module):
-    """Embedded-Gaussian attention over all places and times, keys and values pooled 2x2 in space."""
+    """Embedded-Gaussian attention over all positions and times, keys and values pooled 2x2 in space."""
 
     def __init__(self, channels: int) -> None:
         super().__init__()
@@ -71,7 +68,7 @@ class NonLocal(nn.Module):
         query = self.theta(x).flatten(2)  # (B, C, N), N = T*H*W
         key = self.phi(pooled).flatten(2)  # (B, C, M), M = N/4
         value = self.g(pooled).flatten(2)  # (B, C, M)
-        # Most of the scale goes before the product, which overflows fp16 otherwise; a power of two rounds nothing.
+        # Most of the scaling precedes the product, which would overflow fp16; a power of two adds no rounding.
         before = 2.0 ** -math.ceil(math.log2(self.inner) / 2)
         similarity = (query * before).transpose(1, 2) @ key * (self.inner**-0.5 / before)
         weight = torch.softmax(similarity, dim=-1)  # (B, N, M)
@@ -80,9 +77,9 @@ class NonLocal(nn.Module):
 
 
 class I3DResNet50(nn.Module):
-    """`forward` maps normalised clips, float (B, 3, T, 224, 224), to features (B, 2048).
+    """Maps normalised clips, float (B, 3, T, 224, 224), to features (B, 2048).
 
-    `fc`, the Kinetics-400 classifier, is there so that published weights load whole; features do not use it.
+    `fc`, the Kinetics-400 classifier, lets published weights load whole; features do not use it.
     """
 
     def __init__(self, nonlocal_blocks: bool) -> None:
@@ -94,27 +91,24 @@ class I3DResNet50(nn.Module):
         self.layer3 = _stage(3, 512, nonlocal_blocks)
         self.layer4 = _stage(4, 1024, nonlocal_blocks)
         self.fc: nn.Module = nn.Linear(2048, 400)
-        self.bias_after_pooling: Tensor | None = None  # conv1's, (64, 1, 1, 1), where conv1 does not add it
+        self.bias_after_pooling: Tensor | None = None  # conv1's, (64, 1, 1, 1), if conv1 does not add it
 
     def forward(self, x: Tensor) -> Tensor:
         return self.trunk(self.stem(x))  # (B, 2048)
 
     def stem(self, x: Tensor) -> Tensor:
-        """The first convolution and pooling, (B, 3, 16, 224, 224) to (B, 64, 4, 55, 55)."""
+        """Apply the first convolution and pooling: (B, 3, 16, 224, 224) to (B, 64, 4, 55, 55)."""
         return self.pool(self.bn1(self.conv1(x)))
 
     def pool(self, x: Tensor) -> Tensor:
-        """Pool, then rectify, which is less work than the other way round and the same.
-
-        (B, 64, 8, 112, 112) to (B, 64, 4, 55, 55).
-        """
+        """Pool, then apply ReLU (less work than before pooling): (B, 64, 8, 112, 112) to (B, 64, 4, 55, 55)."""
         x = F.max_pool3d(x, (2, 3, 3), stride=2)
         if self.bias_after_pooling is not None:
             x.add_(self.bias_after_pooling)
         return F.relu(x, inplace=True)
 
     def trunk(self, x: Tensor) -> Tensor:
-        """The four stages, (B, 64, 4, 55, 55) to (B, 2048)."""
+        """Apply the four stages and average: (B, 64, 4, 55, 55) to (B, 2048)."""
         x = self.layer1(x)  # (B, 256, 4, 55, 55)
         x = halve(x, 2)  # (B, 256, 2, 55, 55)
         x = self.layer2(x)  # (B, 512, 2, 28, 28)
@@ -124,9 +118,9 @@ class I3DResNet50(nn.Module):
 
 
 def halve(x: Tensor, axis: int) -> Tensor:
-    """Max pooling by two along one axis, a last odd place dropped.
+    """Max-pool by two along one axis, dropping a last odd element.
 
-    The same as `F.max_pool3d`, which also writes the places of all maxima, in eight bytes each.
+    Faster than `F.max_pool3d`, which also writes the index of every maximum in eight bytes.
     """
     even, odd = (slice(start, x.shape[axis] // 2 * 2, 2) for start in (0, 1))
     before = (slice(None),) * axis
@@ -134,7 +128,7 @@ def halve(x: Tensor, axis: int) -> Tensor:
 
 
 def _stage(stage: int, channels: int, nonlocal_blocks: bool) -> nn.Sequential:
-    """The blocks of one stage, whose input has `channels` channels."""
+    """Make the blocks of one stage, for inputs of `channels` channels."""
     width = 64 * 2 ** (stage - 1)
     blocks = nn.Sequential()
     for index, spans_time in enumerate(TEMPORAL_KERNELS[stage]):
@@ -148,27 +142,26 @@ def _stage(stage: int, channels: int, nonlocal_blocks: bool) -> nn.Sequential:
 
 
 def empty_model(nonlocal_blocks: bool) -> I3DResNet50:
-    """A model on the meta device: shapes without memory or initialisation."""
+    """Make a model on the meta device: shapes without memory or initialisation."""
     with torch.device("meta"):
         return I3DResNet50(nonlocal_blocks)
 
 
 def build_model(nonlocal_blocks: bool, state_dict: Mapping[str, Tensor]) -> I3DResNet50:
-    """The model in inference mode with these weights, batch norm folded into the convolutions.
+    """Make the model in inference mode with these float32 weights, batch norms folded into the convolutions.
 
-    `state_dict` holds float32 tensors; `fc` and `num_batches_tracked` may lack.
+    `fc` and `num_batches_tracked` may be missing.
     """
     model = empty_model(nonlocal_blocks)
     model.load_state_dict(state_dict, assign=True, strict=False)
-    model.fc = nn.Identity()  # features stop before the classifier
+    model.fc = nn.Identity()
     return fold_batch_norm(model.eval().requires_grad_(False))
 
 
 def fold_batch_norm(model: Model) -> Model:
-    """Fold each batch norm into the convolution before it, in place; in inference both are linear.
+    """Fold each batch norm of the network, or of a part of it, into the convolution before it, in place.
 
-    gamma * (conv(x) - mean) / sqrt(var + eps) + beta is a convolution with scaled weights and a bias. `model` is the
-    network or a part of it.
+    In inference gamma * (conv(x) - mean) / sqrt(var + eps) + beta is a convolution with scaled weights and a bias.
     """
     pairs: list[tuple[nn.Module, str, str]] = []
     for module in model.modules():

@@ -1,4 +1,4 @@
-"""I3D-ResNet50 as the engine runs it: one stem for all crops of a frame, and fused blocks."""
+"""I3D-ResNet50 as the engine runs it: a stem shared by all crops of a frame, and fused blocks."""
 
 from collections.abc import Mapping
 
@@ -11,7 +11,7 @@ from i3d.backbones.i3d_r50.layers import I3DResNet50
 from i3d.backbones.i3d_r50.stem import stem_of_crops
 from i3d.specs import PRECISIONS, SampleMode
 
-CROPS_ON_A_CPU = 5  # that go through the stages at once: more take memory and gain nothing
+CROPS_ON_A_CPU = 5  # computed at once: more take memory and save no time
 
 
 class I3DNetwork:

@@ -1,12 +1,9 @@
-"""The files of I3D-ResNet50's weights: names of tensors, seeded weights, and what another file may be.
+"""The published weights of I3D-ResNet50, Caffe2 pickles of video-nonlocal-net (CC BY-NC 4.0), and hints.
 
-Names are those of the published PyTorch port. The published weights are Caffe2 pickles of video-nonlocal-net
-(CC BY-NC 4.0); PyTorch and safetensors files are conversions of them.
+PyTorch and safetensors files are conversions of them, with the names of the published PyTorch port.
 """
 
-import math
 import re
-import zlib
 from collections.abc import Collection, Mapping
 from pathlib import Path
 
@@ -18,8 +15,8 @@ from i3d import commands
 from i3d.backbones.i3d_r50.caffe2_pickle import read_array_pickle
 from i3d.errors import UserError
 
-# Caffe2 blob names. `riv` reads "running inverse variance", yet SpatialBN keeps the plain variance there: at test
-# time it computes (x - rm) / sqrt(riv + epsilon) * s + b, as PyTorch does with running_var.
+# Caffe2 blob names. `riv` means "running inverse variance", but SpatialBN keeps the plain variance there: in inference
+# it computes (x - rm) / sqrt(riv + epsilon) * s + b, as PyTorch does with running_var.
 PARAMETERS = {"w": "weight", "s": "weight", "b": "bias", "rm": "running_mean", "riv": "running_var"}
 OUTER = {"conv1": "conv1", "res_conv1_bn": "bn1", "pred": "fc"}
 BLOCK = re.compile(r"(?:res|nonlocal_conv)([2-5])_(\d+)_(\w+)")
@@ -32,34 +29,13 @@ INNER = {
 TRAINING_STATE = ("lr", "model_iter")  # and every blob with `momentum` in its name
 
 
-def random_state_dict(expected: Mapping[str, tuple[int, ...]], seed: int = 0) -> dict[str, Tensor]:
-    """Made-up float32 weights for a trial: the same on every machine, and features of ordinary size.
-
-    Each tensor comes from a NumPy generator seeded by the CRC-32 of its name plus `seed`. Convolutions are scaled as
-    in He et al. 2015 (arXiv:1502.01852); the last batch norm of a block is small, so that blocks do not add up.
-    """
-    state = {}
-    for name, shape in expected.items():
-        generator = np.random.default_rng(zlib.crc32(name.encode()) + seed)
-        if name.endswith("running_var"):
-            values = generator.uniform(0.5, 1.5, shape)
-        elif len(shape) == 5:
-            values = generator.normal(0, math.sqrt(2 / math.prod(shape[1:])), shape)
-        elif name.endswith("weight"):
-            values = generator.uniform(0.5, 1.5, shape) * (0.3 if "bn3" in name else 1)
-        else:
-            values = generator.normal(0, 0.1, shape)
-        state[name] = torch.from_numpy(values.astype(np.float32))
-    return state
-
-
 def read_caffe2(data: bytes, path: Path) -> dict[str, Tensor]:
-    """The tensors of a Caffe2 pickle. Raises UserError if it is none."""
+    """Read the tensors of a Caffe2 pickle, as float32. Raises UserError for anything else; `path` is for messages."""
     content = read_array_pickle(data, path)
     blobs = content.get("blobs", content) if isinstance(content, dict) else None
     if not isinstance(blobs, dict):
         raise UserError(f"weights: {path} holds no Caffe2 blobs: get the published file again")
-    with np.errstate(over="ignore"):  # what becomes infinite is refused with its name
+    with np.errstate(over="ignore"):  # values that become infinite are refused later, by name
         return {
             _state_dict_name(blob): torch.from_numpy(np.asarray(values, np.float32, order="C"))
             for blob, values in blobs.items()
@@ -68,7 +44,7 @@ def read_caffe2(data: bytes, path: Path) -> dict[str, Tensor]:
 
 
 def _state_dict_name(blob: str) -> str:
-    """`res3_0_branch2a_bn_riv` is `layer2.0.bn1.running_var`; a name of no known form stays as it is."""
+    """Translate `res3_0_branch2a_bn_riv` to `layer2.0.bn1.running_var`; names of unknown form are kept."""
     module, _, parameter = blob.rpartition("_")
     block = BLOCK.fullmatch(module)
     if parameter not in PARAMETERS:
@@ -81,22 +57,22 @@ def _state_dict_name(blob: str) -> str:
 
 
 def hint(found: Mapping[str, Tensor], expected: Mapping[str, tuple[int, ...]]) -> str:
-    """What the tensors at hand suggest the file is."""
+    """Guess from tensors that do not fit what the file is, and say what to do."""
 
     def plain(names: Collection[str]) -> set[str]:
         return {name for name in names if ".nl." not in name}
 
     if plain(found) == plain(expected) and len(found) > len(expected):
-        return "these weights have non-local blocks, set `model: i3d_r50_nl`."
+        return "these weights have non-local blocks, set `model: i3d_r50_nl`"
     if plain(found) == plain(expected) and len(found) < len(expected):
         return (
             "these weights have no non-local blocks, set `model: i3d_r50`, or fetch the non-local ones with "
-            f"{commands.snakemake('weights')} and set `weights: resources/i3d_r50_nl_kinetics.pth`."
+            f"{commands.snakemake('weights')} and set `weights: resources/i3d_r50_nl_kinetics.pth`"
         )
     if any("Mixed_" in name or "Conv3d_1a" in name for name in found):
-        return "these are I3D-Inception weights, and this workflow's network is I3D-ResNet50."
+        return "these are I3D-Inception weights, but this workflow's network is I3D-ResNet50"
     if "conv1.weight" in found and found["conv1.weight"].ndim == 4:
-        return "these are weights of an image ResNet, and this workflow's network is I3D-ResNet50."
+        return "these are weights of an image ResNet, but this workflow's network is I3D-ResNet50"
     if any(name.startswith("layer3.6.") for name in found):
-        return "these are weights of a ResNet-101, and this workflow's network is I3D-ResNet50."
-    return f"use the published I3D-ResNet50 weights ({commands.snakemake('weights')})."
+        return "these are weights of a ResNet-101, but this workflow's network is I3D-ResNet50"
+    return f"use the published I3D-ResNet50 weights ({commands.snakemake('weights')})"

@@ -1,1 +1,1 @@
-"""Pillow's LANCZOS to 340 x 256 by vector instructions; docs/lanczos.md says how, and how to change it."""
+"""Pillow's LANCZOS to 340 x 256 in vector instructions; docs/lanczos.md explains it, and how to change it."""

@@ -1,4 +1,4 @@
-"""The weights of LANCZOS as Pillow computes and rounds them."""
+"""The weights of Pillow's LANCZOS, computed and rounded as Pillow does."""
 
 import math
 from dataclasses import dataclass
@@ -8,16 +8,16 @@ from operator import add
 import numpy as np
 
 RADIUS = 3  # of the Lanczos window, in samples of the coarser side
-COEFFICIENT_BITS = 22  # after the point, in Pillow for 8-bit samples
-LOW_BITS = 11  # of a coefficient's lower part
+COEFFICIENT_BITS = 22  # fractional bits of a coefficient, in Pillow for 8-bit samples
+LOW_BITS = 11  # of a coefficient's lower limb
 
 
 @dataclass(frozen=True)
 class Coefficients:
-    """What each sample of a pass's result is made of.
+    """The inputs and weights of each sample of a pass's result.
 
-    Sample i is the weighted sum of the samples from `starts[i]` on, int32 (result,). The weights are at `limbs[i]`,
-    int16 (result, groups, 2, group), higher parts before lower ones, zero where a sample needs fewer than others.
+    Sample i is the weighted sum of the samples from `starts[i]` on, int32 (result,), with the weights `limbs[i]`, int16
+    (result, groups, 2, group): high limbs before low ones, padded with zeros.
     """
 
     starts: np.ndarray
@@ -27,12 +27,17 @@ class Coefficients:
     def groups(self) -> int:
         return self.limbs.shape[1]
 
+    @property
+    def arguments(self) -> tuple[int, int, int]:
+        """Addresses of `starts` and `limbs`, and the number of groups, as the passes need them."""
+        return self.starts.ctypes.data, self.limbs.ctypes.data, self.groups
+
 
 @lru_cache(maxsize=64)
 def coefficients(size: int, result: int, group: int) -> Coefficients:
-    """The coefficients to bring an axis from `size` samples to `result`, in groups, as Pillow rounds them.
+    """Compute the coefficients that scale an axis from `size` samples to `result`, in groups of `group`.
 
-    `precompute_coeffs` and `normalize_coeffs_8bpc` in Pillow's Resample.c.
+    See `precompute_coeffs` and `normalize_coeffs_8bpc` in Pillow's Resample.c.
     """
     scale = size / result
     stretch = max(scale, 1.0)

@@ -1,4 +1,4 @@
-; What passes.ll calls for each sum, on any processor: adds the sums of neighbouring products.
+; The @dot of passes.ll on any processor: adds the sums of neighbouring products.
 
 define internal <8 x i32> @dot(<8 x i32> %sums, <16 x i16> %a, <16 x i16> %b) alwaysinline {
   %wide.a = sext <16 x i16> %a to <16 x i32>

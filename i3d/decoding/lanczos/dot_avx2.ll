@@ -1,4 +1,4 @@
-; What passes.ll calls for each sum, in one instruction of x86 with AVX2: adds the sums of neighbouring products.
+; The @dot of passes.ll in one instruction of x86 with AVX2: adds the sums of neighbouring products.
 
 declare <8 x i32> @llvm.x86.avx2.pmadd.wd(<16 x i16>, <16 x i16>)
 

@@ -1,24 +1,26 @@
-; The two passes of compiled.py, in LLVM's assembly language: pictures are rows of RGB bytes, coefficients pairs of
-; int16 limbs.
+; The two passes of compiled.py in LLVM's assembly language. Pictures are rows of RGB bytes, coefficients pairs of int16
+; limbs.
 ;
-; A sample of a result is  clip((sum of coefficient * sample + 2^21) >> 22, 0, 255). A coefficient has two limbs, so that
-; it is  high * 2^11 + low: processors multiply int16 and add up pairs of products in one instruction (@dot, from
-; dot_avx2.ll or dot_anywhere.ll, which compiled.py puts in front of this text). The sums of high and of low products
-; are joined at the end.
+; A sample of the result is  clip((sum of coefficient * sample + 2^21) >> 22, 0, 255). A coefficient is split into limbs,
+; high * 2^11 + low, because processors multiply int16 and add pairs of products in one instruction: @dot, from
+; dot_avx2.ll or dot_anywhere.ll, which compiled.py puts in front of this text. The sums of high and of low products are
+; joined at the end.
+;
+; compiled.py repeats each line that contains {n} four times, for n from 0 to 3.
 
 declare void @llvm.memcpy.p0.p0.i64(ptr, ptr, i64, i1)
 declare i64 @llvm.umin.i64(i64, i64)
 declare <8 x i32> @llvm.smax.v8i32(<8 x i32>, <8 x i32>)
 declare <8 x i32> @llvm.smin.v8i32(<8 x i32>, <8 x i32>)
 
-; The sum that two sums of limbs stand for.
+; Join the sums of high and low products.
 define internal <8 x i32> @joined(<8 x i32> %high, <8 x i32> %low) alwaysinline {
   %shifted = shl <8 x i32> %high, splat (i32 11)
   %sum = add <8 x i32> %shifted, %low
   ret <8 x i32> %sum
 }
 
-; Samples as bytes, from sums.
+; Convert sums to bytes.
 define internal <8 x i8> @rounded(<8 x i32> %sums) alwaysinline {
   %half = add <8 x i32> %sums, splat (i32 2097152)
   %whole = ashr <8 x i32> %half, splat (i32 22)
@@ -28,7 +30,7 @@ define internal <8 x i8> @rounded(<8 x i32> %sums) alwaysinline {
   ret <8 x i8> %bytes
 }
 
-; Four pixels at %p as int16: r0 r1 r2 r3, g0 g1 g2 g3, b0 b1 b2 b3, 0 0 0 0. Reads 16 bytes.
+; Load four pixels at %p as int16: r0 r1 r2 r3, g0 g1 g2 g3, b0 b1 b2 b3, 0 0 0 0. Reads 16 bytes.
 define internal <16 x i16> @four_pixels(ptr %p) alwaysinline {
   %bytes = load <16 x i8>, ptr %p, align 1
   %apart = shufflevector <16 x i8> %bytes, <16 x i8> zeroinitializer, <32 x i32> <
@@ -40,7 +42,7 @@ define internal <16 x i16> @four_pixels(ptr %p) alwaysinline {
   ret <16 x i16> %pixels
 }
 
-; Four coefficients at %p, four times.
+; Load four coefficients at %p and repeat them four times.
 define internal <16 x i16> @four_limbs(ptr %p) alwaysinline {
   %limbs = load <4 x i16>, ptr %p, align 2
   %repeated = shufflevector <4 x i16> %limbs, <4 x i16> poison, <16 x i32> <
@@ -49,7 +51,7 @@ define internal <16 x i16> @four_limbs(ptr %p) alwaysinline {
   ret <16 x i16> %repeated
 }
 
-; Add up pairs, and write two pixels: %a and %b are sums r r g g b b 0 0 of one row each. Writes a byte too many.
+; Add pairs and write two pixels: %a and %b are sums r r g g b b 0 0 of one row each. Writes one byte too many.
 define internal void @write_pixels(<8 x i32> %a, <8 x i32> %b, ptr %to_a, ptr %to_b) alwaysinline {
   %even = shufflevector <8 x i32> %a, <8 x i32> %b, <8 x i32>
     <i32 0, i32 2, i32 4, i32 6, i32 8, i32 10, i32 12, i32 14>
@@ -67,29 +69,22 @@ define internal void @write_pixels(<8 x i32> %a, <8 x i32> %b, ptr %to_a, ptr %t
 
 ; Horizontal pass: %height rows of %width pixels at %source, %stride bytes apart, to rows of 340 pixels at %result, 1024
 ; bytes apart. Four rows at a time are copied to %scratch, four rows of %scratch_row bytes, because reading goes beyond
-; their ends. Pixel x of the result takes 4 * %groups pixels from pixel %starts[x] on; their limbs are at
+; their ends. Pixel x of the result needs 4 * %groups pixels from pixel %starts[x] on; their limbs are at
 ; %limbs[x][group][0 high, 1 low][0..3]. Writes whole groups of four rows.
 define void @horizontal(ptr noalias %source, i64 %stride, i64 %width, i64 %height, ptr noalias %scratch,
                         i64 %scratch_row, ptr noalias %starts, ptr noalias %limbs, i64 %groups, ptr noalias %result) {
 entry:
   %bytes = mul i64 %width, 3
   %last = sub i64 %height, 1
-  %row0 = getelementptr i8, ptr %scratch, i64 0
-  %row1 = getelementptr i8, ptr %row0, i64 %scratch_row
-  %row2 = getelementptr i8, ptr %row1, i64 %scratch_row
-  %row3 = getelementptr i8, ptr %row2, i64 %scratch_row
+  %offset{n} = mul i64 %scratch_row, {n}
+  %row{n} = getelementptr i8, ptr %scratch, i64 %offset{n}
   br label %four_rows
 
 four_rows:
   %y = phi i64 [0, %entry], [%y.next, %row_done]
   %to = phi ptr [%result, %entry], [%to.next, %row_done]
-  call void @copy_row(ptr %source, i64 %stride, i64 %y, i64 %last, ptr %row0, i64 %bytes)
-  %y1 = add i64 %y, 1
-  call void @copy_row(ptr %source, i64 %stride, i64 %y1, i64 %last, ptr %row1, i64 %bytes)
-  %y2 = add i64 %y, 2
-  call void @copy_row(ptr %source, i64 %stride, i64 %y2, i64 %last, ptr %row2, i64 %bytes)
-  %y3 = add i64 %y, 3
-  call void @copy_row(ptr %source, i64 %stride, i64 %y3, i64 %last, ptr %row3, i64 %bytes)
+  %y{n} = add i64 %y, {n}
+  call void @copy_row(ptr %source, i64 %stride, i64 %y{n}, i64 %last, ptr %row{n}, i64 %bytes)
   br label %pixel
 
 pixel:
@@ -106,33 +101,15 @@ group:
   %g = phi i64 [0, %pixel], [%g.next, %group]
   %k = phi ptr [%k.first, %pixel], [%k.next, %group]
   %at = phi i64 [%start, %pixel], [%at.next, %group]
-  %high0 = phi <8 x i32> [zeroinitializer, %pixel], [%high0.next, %group]
-  %high1 = phi <8 x i32> [zeroinitializer, %pixel], [%high1.next, %group]
-  %high2 = phi <8 x i32> [zeroinitializer, %pixel], [%high2.next, %group]
-  %high3 = phi <8 x i32> [zeroinitializer, %pixel], [%high3.next, %group]
-  %low0 = phi <8 x i32> [zeroinitializer, %pixel], [%low0.next, %group]
-  %low1 = phi <8 x i32> [zeroinitializer, %pixel], [%low1.next, %group]
-  %low2 = phi <8 x i32> [zeroinitializer, %pixel], [%low2.next, %group]
-  %low3 = phi <8 x i32> [zeroinitializer, %pixel], [%low3.next, %group]
+  %high{n} = phi <8 x i32> [zeroinitializer, %pixel], [%high{n}.next, %group]
+  %low{n} = phi <8 x i32> [zeroinitializer, %pixel], [%low{n}.next, %group]
   %k.low = getelementptr i8, ptr %k, i64 8
   %kh = call <16 x i16> @four_limbs(ptr %k)
   %kl = call <16 x i16> @four_limbs(ptr %k.low)
-  %at0 = getelementptr i8, ptr %row0, i64 %at
-  %at1 = getelementptr i8, ptr %row1, i64 %at
-  %at2 = getelementptr i8, ptr %row2, i64 %at
-  %at3 = getelementptr i8, ptr %row3, i64 %at
-  %p0 = call <16 x i16> @four_pixels(ptr %at0)
-  %p1 = call <16 x i16> @four_pixels(ptr %at1)
-  %p2 = call <16 x i16> @four_pixels(ptr %at2)
-  %p3 = call <16 x i16> @four_pixels(ptr %at3)
-  %high0.next = call <8 x i32> @dot(<8 x i32> %high0, <16 x i16> %p0, <16 x i16> %kh)
-  %high1.next = call <8 x i32> @dot(<8 x i32> %high1, <16 x i16> %p1, <16 x i16> %kh)
-  %high2.next = call <8 x i32> @dot(<8 x i32> %high2, <16 x i16> %p2, <16 x i16> %kh)
-  %high3.next = call <8 x i32> @dot(<8 x i32> %high3, <16 x i16> %p3, <16 x i16> %kh)
-  %low0.next = call <8 x i32> @dot(<8 x i32> %low0, <16 x i16> %p0, <16 x i16> %kl)
-  %low1.next = call <8 x i32> @dot(<8 x i32> %low1, <16 x i16> %p1, <16 x i16> %kl)
-  %low2.next = call <8 x i32> @dot(<8 x i32> %low2, <16 x i16> %p2, <16 x i16> %kl)
-  %low3.next = call <8 x i32> @dot(<8 x i32> %low3, <16 x i16> %p3, <16 x i16> %kl)
+  %at{n} = getelementptr i8, ptr %row{n}, i64 %at
+  %p{n} = call <16 x i16> @four_pixels(ptr %at{n})
+  %high{n}.next = call <8 x i32> @dot(<8 x i32> %high{n}, <16 x i16> %p{n}, <16 x i16> %kh)
+  %low{n}.next = call <8 x i32> @dot(<8 x i32> %low{n}, <16 x i16> %p{n}, <16 x i16> %kl)
   %at.next = add i64 %at, 12
   %k.next = getelementptr i8, ptr %k, i64 16
   %g.next = add i64 %g, 1
@@ -140,10 +117,7 @@ group:
   br i1 %more.groups, label %group, label %pixel_done
 
 pixel_done:
-  %s0 = call <8 x i32> @joined(<8 x i32> %high0.next, <8 x i32> %low0.next)
-  %s1 = call <8 x i32> @joined(<8 x i32> %high1.next, <8 x i32> %low1.next)
-  %s2 = call <8 x i32> @joined(<8 x i32> %high2.next, <8 x i32> %low2.next)
-  %s3 = call <8 x i32> @joined(<8 x i32> %high3.next, <8 x i32> %low3.next)
+  %s{n} = call <8 x i32> @joined(<8 x i32> %high{n}.next, <8 x i32> %low{n}.next)
   %to1 = getelementptr i8, ptr %to0, i64 1024
   %to2 = getelementptr i8, ptr %to0, i64 2048
   %to3 = getelementptr i8, ptr %to0, i64 3072
@@ -164,7 +138,7 @@ done:
   ret void
 }
 
-; Copy row %y, or the last one if there is no such row.
+; Copy row %y, or the last row if there is no such row.
 define internal void @copy_row(ptr %source, i64 %stride, i64 %y, i64 %last, ptr %to, i64 %bytes) alwaysinline {
   %row = call i64 @llvm.umin.i64(i64 %y, i64 %last)
   %offset = mul i64 %row, %stride
@@ -173,7 +147,7 @@ define internal void @copy_row(ptr %source, i64 %stride, i64 %y, i64 %last, ptr 
   ret void
 }
 
-; Row %y of rows of 1020 bytes, or the last one if there is no such row; from byte %x on.
+; The address of byte %x in row %y, or in the last row if there is no such row. Rows have 1020 bytes.
 define internal ptr @row(ptr %source, i64 %stride, i64 %y, i64 %last, i64 %x) alwaysinline {
   %row = call i64 @llvm.umin.i64(i64 %y, i64 %last)
   %offset = mul i64 %row, %stride
@@ -182,7 +156,7 @@ define internal ptr @row(ptr %source, i64 %stride, i64 %y, i64 %last, i64 %x) al
   ret ptr %at
 }
 
-; Two coefficients at %p, eight times.
+; Load two coefficients at %p and repeat them eight times.
 define internal <16 x i16> @two_limbs(ptr %p) alwaysinline {
   %limbs = load <2 x i16>, ptr %p, align 2
   %repeated = shufflevector <2 x i16> %limbs, <2 x i16> poison, <16 x i32> <
@@ -192,7 +166,7 @@ define internal <16 x i16> @two_limbs(ptr %p) alwaysinline {
 }
 
 ; Vertical pass: %height rows of 340 pixels at %source, %stride bytes apart, to 256 rows at %result, back to back. Row y
-; of the result takes 2 * %pairs rows from row %starts[y] on; their limbs are at %limbs[y][pair][0 high, 1 low][0..1].
+; of the result needs 2 * %pairs rows from row %starts[y] on; their limbs are at %limbs[y][pair][0 high, 1 low][0..1].
 define void @vertical(ptr noalias %source, i64 %stride, i64 %height, ptr noalias %starts, ptr noalias %limbs,
                       i64 %pairs, ptr noalias %result) {
 entry:
@@ -217,14 +191,8 @@ pair:
   %i = phi i64 [0, %chunk], [%i.next, %pair]
   %k = phi ptr [%k.first, %chunk], [%k.next, %pair]
   %from.y = phi i64 [%start, %chunk], [%from.y.next, %pair]
-  %high0 = phi <8 x i32> [zeroinitializer, %chunk], [%high0.next, %pair]
-  %high1 = phi <8 x i32> [zeroinitializer, %chunk], [%high1.next, %pair]
-  %high2 = phi <8 x i32> [zeroinitializer, %chunk], [%high2.next, %pair]
-  %high3 = phi <8 x i32> [zeroinitializer, %chunk], [%high3.next, %pair]
-  %low0 = phi <8 x i32> [zeroinitializer, %chunk], [%low0.next, %pair]
-  %low1 = phi <8 x i32> [zeroinitializer, %chunk], [%low1.next, %pair]
-  %low2 = phi <8 x i32> [zeroinitializer, %chunk], [%low2.next, %pair]
-  %low3 = phi <8 x i32> [zeroinitializer, %chunk], [%low3.next, %pair]
+  %high{n} = phi <8 x i32> [zeroinitializer, %chunk], [%high{n}.next, %pair]
+  %low{n} = phi <8 x i32> [zeroinitializer, %chunk], [%low{n}.next, %pair]
   %k.low = getelementptr i8, ptr %k, i64 4
   %kh = call <16 x i16> @two_limbs(ptr %k)
   %kl = call <16 x i16> @two_limbs(ptr %k.low)
@@ -245,18 +213,9 @@ pair:
   %ab3 = shufflevector <32 x i8> %a, <32 x i8> %b, <16 x i32> <
     i32 24, i32 56, i32 25, i32 57, i32 26, i32 58, i32 27, i32 59,
     i32 28, i32 60, i32 29, i32 61, i32 30, i32 62, i32 31, i32 63>
-  %p0 = zext <16 x i8> %ab0 to <16 x i16>
-  %p1 = zext <16 x i8> %ab1 to <16 x i16>
-  %p2 = zext <16 x i8> %ab2 to <16 x i16>
-  %p3 = zext <16 x i8> %ab3 to <16 x i16>
-  %high0.next = call <8 x i32> @dot(<8 x i32> %high0, <16 x i16> %p0, <16 x i16> %kh)
-  %high1.next = call <8 x i32> @dot(<8 x i32> %high1, <16 x i16> %p1, <16 x i16> %kh)
-  %high2.next = call <8 x i32> @dot(<8 x i32> %high2, <16 x i16> %p2, <16 x i16> %kh)
-  %high3.next = call <8 x i32> @dot(<8 x i32> %high3, <16 x i16> %p3, <16 x i16> %kh)
-  %low0.next = call <8 x i32> @dot(<8 x i32> %low0, <16 x i16> %p0, <16 x i16> %kl)
-  %low1.next = call <8 x i32> @dot(<8 x i32> %low1, <16 x i16> %p1, <16 x i16> %kl)
-  %low2.next = call <8 x i32> @dot(<8 x i32> %low2, <16 x i16> %p2, <16 x i16> %kl)
-  %low3.next = call <8 x i32> @dot(<8 x i32> %low3, <16 x i16> %p3, <16 x i16> %kl)
+  %p{n} = zext <16 x i8> %ab{n} to <16 x i16>
+  %high{n}.next = call <8 x i32> @dot(<8 x i32> %high{n}, <16 x i16> %p{n}, <16 x i16> %kh)
+  %low{n}.next = call <8 x i32> @dot(<8 x i32> %low{n}, <16 x i16> %p{n}, <16 x i16> %kl)
   %from.y.next = add i64 %from.y, 2
   %k.next = getelementptr i8, ptr %k, i64 8
   %i.next = add i64 %i, 1
