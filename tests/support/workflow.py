@@ -10,7 +10,6 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import ClassVar
 
 import av
 import numpy as np
@@ -159,14 +158,12 @@ class Workflow:
 
 
 class Run:
-    """A running Snakemake; `programs` are the folders of the programs that its jobs find first."""
-
-    programs: ClassVar[tuple[Path, ...]] = (Path(sys.executable).parent,)
+    """A running Snakemake."""
 
     def __init__(
         self, folder: Path, command: list[str], before: Callable[[], None] | None = None, **environment: str
     ) -> None:
-        environment = os.environ | {"PATH": ":".join([*map(str, self.programs), os.environ["PATH"]])} | environment
+        environment = os.environ | {"PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"} | environment
         self._began = time.monotonic()
         self._output = folder / f"output.{time.monotonic_ns()}"
         self.process: ForkedSnakemake | subprocess.Popen[bytes]

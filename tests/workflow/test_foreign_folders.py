@@ -8,8 +8,6 @@ import pytest
 from tests.support.paths import ROOT
 from tests.support.workflow import Run, Workflow
 
-Cold = type("Cold", (Run,), {"programs": Run.programs})  # programs start as they do for a user
-
 pytestmark = pytest.mark.workflow
 LIKE_A_CLUSTER_JOB = """
 rule as_a_job:  # by `python -m snakemake`, as those on a cluster
@@ -28,10 +26,10 @@ def test_no_module_of_the_folder_runs_and_its_profile_is_named(tmp_path):
     snakefile = tmp_path / "Snakefile"
     snakefile.write_text(f"include: '{ROOT}/Snakefile'\n{LIKE_A_CLUSTER_JOB}")
     program = [str(Path(sys.executable).parent / "snakemake"), "-s", str(snakefile), "--nocolor"]
-    code, output = Cold(data.folder, [*program, "--cores", "1", "all", "as_a_job", *data.settings()]).end()
+    code, output = Run(data.folder, [*program, "--cores", "1", "all", "as_a_job", *data.settings()]).end()
     assert code == 0 and data.feature("test/normal/a.npy").exists(), output
     assert (data.folder / "job").exists()
     assert not (data.folder / "ran").exists(), (data.folder / "ran").read_text()
     assert output.count(f"taken from {data.folder}/profiles/default, which is not the workflow's") == 1
-    code, output = Cold(data.folder, [*program, "-n", "--workflow-profile", "none", *data.settings()]).end()
+    code, output = Run(data.folder, [*program, "-n", "--workflow-profile", "none", *data.settings()]).end()
     assert code == 0 and "which is not the workflow's" not in output, output
