@@ -1,4 +1,4 @@
-"""Files that readers see whole or not at all, whoever shares them, wherever they lie."""
+"""Reading and writing files that other processes and users share: readers see a whole file or none."""
 
 import errno
 import os
@@ -18,28 +18,25 @@ from i3d.errors import UserError
 
 
 class IrregularError(OSError):
-    """Something other than a file, like a pipe or a device, is in the place of a file."""
+    """A pipe, a device or the like was found in place of a regular file."""
 
 
 _T = TypeVar("_T")
 _serial = count()
-PART_NAME = re.compile(r"\.\d+-\d+\.part")  # what `part_of` gives
+PART_NAME = re.compile(r"\.\d+-\d+\.part")  # as `part_of` makes them
 
 
 def part_of(path: Path) -> Path:
-    """Another name beside `path`, to write to before the file is renamed.
+    """Return a temporary name beside `path`, to write to before renaming.
 
-    It does not depend on the file's own name, which may be as long as the file system allows, and no two writers share
-    one, in one process or two. It is hidden, so that nobody takes it for a finished file.
+    It is unique to this process and call, hidden, and independent of the file's own name, which may already be as long
+    as the file system allows.
     """
     return path.with_name(f".{os.getpid()}-{next(_serial)}.part")
 
 
 def write_atomically(path: Path, content: bytes | str) -> None:
-    """Write a file, text as UTF-8, forced to disk under another name and then renamed.
-
-    Raises UserError when it cannot be written.
-    """
+    """Write a file, text as UTF-8: forced to disk under a temporary name, then renamed. Raises UserError on failure."""
     part = part_of(path)
     with writing(path):
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -54,16 +51,13 @@ def write_atomically(path: Path, content: bytes | str) -> None:
 
 
 def read_file(path: Path) -> bytes:
-    """The content of a regular file; raises as `open_regular`."""
+    """Read a regular file; raises as `open_regular`."""
     with os.fdopen(open_regular(path), "rb") as file:
         return file.read()
 
 
 def read_json(path: Path, kind: type[_T]) -> _T:
-    """What a JSON file holds, as an object of this type.
-
-    Raises OSError as `read_file`, and ValueError for whatever else stands in its place.
-    """
+    """Read a JSON file into an object of this type. Raises OSError as `read_file`, and ValueError for other content."""
     try:
         return msgspec.json.decode(read_file(path), type=kind)
     except (msgspec.MsgspecError, RecursionError) as error:
@@ -71,9 +65,9 @@ def read_json(path: Path, kind: type[_T]) -> _T:
 
 
 def open_regular(path: str | os.PathLike, folder: int | None = None) -> int:
-    """The descriptor of a regular file, open for reading; `folder` is the descriptor of the folder that holds it.
+    """Open a regular file for reading and return its descriptor; `path` may be relative to the descriptor `folder`.
 
-    Raises OSError; IrregularError, at once, for a FIFO or a device, which may block for ever.
+    Raises OSError, and IrregularError instead of blocking for a FIFO or a device.
     """
     number = os.open(path, os.O_RDONLY | os.O_NONBLOCK, dir_fd=folder)
     if not stat.S_ISREG(os.fstat(number).st_mode):
@@ -83,8 +77,7 @@ def open_regular(path: str | os.PathLike, folder: int | None = None) -> int:
 
 
 def move(source: Path, target: Path) -> None:
-    """Rename a file, in place of the one at `target`; from one file system to another, by a copy that is never seen
-    half. Raises OSError."""
+    """Move a file, replacing the one at `target`, atomically also between file systems. Raises OSError."""
     target.parent.mkdir(parents=True, exist_ok=True)
     try:
         source.replace(target)
@@ -104,7 +97,7 @@ def move(source: Path, target: Path) -> None:
 
 
 def keep_aside(path: Path, ending: str = ".damaged") -> Path:
-    """Rename a file that is not ours to write over to a free name beside it, which is returned."""
+    """Rename a file that must not be overwritten to a free name beside it, and return that name."""
     names = chain([path.name + ending], (f"{path.name}{ending}.{number}" for number in count(1)))
     kept = next(path.with_name(name) for name in names if not os.path.lexists(path.with_name(name)))
     path.rename(kept)
@@ -112,9 +105,12 @@ def keep_aside(path: Path, ending: str = ".damaged") -> Path:
 
 
 def is_writable(folder: Path) -> bool:
-    """Whether files can be made in a folder, or, where it does not exist yet, in the one that it would be made in."""
-    there = next(each for each in (folder, *folder.absolute().parents) if os.path.lexists(each))
-    return os.access(there, os.W_OK | os.X_OK)
+    """Whether this user can create files in a folder, which need not exist yet."""
+    return os.access(_nearest_existing(folder), os.W_OK | os.X_OK)
+
+
+def _nearest_existing(folder: Path) -> Path:
+    return next(each for each in (folder, *folder.absolute().parents) if os.path.lexists(each))
 
 
 def owner_of(path: Path) -> str:
@@ -126,21 +122,18 @@ def owner_of(path: Path) -> str:
 
 
 def share_with_group(folder: Path) -> None:
-    """Let this process and its children make files that the group may write, if the group may write in `folder`.
+    """Clear the group bits of the umask if the group may write in `folder`, which need not exist yet.
 
-    For a tree in a project folder that several users continue by turns, whatever the umask of each. A folder that does
-    not exist yet is judged by the one that it will be made in.
+    Several users can then continue a tree in a project folder by turns, whatever their umasks.
     """
-    there = next(each for each in (folder, *folder.absolute().parents) if os.path.lexists(each))
     with suppress(OSError):
-        if there.stat().st_mode & stat.S_IWGRP:
-            umask = os.umask(0)
-            os.umask(umask & ~stat.S_IRWXG)
+        if _nearest_existing(folder).stat().st_mode & stat.S_IWGRP:
+            os.umask(os.umask(0) & ~stat.S_IRWXG)
 
 
 @contextmanager
 def writing(path: Path) -> Iterator[None]:
-    """Turn the system's refusal to write a file, or in a folder, into a UserError that names it."""
+    """Turn an OSError while writing a file or into a folder into a UserError that names it."""
     try:
         yield
     except OSError as error:
@@ -150,7 +143,7 @@ def writing(path: Path) -> Iterator[None]:
 
 
 def remove_empty(folder: Path) -> None:
-    """Remove the empty files in a folder, at any depth, and the folders that are empty then; what cannot be stays."""
+    """Remove empty files and folders below a folder, and the folder if it is then empty; errors are ignored."""
     for place, _, names in os.walk(folder, topdown=False):
         for name in names:
             path = Path(place, name)
