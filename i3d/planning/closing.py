@@ -12,7 +12,7 @@ from i3d.planning.plan import PlanFile
 from i3d.records import journal
 from i3d.records.record import FAILED, NOT_DONE, OK, SKIPPED, VideoRecord, as_planned, settings_differences
 from i3d.records.work_folder import WorkFolder
-from i3d.results.run_account import Account
+from i3d.results.run_summary import Account
 
 NOT_DONE_REASON = "not done: its bundle did not finish; the next run takes it up"
 
