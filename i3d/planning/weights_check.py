@@ -1,6 +1,6 @@
-"""What planning must know of models and weights and torch alone can tell, asked in processes of their own.
+"""What planning needs to know of models and weights, asked in separate processes: planning itself does without torch.
 
-Planning does without torch. Each answer is kept in the catalog.
+The catalog keeps each answer.
 """
 
 import subprocess
@@ -21,7 +21,7 @@ CHECK, DESCRIBE = SCRIPTS / "check_weights.py", SCRIPTS / "describe_model.py"
 
 
 def weights_digest(weights: str) -> str:
-    """SHA-256 of the weights file; `random` for seeded weights. Raises UserError if there is no such file."""
+    """Return the SHA-256 of the weights file, or `random` for seeded weights. Raises UserError for a missing file."""
     if weights == RANDOM:
         return RANDOM
     try:
@@ -43,7 +43,7 @@ def check_weights(weights: str, model: str) -> None:
 
 
 def described(model: str) -> TimmImage:
-    """What timm says of the tower `timm:NAME`. Raises UserError if there is none, or no timm."""
+    """Return timm's description of the tower `timm:NAME`. Raises UserError if there is none, or no timm."""
     done = subprocess.run([sys.executable, DESCRIBE, model], capture_output=True, text=True)
     try:
         return msgspec.json.decode(done.stdout, type=TimmImage)
