@@ -267,17 +267,22 @@ def make_plan(
 
     Parameters
     ----------
-    again: features, by path under the features tree, to make anew although they are present; None: all.
-    only: features, likewise, to which the plan is limited; empty: no limit.
-    machine: where the jobs will run; by default this one.
+    again
+        Features, by path under the features tree, to make anew although they are present; None: all.
+    only
+        Features, likewise, to which the plan is limited; empty: no limit.
+    machine
+        Where the jobs will run; by default this machine.
 
     Returns
     -------
-    The plan. Missing or unfit weights become its `problem`, so that it can be shown all the same.
+    Plan
+        Missing or unfit weights become its `problem`, so that it can be shown all the same.
 
     Raises
     ------
-    UserError: for what the user must mend before anything can start.
+    UserError
+        For what the user must mend before anything can start.
     """
     work, root = WorkFolder.beside(settings.features), Path(settings.videos)
     here = videos_name(root)

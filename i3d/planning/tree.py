@@ -67,13 +67,17 @@ def find_videos(
 
     Parameters
     ----------
-    subsets: paths under `root`, of folders or single videos, or glob patterns of such.
-    features: the features tree, whose file system may not distinguish some names.
-    frame_folders: whether folders of numbered pictures are videos.
+    subsets
+        Paths under `root`, of folders or single videos, or glob patterns of such.
+    features
+        The features tree, whose file system may not distinguish some names.
+    frame_folders
+        Whether folders of numbered pictures are videos.
 
     Raises
     ------
-    UserError: if a folder does not exist or cannot be read, or holds no video.
+    UserError
+        If a folder does not exist or cannot be read, or holds no video.
     """
     _check_root(root)
     suffixes = {"." + extension.lstrip(".").lower() for extension in extensions}
