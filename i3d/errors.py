@@ -3,7 +3,7 @@
 import os
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from signal import SIGINT
 
@@ -64,11 +64,10 @@ def errors_in_logs(folder: Path, since: float) -> list[str]:
     """Return the errors that logs in a folder end with, if changed after `since` (seconds since the epoch)."""
     lines: dict[str, None] = {}
     for path in sorted(folder.rglob("*.log")):
-        try:
-            if path.stat().st_mtime >= since:
-                last = path.read_text(errors="replace").rstrip().rpartition("\n")[2]
-                if last.startswith(PREFIX):
-                    lines[f"{last}  [{path}]"] = None
-        except OSError:
-            continue
+        with suppress(OSError):
+            last = (
+                path.read_text(errors="replace").rstrip().rpartition("\n")[2] if path.stat().st_mtime >= since else ""
+            )
+            if last.startswith(PREFIX):
+                lines[f"{last}  [{path}]"] = None
     return list(lines)

@@ -64,6 +64,21 @@ def read_json(path: Path, kind: type[_T]) -> _T:
         raise ValueError(str(error)) from None
 
 
+def read_json_or_none(path: Path, kind: type[_T]) -> _T | None:
+    """Read a JSON file as `read_json`; None if it is missing or damaged."""
+    with suppress(OSError, ValueError):
+        return read_json(path, kind)
+    return None
+
+
+def read_end(path: str | os.PathLike, most: int = 1 << 20) -> str:
+    """Read the last `most` bytes of a text file; empty if it cannot be read."""
+    with suppress(OSError), os.fdopen(open_regular(path), "rb") as file:
+        file.seek(max(0, os.fstat(file.fileno()).st_size - most))
+        return file.read().decode(errors="replace")
+    return ""
+
+
 def open_regular(path: str | os.PathLike, folder: int | None = None) -> int:
     """Open a regular file for reading and return its descriptor; `path` may be relative to the descriptor `folder`.
 

@@ -1,6 +1,7 @@
 """Paths from files and settings: whether they stay below their folder, and whether two folders overlap."""
 
 import os
+from contextlib import suppress
 from pathlib import Path, PurePosixPath
 
 
@@ -54,8 +55,7 @@ def _real(path: Path) -> Path:
 
 
 def _identity(path: Path) -> tuple[int, int] | None:
-    try:
+    with suppress(OSError):
         status = path.stat()
-    except OSError:
-        return None
-    return status.st_dev, status.st_ino
+        return status.st_dev, status.st_ino
+    return None

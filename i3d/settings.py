@@ -249,8 +249,7 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
         ),
     ] = "temp"
     bundle_frames: Annotated[
-        Count,
-        about("frames of video for one pair of decode and extract jobs; a frame is 0.26 MB in a temporary file"),
+        Count, about("frames of video for one pair of decode and extract jobs; a frame is 0.26 MB in a temporary file")
     ] = 10000
     frames_per_second: Annotated[
         float, about("frames a second that a cluster job is sure to process; only sizes its time limit", gt=0)
@@ -292,8 +291,7 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
         about("another tree of features, such as published ones, that the target `compare` compares with these"),
     ] = None
     snippet_times: Annotated[
-        bool,
-        about("have the target `lists` write when each snippet begins and ends, which reads all recordings once"),
+        bool, about("have the target `lists` write when each snippet begins and ends, which reads all recordings once")
     ] = False
     crops: Annotated[
         Crops,

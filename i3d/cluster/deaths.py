@@ -7,6 +7,7 @@ from pathlib import Path
 
 from i3d.cluster.slurm import ask, parse_minutes, user_of
 from i3d.errors import PREFIX, UserError
+from i3d.files import read_end
 from i3d.quantities import duration
 
 LOG_BYTES = 20_000  # at the end of a log, to search
@@ -61,7 +62,8 @@ def why_it_died(message: str, number: str, slurm_log: Path | None, rule_logs: Ma
     """Find out why a job died, given the executor's `message` and the logs of its rules by name."""
     if refused := refusal(message):
         return Death("", f"SLURM refused its job: {refused}")
-    log, ends = _end_of(slurm_log), {rule: text for rule, path in rule_logs.items() if (text := _end_of(path))}
+    log = read_end(slurm_log, LOG_BYTES).strip() if slurm_log else ""
+    ends = {rule: text for rule, path in rule_logs.items() if (text := read_end(path, LOG_BYTES).strip())}
     logs, where = tuple(str(rule_logs[rule]) for rule in ends), shorter(slurm_log) if log else ""
     if not number:
         return Death("", f"its job was not submitted: {' '.join(message.split()) or 'no reason was given'}", logs=logs)
@@ -160,14 +162,3 @@ def shorter(path: Path | None) -> str:
     """Return a path relative to this folder if it is below it; else unchanged."""
     here = Path.cwd()
     return str(path.relative_to(here) if path is not None and path.is_relative_to(here) else path or "")
-
-
-def _end_of(path: Path | None) -> str:
-    if path is None:
-        return ""
-    try:
-        with path.open("rb") as file:
-            file.seek(max(0, path.stat().st_size - LOG_BYTES))
-            return file.read().decode(errors="replace").strip()
-    except OSError:
-        return ""

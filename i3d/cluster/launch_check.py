@@ -185,7 +185,7 @@ def check_with_controller(call: Submission, minutes: int) -> None:
     if not done.returncode:
         return
     words = done.stderr.strip()
-    if SUBMIT_LIMIT.search(words):  # temporary, by `check_jobs`
+    if SUBMIT_LIMIT.search(words):  # temporary, as `check_jobs` has found
         return
     if NO_ANSWER.search(words):
         raise UserError(f"SLURM does not answer now ({words}): try again later.")

@@ -18,11 +18,11 @@ import msgspec
 
 from i3d.cluster.slurm import ask
 from i3d.errors import warn_once
-from i3d.files import read_json, write_atomically
+from i3d.files import read_json_or_none, write_atomically
 from i3d.quantities import named
 from i3d.records.work_folder import WorkFolder
 
-FRESH_SECONDS = 300.0  # age of the progress of a running job at most, with a large margin
+FRESH_SECONDS = 300.0  # within which a running job notes its progress several times
 
 
 class Mark(msgspec.Struct, frozen=True):
@@ -104,8 +104,5 @@ def _is_fresh(work: WorkFolder) -> bool:
 
 
 def _read(path: Path) -> Mark | None:
-    try:
-        mark = read_json(path, Mark)
-    except (OSError, ValueError):
-        return None
-    return mark if mark.name == path.stem and "," not in mark.name else None
+    mark = read_json_or_none(path, Mark)
+    return mark if mark and mark.name == path.stem and "," not in mark.name else None

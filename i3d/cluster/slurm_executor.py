@@ -60,10 +60,7 @@ def submission(executor: Any, job: Any) -> Submission:
         raise UserError(f"Snakemake cannot submit these jobs: {msg}")
 
     process = SimpleNamespace(**{**vars(module.subprocess), "Popen": stop})
-    with (
-        _replaced(module, subprocess=process, set_gres_string=_gpu_options),
-        _replaced(executor, report_job_error=say),
-    ):
+    with _replaced(module, subprocess=process, set_gres_string=_gpu_options), _replaced(executor, report_job_error=say):
         try:
             type(executor).run_job(executor, job)
         except _Composed as composed:

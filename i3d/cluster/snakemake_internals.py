@@ -116,7 +116,7 @@ def targets(workflow: Any) -> list[str]:
 
 
 def forced(workflow: Any, rules: Collection[str]) -> set[str] | None:
-    """Return the files to make anew by --forcerun, --force or --forceall; None: all, also if one of `rules` is forced."""
+    """Return the files that --forcerun, --force or --forceall select; None: all, as when one of `rules` is forced."""
     settings = workflow.dag_settings
     if settings.forceall or set(rules) & set(settings.forcerun):
         return None

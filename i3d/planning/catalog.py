@@ -18,7 +18,7 @@ from i3d.backbones.timm_image import TimmImage
 from i3d.decoding.probe import Probe, probe_many
 from i3d.digests import file_sha256, video_digest
 from i3d.errors import UserError, warn_once
-from i3d.files import read_json, write_atomically
+from i3d.files import read_json_or_none, write_atomically
 from i3d.paths import is_clean
 from i3d.planning.tree import Stamp, Video
 from i3d.planning.weights_check import check_weights, described
@@ -68,10 +68,7 @@ class Catalog:
         self._path = path
         self._saved = time.monotonic()
         self._changed = False
-        try:
-            self._content = read_json(path, _Content)
-        except (OSError, ValueError):
-            self._content = _Content()
+        self._content = read_json_or_none(path, _Content) or _Content()
         self._content.videos = {video: entry for video, entry in self.videos.items() if is_clean(video)}
 
     @property
@@ -80,13 +77,7 @@ class Catalog:
         return self._content.videos
 
     def learn(
-        self,
-        videos: list[Video],
-        *,
-        clip_length: int,
-        fps: float | None,
-        via_jpeg: bool | str = False,
-        processes: int,
+        self, videos: list[Video], *, clip_length: int, fps: float | None, via_jpeg: bool | str = False, processes: int
     ) -> list[Known]:
         """Return what is known of each video, in order, after reading and remembering new and changed ones.
 

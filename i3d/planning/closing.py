@@ -7,7 +7,7 @@ from pathlib import Path
 
 import msgspec
 
-from i3d.files import PART_NAME, move, read_file
+from i3d.files import PART_NAME, move, read_end
 from i3d.paths import features_of
 from i3d.planning.catalog import Catalog
 from i3d.planning.plan import PlanFile
@@ -91,11 +91,8 @@ class _Video:
 
     def _why_not_done(self, bundle: str) -> str:
         """Return the reason that the run noted if the bundle's job died, or else the general one."""
-        try:
-            death = read_file(self._work.died_of(bundle)).decode(errors="replace").strip()
-        except OSError:
-            return NOT_DONE_REASON
-        return f"not done: {death}; the next run takes it up"
+        death = read_end(self._work.died_of(bundle)).strip()
+        return f"not done: {death}; the next run takes it up" if death else NOT_DONE_REASON
 
     def _row(self, in_place: VideoRecord | None, trouble: str | None) -> VideoRecord:
         """Return the video's row in the table: of the feature in place, or why there is none."""

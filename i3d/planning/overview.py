@@ -22,11 +22,7 @@ def status_text(plan: Plan, full_list: str, named: int = SPELT_OUT) -> str:
     At most `named` of the skipped and of the failed videos are named; `full_list` says where the rest is.
     """
     entries = [entry for bundle in plan.bundles for entry in bundle.videos]
-    lines = [
-        ("trees", f"{plan.root} -> {plan.work.features}"),
-        ("videos", _videos(plan)),
-        ("length", _length(plan)),
-    ]
+    lines = [("trees", f"{plan.root} -> {plan.work.features}"), ("videos", _videos(plan)), ("length", _length(plan))]
     if plan.dataset is not None and plan.names is not None:
         lines.append(("data set", summary(plan.dataset.rules.sheet.title, plan.names)))
     if entries:

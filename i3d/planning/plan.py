@@ -241,10 +241,7 @@ class Plan:
         moved = {video: waiting for video, waiting in self.waiting.items() if waiting.moved}
         records = [
             msgspec.structs.replace(
-                waiting.record,
-                video=video,
-                feature_file=self.videos[video].file.feature,
-                tree=self.videos_tree,
+                waiting.record, video=video, feature_file=self.videos[video].file.feature, tree=self.videos_tree
             )
             for video, waiting in moved.items()
         ]

@@ -10,7 +10,7 @@ import msgspec
 
 from i3d.digests import video_digest
 from i3d.errors import UserError
-from i3d.files import read_file, read_json, write_atomically
+from i3d.files import read_file, read_json_or_none, write_atomically
 from i3d.planning.tree import printable
 from i3d.records.record import OK, VideoRecord
 from i3d.records.work_folder import WorkFolder
@@ -76,10 +76,7 @@ def _is_here(contents: Mapping[str, str], videos: Path, digests: Mapping[str, st
 
 def read_names(work: WorkFolder) -> list[set[str]]:
     """Read the present and former names of each videos tree; none if they were not recorded."""
-    try:
-        return read_json(work.trees, list[set[str]])
-    except (OSError, ValueError):
-        return []
+    return read_json_or_none(work.trees, list[set[str]]) or []
 
 
 def write_names(work: WorkFolder, own: set[str]) -> None:

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import msgspec
 
-from i3d.files import read_json
+from i3d.files import read_json_or_none
 
 DECODE, EXTRACT = "decode", "extract"
 LOCAL_SECONDS = 1.0  # between two writes of a file
@@ -80,7 +80,4 @@ class ProgressFile:
 
 def read_progress(path: Path) -> BundleProgress | None:
     """Read a progress file; None if it is missing, or damaged as by a crash of the machine."""
-    try:
-        return read_json(path, BundleProgress)
-    except (OSError, ValueError):
-        return None
+    return read_json_or_none(path, BundleProgress)

@@ -8,7 +8,6 @@ Snakemake finds it through the package `snakemake_logger_plugin_i3d`, and calls 
 """
 
 import logging
-import os
 import sys
 from collections.abc import Iterable
 from pathlib import Path
@@ -18,6 +17,7 @@ from snakemake.logging import ColorizingTextHandler
 from snakemake_interface_logger_plugins.base import LogHandlerBase
 from snakemake_interface_logger_plugins.common import LogEvent
 
+from i3d.files import read_end
 from i3d.progress.run import RunProgress
 from i3d.progress.screen import LineScreen, open_screen
 
@@ -82,6 +82,12 @@ STOPPING = "Terminating processes on user request"
 class LogHandler(LogHandlerBase):
     """Writes to the terminal in place of Snakemake's own handler."""
 
+    writes_to_stream = True
+    writes_to_file = False
+    has_filter = False  # Snakemake adds its own, for --quiet
+    has_formatter = False  # Snakemake adds its own, for its own output
+    needs_rulegraph = False
+
     def __post_init__(self) -> None:
         settings = self.common_settings
         self._stream = sys.stdout if settings.stdout else sys.stderr
@@ -90,26 +96,6 @@ class LogHandler(LogHandlerBase):
         self._screen: LineScreen | None = None
         self._failed: set[int] = set()  # jobs whose errors were printed
         self._stopping = False
-
-    @property
-    def writes_to_stream(self) -> bool:
-        return True
-
-    @property
-    def writes_to_file(self) -> bool:
-        return False
-
-    @property
-    def has_filter(self) -> bool:
-        return False  # Snakemake adds its own, which follows --quiet
-
-    @property
-    def has_formatter(self) -> bool:
-        return False  # Snakemake adds its own, used for its own output
-
-    @property
-    def needs_rulegraph(self) -> bool:
-        return False
 
     def emit(self, record: logging.LogRecord) -> None:
         """Print a message, update the screen, or ignore it."""
@@ -198,14 +184,8 @@ def _error_lines(record: Any) -> list[str]:
 
 
 def ends_of(logs: Iterable[str]) -> list[str]:
-    """Return the last lines of all these logs that can be read."""
+    """Return the last lines of each of these logs."""
     lines = []
     for log in logs:
-        try:
-            with open(log, "rb") as file:  # noqa: PTH123 (a name as Snakemake shows it)
-                file.seek(max(0, os.fstat(file.fileno()).st_size - 100 * LOG_LINES))
-                text = file.read().decode(errors="replace")
-        except OSError:
-            continue
-        lines += [line for line in text.splitlines() if line.strip()][-LOG_LINES:]
+        lines += [line for line in read_end(log, 100 * LOG_LINES).splitlines() if line.strip()][-LOG_LINES:]
     return lines

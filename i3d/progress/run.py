@@ -17,7 +17,8 @@ from statistics import fmean
 
 import msgspec
 
-from i3d.files import read_file, read_json
+from i3d.errors import UserError
+from i3d.files import read_end, read_json_or_none, write_atomically
 from i3d.progress.bundle import DECODE, EXTRACT, BundleProgress, read_progress
 from i3d.quantities import count, duration
 from i3d.records.bundles import Bundle
@@ -48,15 +49,10 @@ def begin_run(folder: Path, bundles: Iterable[Bundle]) -> None:
     Errors are ignored: without this note a run works as well, but shows nothing.
     """
     sizes = {bundle.name: Size(len(bundle.videos), bundle.frames) for bundle in bundles}
+    outline = RunOutline(time.time(), socket.gethostname(), os.getpid(), sizes)
     shutil.rmtree(folder, ignore_errors=True)
-    try:
-        folder.mkdir(parents=True)
-        outline = RunOutline(time.time(), socket.gethostname(), os.getpid(), sizes)
-        part = folder / "run.json.part"
-        part.write_bytes(msgspec.json.encode(outline))
-        part.replace(folder / "run.json")
-    except OSError:
-        return
+    with suppress(UserError):
+        write_atomically(folder / "run.json", msgspec.json.encode(outline))
 
 
 @dataclass(frozen=True)
@@ -124,8 +120,7 @@ class RunProgress:
     def outline(self) -> RunOutline | None:
         """The work of the run; None if no run has begun here."""
         if self._outline is None:
-            with suppress(OSError, ValueError):
-                self._outline = read_json(self._folder / "run.json", RunOutline)
+            self._outline = read_json_or_none(self._folder / "run.json", RunOutline)
         return self._outline
 
     @property
@@ -202,10 +197,7 @@ class RunProgress:
 
     def _waiting_for(self) -> str:
         """Return the note of `i3d.cluster.queue_watch`."""
-        try:
-            return read_file(self._folder / "queue.txt").decode(errors="replace").strip()
-        except OSError:
-            return ""
+        return read_end(self._folder / "queue.txt").strip()
 
 
 def silence(progress: BundleProgress) -> float:
