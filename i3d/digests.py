@@ -5,6 +5,7 @@ import hashlib
 import json
 import os
 import stat
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -78,16 +79,13 @@ class PicturesDigest:
 def _folder_digest(path: Path) -> str:
     folder = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
     try:
-        try:
-            pictures = pictures_in(folder)
-        except NotFramesError:
-            pictures = None
-        if pictures is None:
-            raise OSError(errno.EISDIR, "a folder, but not of numbered pictures", os.fspath(path))
-        digest = PicturesDigest(len(pictures))
-        for _, name in pictures:
-            digest.add(name, *_size_and_beginning(name, folder, digest.wants_content))
-        return digest.hexdigest
+        with suppress(NotFramesError):
+            if pictures := pictures_in(folder):
+                digest = PicturesDigest(len(pictures))
+                for _, name in pictures:
+                    digest.add(name, *_size_and_beginning(name, folder, digest.wants_content))
+                return digest.hexdigest
+        raise OSError(errno.EISDIR, "a folder, but not of numbered pictures", os.fspath(path))
     finally:
         os.close(folder)
 

@@ -46,10 +46,7 @@ def run_main(main: Callable[[], None]) -> None:
 
 
 def run_main_and_leave(main: Callable[[], None]) -> None:
-    """Run as `run_main`, and then end the process at once, for programs that use torch.
-
-    An orderly exit would abort while a thread still computes a batch that is no longer needed.
-    """
+    """Run as `run_main`, then end the process at once: torch aborts an orderly exit while a thread still computes."""
     status: object = 0
     try:
         run_main(main)
@@ -65,9 +62,8 @@ def errors_in_logs(folder: Path, since: float) -> list[str]:
     lines: dict[str, None] = {}
     for path in sorted(folder.rglob("*.log")):
         with suppress(OSError):
-            last = (
-                path.read_text(errors="replace").rstrip().rpartition("\n")[2] if path.stat().st_mtime >= since else ""
-            )
-            if last.startswith(PREFIX):
-                lines[f"{last}  [{path}]"] = None
+            if path.stat().st_mtime >= since:
+                last = path.read_text(errors="replace").rstrip().rpartition("\n")[2]
+                if last.startswith(PREFIX):
+                    lines[f"{last}  [{path}]"] = None
     return list(lines)

@@ -27,27 +27,29 @@ PART_NAME = re.compile(r"\.\d+-\d+\.part")  # as `part_of` makes them
 
 
 def part_of(path: Path) -> Path:
-    """Return a temporary name beside `path`, to write to before renaming.
-
-    It is unique to this process and call, hidden, and independent of the file's own name, which may already be as long
-    as the file system allows.
-    """
+    """Return a unique, hidden name beside `path`, to write to before renaming; it is short even if `path` is long."""
     return path.with_name(f".{os.getpid()}-{next(_serial)}.part")
 
 
 def write_atomically(path: Path, content: bytes | str) -> None:
     """Write a file, text as UTF-8: forced to disk under a temporary name, then renamed. Raises UserError on failure."""
-    part = part_of(path)
     with writing(path):
         path.parent.mkdir(parents=True, exist_ok=True)
-        try:
-            with part.open("wb") as file:
-                file.write(content.encode() if isinstance(content, str) else content)
-                file.flush()
-                os.fsync(file.fileno())
-            part.replace(path)
-        finally:
-            part.unlink(missing_ok=True)
+        with _replacing(path) as part, part.open("wb") as file:
+            file.write(content.encode() if isinstance(content, str) else content)
+            file.flush()
+            os.fsync(file.fileno())
+
+
+@contextmanager
+def _replacing(path: Path) -> Iterator[Path]:
+    """Yield a temporary name, and rename it to `path` unless there was an error."""
+    part = part_of(path)
+    try:
+        yield part
+        part.replace(path)
+    finally:
+        part.unlink(missing_ok=True)
 
 
 def read_file(path: Path) -> bytes:
@@ -100,14 +102,10 @@ def move(source: Path, target: Path) -> None:
     except OSError as error:
         if error.errno != errno.EXDEV:
             raise
-    part = part_of(target)
-    try:
+    with _replacing(target) as part:
         shutil.copyfile(source, part)
         with part.open("rb") as file:
             os.fsync(file.fileno())
-        part.replace(target)
-    finally:
-        part.unlink(missing_ok=True)
     source.unlink()
 
 
@@ -137,10 +135,7 @@ def owner_of(path: Path) -> str:
 
 
 def share_with_group(folder: Path) -> None:
-    """Clear the group bits of the umask if the group may write in `folder`, which need not exist yet.
-
-    Several users can then continue a tree in a project folder by turns, whatever their umasks.
-    """
+    """Clear the umask's group bits if the group may write in `folder` (or where it will be): others can then go on."""
     with suppress(OSError):
         if _nearest_existing(folder).stat().st_mode & stat.S_IWGRP:
             os.umask(os.umask(0) & ~stat.S_IRWXG)

@@ -1,7 +1,4 @@
-"""Folders of numbered pictures as videos: how they are recognised, and the order of their frames.
-
-It imports little, because planning uses it on every folder.
-"""
+"""Folders of numbered pictures as videos: how they are recognised, and the order of their frames."""
 
 import os
 import re

@@ -81,10 +81,7 @@ class GroundTruth(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True)
 
     annotations: Annotated[
         OptionalPath,
-        about(
-            "CSV with video_name,start_annotation,end_annotation,event_name, in frames of the recordings from 0, ends "
-            "included"
-        ),
+        about("CSV of video_name,start_annotation,end_annotation,event_name, in recorded frames from 0, ends included"),
     ] = None
     splits: Annotated[
         tuple[Text, ...], about("splits that get ground truth beside `test_split` and `val`, like [train_val]")
@@ -174,17 +171,11 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     ] = True
     weights: Annotated[
         PathText,
-        about(
-            "PyTorch state dict (.pth), safetensors, published Caffe2 weights (.pkl), or `random` for a trial with "
-            "seeded weights"
-        ),
+        about("PyTorch state dict (.pth), safetensors, published Caffe2 weights (.pkl), or `random` ones for a trial"),
     ] = "resources/i3d_r50_kinetics.pth"
     model: Annotated[
         Text,
-        about(
-            f"network, one of {', '.join(BACKBONES)}, or timm:NAME for any image tower of timm; each needs its own "
-            "weights"
-        ),
+        about(f"network: {', '.join(BACKBONES)}, or timm:NAME for any image tower; each needs its own weights"),
     ] = "i3d_r50"
     normalization: Annotated[
         Literal["inception", "kinetics"],
@@ -243,10 +234,7 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     ] = 1024
     frames: Annotated[
         Literal["temp", "pipe", "keep"],
-        about(
-            "decoded frames between decode and extract are a temporary file (temp), never on disk (pipe) or kept for "
-            "debugging (keep)"
-        ),
+        about("decoded frames on their way to extract: a temporary file, never on disk (pipe), or kept for debugging"),
     ] = "temp"
     bundle_frames: Annotated[
         Count, about("frames of video for one pair of decode and extract jobs; a frame is 0.26 MB in a temporary file")
@@ -261,23 +249,15 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     ] = "resources/calibration.json"
     cluster: Annotated[
         str | None,
-        about(
-            "cluster whose charges the plan uses, as in i3d/cost/clusters.csv; null means the one it runs on, by "
-            "$CC_CLUSTER"
-        ),
+        about("cluster whose charges the plan uses, as in i3d/cost/clusters.csv; null means $CC_CLUSTER"),
     ] = None
     test_split: Annotated[
         Text,
-        about(
-            "first folder of the videos to test with; gets ground truth, and is compared with the others in the report"
-        ),
+        about("first folder of the test videos; gets ground truth, and is compared with the others in the report"),
     ] = "test"
     lists: Annotated[
         Lists,
-        about(
-            "lists of features for RTFM, MGFN and Smart-Surveillance, one per split; target `lists`. What is chosen "
-            "here applies to all exports"
-        ),
+        about("feature lists for RTFM, MGFN and Smart-Surveillance (target `lists`); choices apply to all exports"),
     ] = Lists()
     ground_truth: Annotated[
         GroundTruth,
@@ -314,10 +294,7 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
 
 class NumericSettings(Struct, frozen=True, kw_only=True):
-    """The settings that fix the numbers in a feature: changing one makes every feature due again.
-
-    They travel in the bundle file, from which decode and extract read them.
-    """
+    """The settings that fix the numbers in a feature, part of the bundle file; changing one makes all features due."""
 
     model: str = "i3d_r50"
     normalization: str = "inception"

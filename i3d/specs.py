@@ -1,7 +1,4 @@
-"""Sizes of frames and crops; sample modes and precisions by their names in the settings.
-
-Needs neither torch nor NumPy, so that planning starts quickly.
-"""
+"""Sizes of frames and crops; sample modes and precisions by their names in the settings. Imports no NumPy or torch."""
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, TypeAlias

@@ -134,20 +134,23 @@ def limits_of(call: Submission) -> Iterator[Limit]:
     user, account = getpass.getuser(), call.value("-A", "--account")
     query = ["sacctmgr", "--noheader", "--parsable2", "show"]
     fields = "format=account,user,parentname,maxsubmit,grpsubmit,defaultqos"
-    associations = ask(*query, "associations", "where", f"user={user}", fields).splitlines()
-    rows = [line.split("|") for line in associations if line.count("|") == 5]
-    own = next((row for row in rows if row[0] == account.lower() or not account), None)
+
+    def associations(*where: str) -> list[list[str]]:
+        answer = ask(*query, "associations", "where", *where, fields)
+        return [line.split("|") for line in answer.splitlines() if line.count("|") == 5]
+
+    own = next((row for row in associations(f"user={user}") if row[0] == account.lower() or not account), None)
     if own is None:
         return
     yield from _limits(own[3:5], f"you under the account {own[0]}", "--me", f"--account={own[0]}")
-    name, known = own[0], 0
-    while name and known < ANCESTORS:
-        found = ask(*query, "associations", "where", f"account={name}", "user=", fields).splitlines()
-        row = next((line.split("|") for line in found if line.count("|") == 5 and line.split("|")[1] == ""), None)
+    name = own[0]
+    for _ in range(ANCESTORS):
+        row = next((row for row in associations(f"account={name}", "user=") if not row[1]), None)
         if row is None:
             break
-        yield from _limits(["", row[4]], f"the account {name}", f"--account={name}")
-        name, known = row[2], known + 1
+        yield from _limits([row[4]], f"the account {name}", f"--account={name}")
+        if not (name := row[2]):
+            break
     qos = call.value("--qos", "-q") or own[5] or "normal"
     for line in ask(*query, "qos", "format=name,maxsubmitpu,maxsubmitpa,grpsubmit").splitlines():
         kind, per_user, per_account, of_all = line.split("|")

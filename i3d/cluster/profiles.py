@@ -1,7 +1,4 @@
-"""The shared part of the clusters' profiles: turns a job's resources in a profile's config.yaml into options.
-
-Snakemake's profiles cannot include each other, but they may be templates that call Python.
-"""
+"""The shared part of the clusters' profiles, which cannot include each other, but may be templates that call Python."""
 
 from typing import Any
 

@@ -47,10 +47,7 @@ class Submission:
 
 
 def submission(executor: Any, job: Any) -> Submission:
-    """Let the executor's own code compose its call of `sbatch` for a job, and stop it before the call.
-
-    Raises UserError, in the executor's words, if it would make none.
-    """
+    """Let the executor compose its call of `sbatch` for a job, and stop it there. Raises UserError if it fails."""
     module = _module(executor)
 
     def stop(call: str, **_: Any) -> None:

@@ -36,10 +36,7 @@ def module_prefix(workflow: Any) -> str:
 
 
 def add_hooks(workflow: Any, start: Hook, success: Hook, error: Hook) -> None:
-    """Run these before the `onstart`, `onsuccess` and `onerror` of the main Snakefile.
-
-    Snakemake only runs those of the main Snakefile. Call it when all Snakefiles have been read.
-    """
+    """Run these before the main Snakefile's `onstart` and so on, once all Snakefiles have been read."""
     for name, ours in (("_onstart", start), ("_onsuccess", success), ("_onerror", error)):
         setattr(workflow, name, _both(ours, getattr(workflow, name)))
 

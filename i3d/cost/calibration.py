@@ -192,10 +192,7 @@ def _work_of(entry: Calibration) -> tuple[object, ...]:
 
 
 def _of_device(path: Path, key: Key) -> list[Calibration]:
-    """Return entries on whether numbers are right on the key's device, for any kind of snippet.
-
-    There are none if the file is missing or damaged: the plan reports that, and a job does without.
-    """
+    """Return the entries for the key's device, versions and model; none if the file is missing or damaged."""
     try:
         entries = read(path)
     except UserError:

@@ -40,11 +40,7 @@ class GpuRequest:
 
 
 def read_request(resources: Mapping[str, Any]) -> GpuRequest | None:
-    """Return the GPU in Snakemake's resources; None without one.
-
-    It may be in `gres`, among others with commas between; in `gpu`, a number, and `gpu_model`; or in an option in
-    `slurm_extra`.
-    """
+    """Return the GPU in Snakemake's resources, from `gres`, `gpu` and `gpu_model`, or `slurm_extra`; None without."""
     gres = [*_entries(resources.get("gres"))]
     others = tuple(text for text, gpu in gres if gpu is None)
     if found := next((gpu for _, gpu in gres if gpu is not None), None):

@@ -1,13 +1,10 @@
-"""A machine's speed, from the best available source: its self-check, earlier runs, or assumptions.
-
-Imports neither torch nor a decoder, for the sake of planning.
-"""
+"""A machine's speed, from the best available source: its self-check, earlier runs, or assumptions."""
 
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, replace
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from statistics import fmean
+from statistics import linear_regression
 
 from i3d.cost import devices
 from i3d.cost.calibration import Calibration, DecodeSpeed, Key, find
@@ -42,18 +39,10 @@ def known_speeds(
     cpus: int,
     decode_threads: int,
 ) -> Known:
-    """Return the speeds of a device for the settings of a plan.
+    """Return the speeds of a device, named by `machine.device_name`, for the settings of a plan.
 
-    Parameters
-    ----------
-    device
-        Its name by `machine.device_name`; `on_gpu` says whether it is a GPU.
-    records
-        Of earlier runs on the tree.
-    cpus
-        CPUs that a local run may use.
-    decode_threads
-        Processes that decode a bundle.
+    `records` are of earlier runs on the tree, `cpus` those of a local run, `decode_threads` the processes that decode a
+    bundle.
     """
     found = find(calibration, _key_of(device, settings))
     if found.calibration is not None:
@@ -123,11 +112,7 @@ def same_device(planned: str, recorded: str, *, on_gpu: bool) -> bool:
 def of_others(
     chosen: str, others: Iterable[str], known: Known, settings: NumericSettings, calibration: Path
 ) -> dict[str, Speeds]:
-    """Return the speeds of other devices in the table, where those of the chosen one are `known`.
-
-    A device with a self-check has its measured speed; for the others the known speed is scaled by the ratio of the
-    computed speeds.
-    """
+    """Return the speeds of other devices: measured, or the `known` ones scaled by the ratio of computed speeds."""
     ours = devices.device(chosen)
     speeds = {}
     for name in others:
@@ -153,12 +138,8 @@ def fit_decoding(speeds: Sequence[DecodeSpeed]) -> tuple[float, dict[str, float]
         if speed.frames_per_second
     ]
     pixels, seconds = [point[0] for point in points], [point[1] for point in points]
-    mean_pixels, mean_seconds = fmean(pixels), fmean(seconds)
-    spread = sum((each - mean_pixels) ** 2 for each in pixels)
-    slope = 0.0
-    if spread:
-        slope = sum((p - mean_pixels) * (s - mean_seconds) for p, s in zip(pixels, seconds, strict=True)) / spread
-    intercept = mean_seconds - slope * mean_pixels if spread else min(FRAME_SECONDS, min(seconds) / 2)
+    several_sizes = len(set(pixels)) > 1
+    intercept = linear_regression(pixels, seconds).intercept if several_sizes else min(FRAME_SECONDS, min(seconds) / 2)
     frame_seconds = min(max(intercept, 0.0), min(seconds))
 
     def per_pixel(codecs: Collection[str]) -> float:

@@ -77,10 +77,7 @@ class Speeds:
 
 
 def weigh(video: VideoWork, speeds: Speeds, decode_threads: int) -> int:
-    """Return how many frames of plain video take as long as this one, at least its own number of frames.
-
-    Bundles and time limits are sized by it, so that frames of every size fill them alike.
-    """
+    """Return how many frames of plain video take as long as this one, for sizing bundles; at least its own frames."""
     plain = replace(video, pixels=PLAIN_PIXELS, codec=PLAIN_CODEC)
     seconds, plain_seconds = (_seconds_in_a_bundle(each, speeds, decode_threads) for each in (video, plain))
     return max(video.frames, round(video.frames * seconds / plain_seconds)) if plain_seconds else video.frames

@@ -21,10 +21,7 @@ GONE = "its feature is gone"
 
 
 def close(plan: PlanFile, work: WorkFolder) -> Account:
-    """Move finished features into their places, as after a failure, and account for all videos.
-
-    A feature that cannot be moved stays staged and counts as failed.
-    """
+    """Move finished features into place, as after a failure (or leave them staged), and account for all videos."""
     journals = journal.read_all(work)
     catalog = Catalog(work.catalog)
     account = Account(dict(plan.skipped))

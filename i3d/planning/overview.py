@@ -17,10 +17,7 @@ FLOAT_BYTES = 4  # of a feature's values
 
 
 def status_text(plan: Plan, full_list: str, named: int = SPELT_OUT) -> str:
-    """Return the plan as a text: what there is, what is to do and what it will take.
-
-    At most `named` of the skipped and of the failed videos are named; `full_list` says where the rest is.
-    """
+    """Return the plan as a text, with at most `named` names of each kind; `full_list` says where all are."""
     entries = [entry for bundle in plan.bundles for entry in bundle.videos]
     lines = [("trees", f"{plan.root} -> {plan.work.features}"), ("videos", _videos(plan)), ("length", _length(plan))]
     if plan.dataset is not None and plan.names is not None:

@@ -143,10 +143,7 @@ class Plan:
         return video
 
     def bundle_of(self, feature: str) -> str | None:
-        """Return the bundle that makes this feature, or made it if its files still exist; None without one.
-
-        Raises as `video_of`.
-        """
+        """Return the bundle that makes this feature, or made it if its files still exist; raises as `video_of`."""
         video = self.video_of(feature)
         if video in self.present:
             bundle = self.present[video].bundle or ""
@@ -262,24 +259,10 @@ def make_plan(
 ) -> Plan:
     """Look at the trees and decide what to do.
 
-    Parameters
-    ----------
-    again
-        Features, by path under the features tree, to make anew although they are present; None: all.
-    only
-        Features, likewise, to which the plan is limited; empty: no limit.
-    machine
-        Where the jobs will run; by default this machine.
-
-    Returns
-    -------
-    Plan
-        Missing or unfit weights become its `problem`, so that it can be shown all the same.
-
-    Raises
-    ------
-    UserError
-        For what the user must mend before anything can start.
+    `again` are features, by path under the features tree, to make anew although they are present (None: all); `only`,
+    unless empty, limits the plan to these features; `machine` is where the jobs will run, by default here.
+    Missing or unfit weights become the plan's `problem`, so that it can be shown all the same. Raises UserError for
+    what the user must mend before anything can start.
     """
     work, root = WorkFolder.beside(settings.features), Path(settings.videos)
     here = videos_name(root)
@@ -352,10 +335,7 @@ def make_plan(
 
 
 def _weights(settings: Settings, records: Sequence[VideoRecord]) -> tuple[str, UserError | None]:
-    """Return the digest of the weights; if they cannot be read, the last recorded digest, and the error.
-
-    Features that are present need no weights.
-    """
+    """Return the digest of the weights; if they cannot be read, the last recorded one, for features, and the error."""
     try:
         return weights_digest(settings.weights), None
     except UserError as error:

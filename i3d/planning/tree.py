@@ -65,19 +65,9 @@ def find_videos(
 ) -> Tree:
     """Find all videos under `root`, or under its `subsets`, ignoring hidden files and folders.
 
-    Parameters
-    ----------
-    subsets
-        Paths under `root`, of folders or single videos, or glob patterns of such.
-    features
-        The features tree, whose file system may not distinguish some names.
-    frame_folders
-        Whether folders of numbered pictures are videos.
-
-    Raises
-    ------
-    UserError
-        If a folder does not exist or cannot be read, or holds no video.
+    `subsets` are paths under `root`, of folders or single videos, or glob patterns of such; `features` is the features
+    tree, whose file system may not distinguish some names; `frame_folders`: folders of numbered pictures are videos.
+    Raises UserError if a folder does not exist or cannot be read, or holds no video.
     """
     _check_root(root)
     suffixes = {"." + extension.lstrip(".").lower() for extension in extensions}

@@ -1,7 +1,4 @@
-"""What planning needs to know of models and weights, asked in separate processes: planning itself does without torch.
-
-The catalog keeps each answer.
-"""
+"""Checks of models and weights in separate processes, because planning does without torch."""
 
 import subprocess
 import sys

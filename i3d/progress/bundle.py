@@ -52,10 +52,7 @@ class BundleProgress(msgspec.Struct):
 
 
 class ProgressFile:
-    """A stage's progress file, written at most once a second, or every ten seconds in a batch job.
-
-    Progress must never stop the work: errors while writing are ignored.
-    """
+    """A stage's progress file. Errors while writing are ignored: progress must never stop the work."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
@@ -67,7 +64,7 @@ class ProgressFile:
             path.parent.mkdir(parents=True, exist_ok=True)
 
     def write(self, progress: BundleProgress, *, now: bool = False) -> None:
-        """Write the progress, atomically, if it is time or `now` is set."""
+        """Write the progress, atomically, if `now` is set or the last time was long enough ago."""
         if not now and time.monotonic() - self._written < self._every:
             return
         self._written = time.monotonic()

@@ -4,7 +4,6 @@ import logging
 import sys
 import time
 from contextlib import ExitStack
-from types import TracebackType
 from typing import Self, TextIO
 
 from rich.console import Console
@@ -53,9 +52,7 @@ class Counter:
         self._note(now=True)
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
         self._stack.close()
         self.progress.ended = kind is None
         self._note(now=True)

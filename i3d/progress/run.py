@@ -44,10 +44,7 @@ class RunOutline(msgspec.Struct):
 
 
 def begin_run(folder: Path, bundles: Iterable[Bundle]) -> None:
-    """Note in `folder`, emptied first, that this process begins a run of these bundles.
-
-    Errors are ignored: without this note a run works as well, but shows nothing.
-    """
+    """Note in `folder`, emptied first, that this process begins a run of these bundles; without it nothing is shown."""
     sizes = {bundle.name: Size(len(bundle.videos), bundle.frames) for bundle in bundles}
     outline = RunOutline(time.time(), socket.gethostname(), os.getpid(), sizes)
     shutil.rmtree(folder, ignore_errors=True)

@@ -1,7 +1,4 @@
-"""Bundles: lists of videos, each for one pair of decode and extract jobs.
-
-A bundle's name is a digest of its file's content, so that every process has the same name for a list.
-"""
+"""Bundles: lists of videos, each for one pair of decode and extract jobs, named by a digest of the content."""
 
 from collections.abc import Iterable, Iterator
 from contextlib import suppress

@@ -70,10 +70,7 @@ def removal_summary(removed: list[str], settings: NumericSettings, tree: str) ->
 
 
 def read_summary(path: Path) -> list[dict[str, Any]]:
-    """Read the summaries of earlier runs, none if there is no file.
-
-    Raises ValueError if it cannot be read, or is not a JSON list of objects.
-    """
+    """Read the summaries of earlier runs, none without a file. Raises ValueError if it is not a list of objects."""
     try:
         runs = json.loads(read_file(path))
     except FileNotFoundError:
