@@ -57,7 +57,7 @@ def read_config(path: Path) -> dict[str, Any]:
         ) from None
     except (yaml.YAMLError, ValueError, RecursionError) as error:
         raise UserError(
-            f"{path}: cannot be read as YAML ({_in_a_line(error)}); correct it, or give another with --configfile"
+            f"{path}: cannot be read as YAML ({_in_a_line(error)}); correct it, or name another with --configfile"
         ) from None
     if not isinstance(content or {}, dict):
         raise UserError(f"{path}: must hold keys and values, like 'videos: dataset/videos'")

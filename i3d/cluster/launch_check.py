@@ -71,7 +71,7 @@ def _check_account(account: str, names: list[str]) -> None:
     if account and names and account.lower() not in names:
         raise UserError(
             f"The SLURM account {account!r} is not one of yours: set {ACCOUNT_VARIABLE}, or slurm_account in "
-            f"{SETTINGS}, to one that is ({yours}; for GPU work take the one that ends in _gpu, where there is one)."
+            f"{SETTINGS}, to one that is ({yours}; for GPU work, the one ending in _gpu if there is one)."
         )
 
 

@@ -156,7 +156,7 @@ class _WaitingRoom:
             self._jobs.append(job)
             if reason not in self._reasons:
                 self._reasons.add(reason)
-                self._say(f"SLURM takes no more jobs now ({reason}); they are offered again now and then")
+                self._say(f"SLURM accepts no more jobs now ({reason}); they are submitted again from time to time")
             if self._timer is None:
                 self._timer = threading.Timer(self._pause, self._offer)
                 self._timer.daemon = True

@@ -29,7 +29,7 @@ def seconds_here(bundles: Bundles, known: Known, cores: int) -> float:
 def time_text(bundles: Bundles, known: Known, cores: int) -> str:
     """Return the time of a local run, with the source of the estimate."""
     if known.guessed:
-        return f"how long on this machine is not known: its GPU is in no table; {known.why}"
+        return f"an unknown time on this machine: its GPU is in no table; {known.why}"
     return f"about {duration(seconds_here(bundles, known, cores))} on this machine ({_source(known)})"
 
 
@@ -58,7 +58,7 @@ def price_text(
     RGUs charged for a job by device, where known.
     """
     if known.guessed:
-        return f"how long is not known: {chosen} is in no table; {known.why}"
+        return f"an unknown time: {chosen} is in no table; {known.why}"
     speeds = {chosen: known.speeds} if chosen not in others else dict(others)
     speeds[chosen] = known.speeds
     if len(speeds) == 1:

@@ -40,10 +40,10 @@ def find_orphans(plan: PlanFile, work: WorkFolder) -> Orphans:
 def refuse_too_many(plan: PlanFile, videos: Path, removable: Mapping[str, Path]) -> None:
     """Raise UserError if so much is gone that a disk may not be mounted, or 'videos' may be wrong."""
     command = commands.snakemake("orphaned", config={"orphaned": "all"})
-    advice = f"look whether a disk is not mounted; if they are really gone, run {command}"
+    advice = f"check whether a disk is not mounted; if they are really gone, run {command}"
     tops = {video.partition("/")[0] for video in removable if "/" in video}
     if gone := sorted(str(videos / top) for top in tops if not _holds_anything(videos / top)):
-        raise UserError(f"orphaned: {named(gone)} is gone or empty, and features of videos in it are there; {advice}")
+        raise UserError(f"orphaned: {named(gone)} is gone or empty, but features of its videos still exist; {advice}")
     present = len(plan.features) + sum(record.status == OK for record in plan.elsewhere.values())
     if len(removable) > present:
         raise UserError(

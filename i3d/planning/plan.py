@@ -136,7 +136,7 @@ class Plan:
         video = self._by_feature.get(feature)
         if video is None:
             raise UserError(
-                f"{feature}: no video gives this feature; is there one of that name under 'videos' and 'subsets'?"
+                f"{feature}: no video has this feature; is there one of that name under 'videos' and 'subsets'?"
             )
         if video in self.skipped:
             raise UserError(f"{feature}: {video} is skipped: {self.skipped[video].reason}")

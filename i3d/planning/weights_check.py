@@ -34,7 +34,7 @@ def check_weights(weights: str, model: str) -> None:
     """Raise UserError, saying why, if the file does not hold finite weights for the model."""
     done = subprocess.run([sys.executable, CHECK, weights, "--model", model], capture_output=True, text=True)
     if done.returncode < 0:
-        raise UserError(f"weights: {weights} takes more memory or time than weights can; get the published file again")
+        raise UserError(f"weights: {weights} takes too much memory or time to check; get the published file again")
     if done.returncode:
         raise UserError(_last_words(done.stderr) or f"weights: {weights} cannot be checked")
 
