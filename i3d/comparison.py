@@ -87,10 +87,7 @@ class Comparison:
 def compare(
     ours: Path, theirs: Path, frames: Mapping[str, int | None] | None = None, frequency: int = 16
 ) -> Comparison:
-    """Compare the features below two folders, matched by their names.
-
-    `frames` are the numbers of decoded frames by feature file below `ours`, where known.
-    """
+    """Compare the features below two folders by name; `frames` are decoded frames by feature of ours, where known."""
     own = dict(_arrays_below(ours))
     index = VideoIndex(own)
     pairs: dict[str, Pair] = {}

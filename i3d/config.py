@@ -54,10 +54,7 @@ def _refuse_endless(value: Any) -> None:
 
 
 def _suiting_the_model(config: dict[str, Any]) -> dict[str, Any]:
-    """Return the configuration with the model's own weights file where none was chosen.
-
-    Raises UserError for an unknown model, and for settings that do not apply to it.
-    """
+    """Set the model's own weights file where none was chosen. Raises UserError for settings that do not fit it."""
     defaults = {name: own.get("default") for name, own in schema()["properties"].items()}
     chosen = defaults | config
     model = chosen["model"]

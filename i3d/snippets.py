@@ -9,10 +9,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class SnippetRule:
-    """`clip_length` frames per snippet, `frequency` frames between the starts of two.
-
-    With `middle_only`, only the middle frame of each snippet is used.
-    """
+    """A snippet of `clip_length` frames every `frequency` frames; `middle_only`: just its middle frame is used."""
 
     clip_length: int
     frequency: int

@@ -97,9 +97,9 @@ def parse_accounts(text: str) -> Accounts:
 
 
 def explain(state: str, log: str, known: Accounts, ends: Mapping[str, str]) -> tuple[str, str]:
-    """Return the rule with the most helpful log, or nothing, and why a job died as the end of a sentence.
+    """Return the rule with the most helpful log, or nothing, and the end of a sentence on why a job died.
 
-    `state` is SLURM's, `log` the end of the job's log, and `ends` those of its rules' logs.
+    `log` is the end of the job's log, `ends` are those of its rules' logs.
     """
     state = _true_state(state, log, known)
     on = f" on {known.nodes}" if known.nodes and known.nodes != "None assigned" else ""

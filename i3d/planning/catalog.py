@@ -1,7 +1,4 @@
-"""The catalog: a cache of what is known of videos, features and weights.
-
-An entry is valid as long as the file's size and times stay the same.
-"""
+"""The catalog: a cache of what is known of videos, features and weights, valid while size and times stay the same."""
 
 import importlib.util
 import sys

@@ -11,10 +11,9 @@ from i3d.results.run_summary import runs_since
 
 
 class Ending:
-    """The end of a run on a features tree that began at `began`, in seconds since the epoch.
+    """The end of a run that began at `began` (seconds since the epoch), when there were `runs_before` summaries.
 
-    `runs_before` is the number of summaries at that time; `stopped`: the user ended the run; `whole`: every requested
-    job succeeded.
+    `stopped`: the user ended the run; `whole`: every requested job succeeded.
     """
 
     def __init__(

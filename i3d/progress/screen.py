@@ -124,10 +124,7 @@ class Diversion:
         threading.Thread(target=self._forward, name="diversion", daemon=True).start()
 
     def stop(self) -> None:
-        """Restore the descriptor, and wait until the lines written so far are passed on.
-
-        Lines of a child that lives on, with its diverted descriptor, are still passed on.
-        """
+        """Restore the descriptor, once all lines so far are passed on; later ones of a child are still passed on."""
         os.dup2(self._before, self._descriptor)
         os.close(self._before)
         os.write(self._in, MARK)

@@ -6,38 +6,23 @@ NAME = ".i3d"
 
 
 class WorkFolder:
-    """Paths in the work folder, which holds everything but features and tables.
-
-    catalog.json    a cache of what is known of each video and feature file
-    journals/       one per attempt at a bundle, a line per finished video: the lasting record of what was done
-    plans/          the last plan
-    lock            held by the current run
-    jobs/           a mark for each run whose jobs in a batch system may still write here
-    died/           why the jobs of unfinished bundles died
-    trees.json      the places under which the videos tree is known
-    set_aside/      files of others that lay in the place of features
-    bundles/        bundle files, the input of decode and extract
-    frames/         decoded frames
-    staging/        finished features that are not in their places yet
-    extracted/      an empty file per extracted bundle, for Snakemake
-    progress/       how far the current run is
-    """
+    """Paths in the work folder, which holds everything but features and tables."""
 
     def __init__(self, root: Path) -> None:
         self.root, self.features = root, root.parent
-        self.catalog = root / "catalog.json"
-        self.trees = root / "trees.json"
-        self.set_aside = root / "set_aside"
-        self.lock = root / "lock"
-        self.journals = root / "journals"
-        self.plans = root / "plans"
-        self.jobs = root / "jobs"
-        self.died = root / "died"
-        self.bundles = root / "bundles"
-        self.frames = root / "frames"
-        self.staging = root / "staging"
-        self.extracted = root / "extracted"
-        self.progress = root / "progress"
+        self.catalog = root / "catalog.json"  # a cache of what is known of each video and feature file
+        self.journals = root / "journals"  # per attempt at a bundle, a line per finished video: the lasting record
+        self.plans = root / "plans"  # the last plan
+        self.lock = root / "lock"  # held by the current run
+        self.jobs = root / "jobs"  # a mark for each run whose jobs in a batch system may still write here
+        self.died = root / "died"  # why the jobs of unfinished bundles died
+        self.trees = root / "trees.json"  # the names that the videos tree has had
+        self.set_aside = root / "set_aside"  # files of others that lay in the place of features
+        self.bundles = root / "bundles"  # the input of decode and extract
+        self.frames = root / "frames"  # decoded frames
+        self.staging = root / "staging"  # finished features on their way to their places
+        self.extracted = root / "extracted"  # an empty file per extracted bundle, for Snakemake
+        self.progress = root / "progress"  # how far the current run is
 
     @classmethod
     def beside(cls, features: str | Path) -> "WorkFolder":
