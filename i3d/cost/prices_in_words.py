@@ -19,11 +19,11 @@ def seconds_here(bundles: Bundles, known: Known, cores: int) -> float:
     """Return the seconds of a local run over these bundles, which decodes and extracts by turns on the same cores."""
     together = max(1, cores // min(DECODE_THREADS, cores))  # decode jobs at once
     threads = min(DECODE_THREADS, cores) * min(together, max(1, len(bundles)))
-    decoding = sum(_decode_seconds(video, known.speeds) for bundle in bundles for video in bundle) / threads
-    longest = max((_decode_seconds(video, known.speeds) for bundle in bundles for video in bundle), default=0.0)
-    network = known.speeds.network_seconds(sum(video.snippets for bundle in bundles for video in bundle))
+    videos = [video for bundle in bundles for video in bundle]
+    decoding = [known.speeds.decode_seconds(video.pixels, video.frames, video.codec) for video in videos]
+    network = known.speeds.network_seconds(sum(video.snippets for video in videos))
     starting = len(bundles) * (known.start_seconds + DECODE_START_SECONDS)
-    return max(decoding, longest) + network + starting
+    return max(sum(decoding) / threads, max(decoding, default=0.0)) + network + starting
 
 
 def time_text(bundles: Bundles, known: Known, cores: int) -> str:
@@ -59,10 +59,7 @@ def price_text(
     """
     if known.guessed:
         return f"an unknown time: {chosen} is in no table; {known.why}"
-    speeds = {chosen: known.speeds} if chosen not in others else dict(others)
-    speeds[chosen] = known.speeds
-    if len(speeds) == 1:
-        speeds |= others
+    speeds = {**others, chosen: known.speeds} if chosen in others else {chosen: known.speeds, **others}
     hours = {name: _gpu_hours(bundles, each, known.start_seconds, decode_threads) for name, each in speeds.items()}
     if hours[chosen] < WORTH_COMPARING:
         return f"about {duration(hours[chosen] * 3600)} on {chosen} ({_source(known)})"
@@ -86,7 +83,3 @@ def price_text(
 
 def _hours(hours: float) -> str:
     return f"{hours:,.0f}" if hours >= 100 else f"{hours:.1f}" if hours >= 1 else f"{hours:.2f}"
-
-
-def _decode_seconds(video: VideoWork, speeds: Speeds) -> float:
-    return speeds.decode_seconds(video.pixels, video.frames, video.codec)

@@ -335,7 +335,7 @@ def make_plan(
 
 
 def _weights(settings: Settings, records: Sequence[VideoRecord]) -> tuple[str, UserError | None]:
-    """Return the digest of the weights; if they cannot be read, the last recorded one, for features, and the error."""
+    """Return the digest of the weights; if unreadable, the last recorded one, for features in place, and the error."""
     try:
         return weights_digest(settings.weights), None
     except UserError as error:
