@@ -1,4 +1,4 @@
-"""Settings as programs take them beside Snakemake, and as a run leaves them for the next program."""
+"""Settings on the command lines of the programs beside Snakemake, and those that the last run was given."""
 
 import argparse
 from collections.abc import Iterable
@@ -14,17 +14,17 @@ from i3d.files import read_file, write_atomically
 from i3d.settings import Settings
 
 CONFIG = Path("config/config.yaml")
-LAST_CONFIG = Path("logs/last_config.yaml")  # what the last run was given beside it
+LAST_CONFIG = Path("logs/last_config.yaml")  # what the last run was given in addition
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Give a program `--configfile` and `--config`, as Snakemake has them."""
+    """Add `--configfile` and `--config`, as Snakemake has them, to a program."""
     parser.add_argument("--configfile", type=Path, nargs="+", default=[CONFIG], help="YAML, later wins")
     parser.add_argument("--config", nargs="*", default=[], metavar="KEY=VALUE", help="settings, as for snakemake")
 
 
 def add_settings(parser: argparse._ActionsContainer, names: Iterable[str]) -> None:
-    """Give a program an option for each of these settings, with its meaning and default from `i3d.settings`."""
+    """Add an option for each of these settings to a program, with its meaning and default from `i3d.settings`."""
     for name in names:
         own = schema()["properties"][name]
         default = "null" if own["default"] is None else str(own["default"])
@@ -34,12 +34,12 @@ def add_settings(parser: argparse._ActionsContainer, names: Iterable[str]) -> No
 
 
 def given_settings(args: argparse.Namespace, names: Iterable[str]) -> dict[str, str]:
-    """Those of the options of `add_settings` that were given."""
+    """Return the values of the options from `add_settings` that were set."""
     return {name: value for name in names if (value := getattr(args, name)) is not None}
 
 
 def configuration(args: argparse.Namespace) -> Settings:
-    """The settings from what `add_arguments` took. Raises UserError if they are not a valid configuration."""
+    """Return the settings that the options of `add_arguments` select. Raises UserError if they are invalid."""
     commands.use(args.configfile, args.config)
     config: dict[str, Any] = {}
     for path in args.configfile:
@@ -48,7 +48,7 @@ def configuration(args: argparse.Namespace) -> Settings:
 
 
 def read_config(path: Path) -> dict[str, Any]:
-    """The settings in a YAML file. Raises UserError if it is missing or holds no keys and values."""
+    """Read the settings in a YAML file. Raises UserError if it is missing or holds no keys and values."""
     try:
         content = yaml.safe_load(read_file(path))
     except OSError as error:
@@ -57,7 +57,7 @@ def read_config(path: Path) -> dict[str, Any]:
         ) from None
     except (yaml.YAMLError, ValueError, RecursionError) as error:
         raise UserError(
-            f"{path}: cannot be read as YAML ({_in_a_line(error)}); correct it, or give another with --configfile"
+            f"{path}: cannot be read as YAML ({_in_a_line(error)}); correct it, or name another with --configfile"
         ) from None
     if not isinstance(content or {}, dict):
         raise UserError(f"{path}: must hold keys and values, like 'videos: dataset/videos'")
@@ -65,7 +65,7 @@ def read_config(path: Path) -> dict[str, Any]:
 
 
 def read_setting(text: str) -> tuple[str, Any]:
-    """`key=value`, the value in YAML. Raises UserError if there is no `=`, or no YAML after it."""
+    """Split `key=value`, with the value in YAML. Raises UserError if there is no `=`, or no YAML after it."""
     key, equals, value = text.partition("=")
     if not equals:
         raise UserError(f"--config {text}: write KEY=VALUE, like videos=dataset/videos")
@@ -79,6 +79,6 @@ def _in_a_line(error: Exception) -> str:
     return " ".join(str(error).split())
 
 
-def remember(given: dict[str, Any]) -> None:
-    """Keep what a run was given by `--configfile` and `--config`, for status, watch and report beside and after it."""
-    write_atomically(LAST_CONFIG, yaml.safe_dump(given))
+def remember(overrides: dict[str, Any]) -> None:
+    """Keep the settings from a run's `--configfile` and `--config` for status, watch and report."""
+    write_atomically(LAST_CONFIG, yaml.safe_dump(overrides))

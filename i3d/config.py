@@ -1,4 +1,4 @@
-"""The configuration: what a user gave, checked against `i3d.settings` and completed."""
+"""The configuration: the user's settings, checked against `i3d.settings` and completed with defaults."""
 
 import math
 import os
@@ -16,14 +16,14 @@ from i3d.backbones import BACKBONES, kind
 from i3d.errors import UserError
 from i3d.settings import RANDOM, SHEET_SUFFIXES, Settings
 
-MOST_VALUES = 1_000_000  # of a configuration, all lists unfolded
+MOST_VALUES = 1_000_000  # of a configuration, with its YAML aliases expanded
 
 
 def complete(config: dict[str, Any], prefix: str = "") -> Settings:
-    """The settings that `config` gives, with defaults for absent keys, and `~` in paths replaced by the home folder.
+    """Check `config` and return all settings, with defaults for absent keys and `~` expanded in paths.
 
-    What `--config` hands over as text, as all within `{...}`, is read as YAML where another type is wanted.
-    A `prefix`, as a Snakemake module may have one, goes before relative paths.
+    Texts, as `--config` passes everything within `{...}`, are read as YAML where another type is wanted. `prefix`, the
+    prefix of a Snakemake module, goes before relative paths.
     Raises UserError naming the key, what is wrong with it and what to write.
     """
     _refuse_endless(config)
@@ -40,7 +40,7 @@ def complete(config: dict[str, Any], prefix: str = "") -> Settings:
 
 
 def _refuse_endless(value: Any) -> None:
-    """Raise UserError for YAML whose aliases unfold to more than a configuration can mean, or contain themselves."""
+    """Raise UserError for YAML whose aliases expand beyond any sensible configuration, or contain themselves."""
     rest, seen = [value], 0
     while rest:
         inner = rest.pop()
@@ -54,10 +54,7 @@ def _refuse_endless(value: Any) -> None:
 
 
 def _suiting_the_model(config: dict[str, Any]) -> dict[str, Any]:
-    """The configuration with the model's own weights file where none was chosen.
-
-    Raises UserError for a model that there is not, and for settings that it cannot take.
-    """
+    """Set the model's own weights file where none was chosen. Raises UserError for settings that do not fit it."""
     defaults = {name: own.get("default") for name, own in schema()["properties"].items()}
     chosen = defaults | config
     model = chosen["model"]
@@ -70,7 +67,7 @@ def _suiting_the_model(config: dict[str, Any]) -> dict[str, Any]:
             raise UserError(
                 f"config: '{name}: {chosen[name]}' has no meaning for the model {model}, {words}; leave it out"
             )
-    if model in BACKBONES:  # of others, timm alone knows
+    if model in BACKBONES:  # only timm knows the others
         BACKBONES[model].check_clip_length(chosen["clip_length"])
     if chosen["weights"] == defaults["weights"]:
         config = config | {"weights": network.default_weights(model)}
@@ -78,24 +75,24 @@ def _suiting_the_model(config: dict[str, Any]) -> dict[str, Any]:
 
 
 def beyond_defaults(settings: Settings, *keys: str) -> dict[str, Any]:
-    """What the settings, all or these alone, say beyond the defaults; `complete` takes it."""
+    """Return the settings, all or these alone, that are not defaults, as `complete` accepts them."""
     return _beyond(schema(), {key: value for key, value in as_dict(settings).items() if not keys or key in keys})
 
 
 def as_dict(settings: Settings) -> dict[str, Any]:
-    """The settings as plain dictionaries and lists."""
+    """Return the settings as plain dictionaries and lists."""
     return msgspec.to_builtins(settings)
 
 
 @cache
 def schema() -> dict[str, Any]:
-    """The settings as a JSON schema without references, not to be changed."""
-    made = msgspec.json.schema(Settings)
-    return _in_order(_inlined(made["$defs"]["Settings"], made["$defs"]), Settings)
+    """Return the JSON schema of the settings, without references. Callers must not change it."""
+    definitions = msgspec.json.schema(Settings)["$defs"]
+    return _in_order(_inlined(definitions["Settings"], definitions), Settings)
 
 
 def _inlined(node: Any, definitions: dict[str, Any]) -> Any:
-    """A part of msgspec's schema, with references replaced, and alternatives of single types joined."""
+    """Return a part of msgspec's schema with references resolved and alternatives of single types merged."""
     if isinstance(node, list):
         return [_inlined(each, definitions) for each in node]
     if not isinstance(node, dict):
@@ -106,8 +103,7 @@ def _inlined(node: Any, definitions: dict[str, Any]) -> Any:
     node = {key: _inlined(value, definitions) for key, value in node.items() if key not in ("title", "required")}
     if choices := node.pop("anyOf", None):
         if any("enum" in choice for choice in choices):
-            values = [choice.get("enum", [False, True]) for choice in choices]
-            node["enum"] = [value for some in values for value in some]
+            node["enum"] = [value for choice in choices for value in choice.get("enum", [False, True])]
         else:
             for choice in choices:
                 node |= {key: value for key, value in choice.items() if key != "type"}
@@ -116,7 +112,7 @@ def _inlined(node: Any, definitions: dict[str, Any]) -> Any:
 
 
 def _in_order(schema: dict[str, Any], section: type[msgspec.Struct]) -> dict[str, Any]:
-    """The schema with choices in the order of their definition, which msgspec sorts."""
+    """Restore the order in which choices are defined, as msgspec sorts them."""
     for key, hint in get_type_hints(section, include_extras=True).items():
         kind = get_args(hint)[0]
         if "properties" in (own := schema["properties"][key]):
@@ -127,7 +123,7 @@ def _in_order(schema: dict[str, Any], section: type[msgspec.Struct]) -> dict[str
 
 
 def _typed(schema: dict[str, Any], value: Any) -> Any:
-    """`value` with texts read as YAML wherever `schema` does not want a text."""
+    """Return `value` with texts read as YAML wherever `schema` wants another type."""
     if isinstance(value, dict):
         if isinstance(free := schema.get("additionalProperties"), dict):
             return {str(key): _typed(free, inner) for key, inner in value.items()}
@@ -153,12 +149,12 @@ def _typed(schema: dict[str, Any], value: Any) -> Any:
 
 
 def _named(choice: str | bool) -> str:
-    """How a configuration names one of several choices."""
+    """Return a choice as a configuration spells it."""
     return choice if isinstance(choice, str) else str(choice).lower()
 
 
 def _refuse_unprintable(value: Any, where: str) -> None:
-    """Raise UserError on what YAML and JSON schema admit and no path or number may hold."""
+    """Raise UserError for control characters and infinite numbers, which YAML and JSON schema admit."""
     if isinstance(value, dict):
         for key, inner in value.items():
             _refuse_unprintable(inner, f"{where}.{key}" if where else key)
@@ -172,7 +168,7 @@ def _refuse_unprintable(value: Any, where: str) -> None:
 
 
 def _with_paths(schema: dict[str, Any], config: dict[str, Any], prefix: str) -> dict[str, Any]:
-    """The configuration with all its paths, given or by default, as programs can use them."""
+    """Return the configuration with all paths, chosen or default, in a form that programs can use."""
     full = deepcopy(config)
     for key, value in schema["properties"].items():
         if "properties" in value:
@@ -187,13 +183,13 @@ def _with_paths(schema: dict[str, Any], config: dict[str, Any], prefix: str) -> 
 
 
 def _usable_path(key: str, path: str, prefix: str) -> str:
-    """Raises UserError on a path that Snakemake, or a program's command line, would take for something else."""
+    """Raise UserError for a path that Snakemake, or a program's command line, would misread."""
     path = os.path.expanduser(path)  # noqa: PTH111 (a Path would also tidy `./x` and `x/`)
     if set(path) & set("{}<>"):
         raise UserError(f"config: invalid value {path!r} of '{key}'; expected a path without {{, }}, < and >")
     if path.startswith("-"):
         raise UserError(f"config: invalid value {path!r} of '{key}'; expected a path that does not begin with a dash")
-    if path.startswith(".."):  # Snakemake keeps copies below its own folder, by the path as it is
+    if path.startswith(".."):  # Snakemake keeps copies below its own folder, by the unchanged path
         path = os.path.abspath(path)  # noqa: PTH100
     full = os.path.join(prefix, path) if prefix and path != RANDOM else path  # noqa: PTH118 (likewise)
     try:
@@ -207,16 +203,15 @@ def _usable_path(key: str, path: str, prefix: str) -> str:
 
 
 def _beyond(schema: dict[str, Any], config: dict[str, Any]) -> dict[str, Any]:
-    found = {}
+    changed = {}
     for key, value in config.items():
         own = schema["properties"][key]
         if "properties" in own:
-            value = _beyond(own, value)
-            if value:
-                found[key] = value
+            if section := _beyond(own, value):
+                changed[key] = section
         elif value != own["default"]:
-            found[key] = value
-    return found
+            changed[key] = value
+    return changed
 
 
 def _sentence(error: ValidationError, config: dict[str, Any]) -> str:
@@ -238,7 +233,7 @@ def _sentence(error: ValidationError, config: dict[str, Any]) -> str:
 
 
 def _property(schema: dict[str, Any], key: str) -> dict[str, Any]:
-    """The schema of one key; of any key where keys are free."""
+    """Return the schema of one key, or of any key where keys are free."""
     return schema["properties"][key] if "properties" in schema else schema["additionalProperties"]
 
 

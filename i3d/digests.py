@@ -1,10 +1,11 @@
-"""Short names for content: of files, of videos, of folders of pictures, of JSON values."""
+"""Digests of content: of files, videos, folders of pictures and JSON values."""
 
 import errno
 import hashlib
 import json
 import os
 import stat
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -15,16 +16,16 @@ SAMPLE_BYTES = 1 << 16  # read at the start, the middle and the end of a video
 
 
 def file_sha256(path: Path) -> str:
-    """SHA-256 of a whole file, as hexadecimal digits. Raises OSError, also for a pipe or a device."""
+    """Return the SHA-256 of a whole file in hexadecimal. Raises OSError, also for a pipe or a device."""
     with open(open_regular(path), "rb") as file:  # noqa: PTH123
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def video_digest(path: Path) -> str:
-    """A video's identity: its size and three samples of its content; of a folder of pictures see `PicturesDigest`.
+    """Return a digest of a video's size and three samples of its content; for a folder see `PicturesDigest`.
 
-    A copied or touched video keeps it; a re-encoded, cut or replaced one does not. Reading whole videos would take a
-    terabyte's time on a login node. Raises OSError, also for a pipe or a device.
+    It survives copying and touching a video, but not re-encoding or cutting it. Reading terabytes of whole videos would
+    take too long on a login node. Raises OSError, also for a pipe or a device.
     """
     if path.is_dir():
         return _folder_digest(path)
@@ -36,7 +37,7 @@ def video_digest(path: Path) -> str:
 
 
 def held_file_digest(number: int) -> str:
-    """The `video_digest` of an open file, by its descriptor."""
+    """Return the `video_digest` of an open file, by its descriptor."""
     size = os.fstat(number).st_size
     digest = hashlib.sha256(str(size).encode())
     with open(number, "rb", closefd=False) as file:
@@ -47,10 +48,10 @@ def held_file_digest(number: int) -> str:
 
 
 class PicturesDigest:
-    """The identity of a folder of numbered pictures: their names and sizes, and the beginnings of some 30 of them.
+    """A digest of a folder of numbered pictures: their names and sizes, and the beginnings of some 30 of them.
 
-    Copied, touched and moved as a whole, it stays the same. A picture that is added, removed, renamed, or written anew
-    with another size makes it another; one written anew with the same size only if it is among those looked at.
+    It survives copying, touching and moving the folder as a whole. It changes when a picture is added, removed, renamed
+    or resized; a picture rewritten with the same size changes it only if it is sampled.
     """
 
     def __init__(self, count: int) -> None:
@@ -60,11 +61,11 @@ class PicturesDigest:
 
     @property
     def wants_content(self) -> bool:
-        """Whether it will look into the next picture."""
+        """Whether the next picture is sampled."""
         return self._place in self._sampled
 
     def add(self, name: str, size: int | None, content: bytes = b"") -> None:
-        """The next picture in their order: its size in bytes, None if it cannot be read, and its content if wanted."""
+        """Add the next picture in order: its size in bytes, None if it cannot be read, and its content if wanted."""
         self._digest.update(f"{name}/{size}/".encode(errors="surrogateescape"))
         if self.wants_content:
             self._digest.update(content[:SAMPLE_BYTES])
@@ -78,16 +79,13 @@ class PicturesDigest:
 def _folder_digest(path: Path) -> str:
     folder = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
     try:
-        try:
-            pictures = pictures_in(folder)
-        except NotFramesError:
-            pictures = None
-        if pictures is None:
-            raise OSError(errno.EISDIR, "a folder, but not of numbered pictures", os.fspath(path))
-        digest = PicturesDigest(len(pictures))
-        for _, name in pictures:
-            digest.add(name, *_size_and_beginning(name, folder, digest.wants_content))
-        return digest.hexdigest
+        with suppress(NotFramesError):
+            if pictures := pictures_in(folder):
+                digest = PicturesDigest(len(pictures))
+                for _, name in pictures:
+                    digest.add(name, *_size_and_beginning(name, folder, digest.wants_content))
+                return digest.hexdigest
+        raise OSError(errno.EISDIR, "a folder, but not of numbered pictures", os.fspath(path))
     finally:
         os.close(folder)
 
@@ -104,5 +102,5 @@ def _size_and_beginning(name: str, folder: int, wants_content: bool) -> tuple[in
 
 
 def json_digest(value: Any) -> str:
-    """A short name for a JSON value: equal values give equal names in every process."""
+    """Return a short digest of a JSON value, the same for equal values in every process."""
     return hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()[:16]

@@ -1,9 +1,9 @@
-"""The one exception that users are meant to see."""
+"""Errors that users can mend, and how programs report them."""
 
 import os
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from signal import SIGINT
 
@@ -11,7 +11,7 @@ PREFIX = "error: "
 
 
 class UserError(Exception):
-    """Something the user can mend: names the file or key, what is wrong, and what to do."""
+    """An error that the user can mend; its message names the file or key, what is wrong, and what to do."""
 
 
 _warned: set[str] = set()
@@ -34,7 +34,7 @@ def exit_on_user_error() -> Iterator[None]:
 
 
 def run_main(main: Callable[[], None]) -> None:
-    """Run a command-line program whose user errors, and whose end by Ctrl-C, are told in one line."""
+    """Run a command-line program, reporting a user error or Ctrl-C in one line."""
     try:
         main()
     except UserError as error:
@@ -46,10 +46,7 @@ def run_main(main: Callable[[], None]) -> None:
 
 
 def run_main_and_leave(main: Callable[[], None]) -> None:
-    """As `run_main`, for programs of torch: ends the process at once, however `main` ends.
-
-    A batch that a thread still computes, and nobody wants, would abort an orderly end.
-    """
+    """Run as `run_main`, then end the process at once: torch aborts an orderly exit while a thread still computes."""
     status: object = 0
     try:
         run_main(main)
@@ -61,17 +58,12 @@ def run_main_and_leave(main: Callable[[], None]) -> None:
 
 
 def errors_in_logs(folder: Path, since: float) -> list[str]:
-    """What the programs of a run had to say at their end: the `error:` lines that logs of since then close with.
-
-    `since` is in seconds since the epoch.
-    """
-    found: dict[str, None] = {}
+    """Return the errors that logs in a folder end with, if changed after `since` (seconds since the epoch)."""
+    lines: dict[str, None] = {}
     for path in sorted(folder.rglob("*.log")):
-        try:
+        with suppress(OSError):
             if path.stat().st_mtime >= since:
                 last = path.read_text(errors="replace").rstrip().rpartition("\n")[2]
                 if last.startswith(PREFIX):
-                    found[f"{last}  [{path}]"] = None
-        except OSError:
-            continue
-    return list(found)
+                    lines[f"{last}  [{path}]"] = None
+    return list(lines)

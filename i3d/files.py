@@ -1,4 +1,4 @@
-"""Files that readers see whole or not at all, whoever shares them, wherever they lie."""
+"""Reading and writing files that other processes and users share: readers see a whole file or none."""
 
 import errno
 import os
@@ -18,62 +18,73 @@ from i3d.errors import UserError
 
 
 class IrregularError(OSError):
-    """Something other than a file, like a pipe or a device, is in the place of a file."""
+    """A pipe, a device or the like was found in place of a regular file."""
 
 
 _T = TypeVar("_T")
 _serial = count()
-PART_NAME = re.compile(r"\.\d+-\d+\.part")  # what `part_of` gives
+PART_NAME = re.compile(r"\.\d+-\d+\.part")  # as `part_of` makes them
 
 
 def part_of(path: Path) -> Path:
-    """Another name beside `path`, to write to before the file is renamed.
-
-    It does not depend on the file's own name, which may be as long as the file system allows, and no two writers share
-    one, in one process or two. It is hidden, so that nobody takes it for a finished file.
-    """
+    """Return a unique, hidden name beside `path`, to write to before renaming; it is short even if `path` is long."""
     return path.with_name(f".{os.getpid()}-{next(_serial)}.part")
 
 
 def write_atomically(path: Path, content: bytes | str) -> None:
-    """Write a file, text as UTF-8, forced to disk under another name and then renamed.
-
-    Raises UserError when it cannot be written.
-    """
-    part = part_of(path)
+    """Write a file, text as UTF-8: forced to disk under a temporary name, then renamed. Raises UserError on failure."""
     with writing(path):
         path.parent.mkdir(parents=True, exist_ok=True)
-        try:
-            with part.open("wb") as file:
-                file.write(content.encode() if isinstance(content, str) else content)
-                file.flush()
-                os.fsync(file.fileno())
-            part.replace(path)
-        finally:
-            part.unlink(missing_ok=True)
+        with _replacing(path) as part, part.open("wb") as file:
+            file.write(content.encode() if isinstance(content, str) else content)
+            file.flush()
+            os.fsync(file.fileno())
+
+
+@contextmanager
+def _replacing(path: Path) -> Iterator[Path]:
+    """Yield a temporary name, and rename it to `path` unless there was an error."""
+    part = part_of(path)
+    try:
+        yield part
+        part.replace(path)
+    finally:
+        part.unlink(missing_ok=True)
 
 
 def read_file(path: Path) -> bytes:
-    """The content of a regular file; raises as `open_regular`."""
+    """Read a regular file; raises as `open_regular`."""
     with os.fdopen(open_regular(path), "rb") as file:
         return file.read()
 
 
 def read_json(path: Path, kind: type[_T]) -> _T:
-    """What a JSON file holds, as an object of this type.
-
-    Raises OSError as `read_file`, and ValueError for whatever else stands in its place.
-    """
+    """Read a JSON file into an object of this type. Raises OSError as `read_file`, and ValueError for other content."""
     try:
         return msgspec.json.decode(read_file(path), type=kind)
     except (msgspec.MsgspecError, RecursionError) as error:
         raise ValueError(str(error)) from None
 
 
-def open_regular(path: str | os.PathLike, folder: int | None = None) -> int:
-    """The descriptor of a regular file, open for reading; `folder` is the descriptor of the folder that holds it.
+def read_json_or_none(path: Path, kind: type[_T]) -> _T | None:
+    """Read a JSON file as `read_json`; None if it is missing or damaged."""
+    with suppress(OSError, ValueError):
+        return read_json(path, kind)
+    return None
 
-    Raises OSError; IrregularError, at once, for a FIFO or a device, which may block for ever.
+
+def read_end(path: str | os.PathLike, most: int = 1 << 20) -> str:
+    """Read the last `most` bytes of a text file; empty if it cannot be read."""
+    with suppress(OSError), os.fdopen(open_regular(path), "rb") as file:
+        file.seek(max(0, os.fstat(file.fileno()).st_size - most))
+        return file.read().decode(errors="replace")
+    return ""
+
+
+def open_regular(path: str | os.PathLike, folder: int | None = None) -> int:
+    """Open a regular file for reading and return its descriptor; `path` may be relative to the descriptor `folder`.
+
+    Raises OSError, and IrregularError instead of blocking for a FIFO or a device.
     """
     number = os.open(path, os.O_RDONLY | os.O_NONBLOCK, dir_fd=folder)
     if not stat.S_ISREG(os.fstat(number).st_mode):
@@ -83,8 +94,7 @@ def open_regular(path: str | os.PathLike, folder: int | None = None) -> int:
 
 
 def move(source: Path, target: Path) -> None:
-    """Rename a file, in place of the one at `target`; from one file system to another, by a copy that is never seen
-    half. Raises OSError."""
+    """Move a file, replacing the one at `target`, atomically also between file systems. Raises OSError."""
     target.parent.mkdir(parents=True, exist_ok=True)
     try:
         source.replace(target)
@@ -92,19 +102,15 @@ def move(source: Path, target: Path) -> None:
     except OSError as error:
         if error.errno != errno.EXDEV:
             raise
-    part = part_of(target)
-    try:
+    with _replacing(target) as part:
         shutil.copyfile(source, part)
         with part.open("rb") as file:
             os.fsync(file.fileno())
-        part.replace(target)
-    finally:
-        part.unlink(missing_ok=True)
     source.unlink()
 
 
 def keep_aside(path: Path, ending: str = ".damaged") -> Path:
-    """Rename a file that is not ours to write over to a free name beside it, which is returned."""
+    """Rename a file that must not be overwritten to a free name beside it, and return that name."""
     names = chain([path.name + ending], (f"{path.name}{ending}.{number}" for number in count(1)))
     kept = next(path.with_name(name) for name in names if not os.path.lexists(path.with_name(name)))
     path.rename(kept)
@@ -112,9 +118,12 @@ def keep_aside(path: Path, ending: str = ".damaged") -> Path:
 
 
 def is_writable(folder: Path) -> bool:
-    """Whether files can be made in a folder, or, where it does not exist yet, in the one that it would be made in."""
-    there = next(each for each in (folder, *folder.absolute().parents) if os.path.lexists(each))
-    return os.access(there, os.W_OK | os.X_OK)
+    """Whether this user can create files in a folder, which need not exist yet."""
+    return os.access(_nearest_existing(folder), os.W_OK | os.X_OK)
+
+
+def _nearest_existing(folder: Path) -> Path:
+    return next(each for each in (folder, *folder.absolute().parents) if os.path.lexists(each))
 
 
 def owner_of(path: Path) -> str:
@@ -126,21 +135,15 @@ def owner_of(path: Path) -> str:
 
 
 def share_with_group(folder: Path) -> None:
-    """Let this process and its children make files that the group may write, if the group may write in `folder`.
-
-    For a tree in a project folder that several users continue by turns, whatever the umask of each. A folder that does
-    not exist yet is judged by the one that it will be made in.
-    """
-    there = next(each for each in (folder, *folder.absolute().parents) if os.path.lexists(each))
+    """Clear the umask's group bits if the group may write in `folder` (or where it will be): others can then go on."""
     with suppress(OSError):
-        if there.stat().st_mode & stat.S_IWGRP:
-            umask = os.umask(0)
-            os.umask(umask & ~stat.S_IRWXG)
+        if _nearest_existing(folder).stat().st_mode & stat.S_IWGRP:
+            os.umask(os.umask(0) & ~stat.S_IRWXG)
 
 
 @contextmanager
 def writing(path: Path) -> Iterator[None]:
-    """Turn the system's refusal to write a file, or in a folder, into a UserError that names it."""
+    """Turn an OSError while writing a file or into a folder into a UserError that names it."""
     try:
         yield
     except OSError as error:
@@ -150,7 +153,7 @@ def writing(path: Path) -> Iterator[None]:
 
 
 def remove_empty(folder: Path) -> None:
-    """Remove the empty files in a folder, at any depth, and the folders that are empty then; what cannot be stays."""
+    """Remove empty files and folders below a folder, and the folder if it is then empty; errors are ignored."""
     for place, _, names in os.walk(folder, topdown=False):
         for name in names:
             path = Path(place, name)

@@ -1,15 +1,15 @@
 """The frame stream: how decoded frames travel from decode to extract.
 
-One stream carries a bundle of videos, as a file or through a pipe with the same bytes:
+One stream carries a bundle of videos. Its bytes are the same in a file and through a pipe:
 
     MAGIC, then messages, each a 16-byte header (kind, video, length) and `length` payload bytes
     BEGIN   JSON: what is known of the video before its first frame; sent again to start it over
     FRAMES  n x 256 x 340 x 3 bytes: n RGB frames, row by row
-    END     JSON: how decoding that video ended, and the digest of the file that was decoded
+    END     JSON: how decoding that video ended, and the digest of the decoded file
     CLOSE   no payload: the stream is complete
 
-`video` is the video's place in the bundle's list. Videos may be interleaved. A stream without
-CLOSE was cut off: what it carried up to there is sound, the rest is missing.
+`video` is the video's place in the bundle's list. Videos may be interleaved. A stream without CLOSE was cut off:
+everything before the cut is sound, the rest is missing.
 """
 
 import contextlib
@@ -33,8 +33,8 @@ MAGIC = b"I3DFRAM1"
 HEADER = struct.Struct("<4sIQ")  # kind, video, payload bytes
 BEGIN, FRAMES, END, CLOSE = b"BEGN", b"FRAM", b"END.", b"CLOS"
 MAX_JSON_BYTES = 1 << 20
-CHANGED = "the video was changed during the run; the next run takes it as it is then"  # a reason in END, and elsewhere
-PIPE_BYTES = 1 << 20  # what a pipe may hold, the most that Linux grants to anybody; 16 times its default
+CHANGED = "the video was changed during the run; the next run takes it as it is then"  # a reason in END and elsewhere
+PIPE_BYTES = 1 << 20  # capacity of a pipe, the most that Linux grants to any user; 16 times its default
 
 
 class StreamError(Exception):
@@ -43,7 +43,7 @@ class StreamError(Exception):
 
 @dataclass(frozen=True)
 class Begin:
-    """A video starts, or starts over: drop what came for it before."""
+    """A video starts, or starts over: earlier frames of it are void."""
 
     video: int
     info: dict[str, Any]
@@ -51,7 +51,7 @@ class Begin:
 
 @dataclass
 class Frames:
-    """`count` frames are there to be taken; reading the next message drops what is left of them."""
+    """`count` frames can be taken; reading the next message drops the rest."""
 
     video: int
     count: int
@@ -64,7 +64,7 @@ class Frames:
 
     @cached_property
     def frames(self) -> np.ndarray:
-        """All that is left, uint8 (n, 256, 340, 3)."""
+        """All remaining frames, uint8 (n, 256, 340, 3)."""
         frames = np.empty((self.count, *FRAME_SHAPE), np.uint8)
         self.take(frames)
         return frames
@@ -115,15 +115,12 @@ class StreamWriter:
 
     def _write(self, data: bytes | memoryview) -> None:
         view = memoryview(data)
-        while view:  # a raw pipe may take less than it was given
+        while view:  # a raw pipe may accept only a part
             view = view[self._file.write(view) :]
 
 
 def read_stream(file: BinaryIO) -> Iterator[Message]:
-    """Yield the messages of a stream until CLOSE.
-
-    Raises StreamError when the bytes are no frame stream or end before CLOSE.
-    """
+    """Yield the messages of a stream until CLOSE. Raises StreamError if the bytes are no stream or end before CLOSE."""
     if _read(file, len(MAGIC)) != MAGIC:
         raise StreamError("not a frame stream: its first bytes are wrong")
     while True:

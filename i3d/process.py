@@ -1,4 +1,4 @@
-"""What holds for a whole process: how it is stopped, what it imports, switches of Python, the C library and torch."""
+"""Process-wide switches: stop signals, module search, garbage collection, the C library's memory, torch."""
 
 import ctypes
 import gc
@@ -23,16 +23,16 @@ def was_stopped() -> bool:
 
 
 def take_no_modules_from_here() -> None:
-    """Let programs that this one starts import from their environment alone: not `snakemake.py` in a folder of data."""
+    """Keep child processes from importing modules of the working folder, such as a `snakemake.py` among the data."""
     os.environ["PYTHONSAFEPATH"] = "1"
 
 
 def take_stop_signals() -> None:
-    """Let a run that is stopped come to its end in order. Call it in the main thread, when Snakemake has its handlers.
+    """Let a stopped run end in order. Call it in the main thread, after Snakemake has set its handlers.
 
-    Snakemake's for SIGTERM lets running jobs end, and SIGHUP now does the same, unless `nohup` has it ignored. It runs
-    in a thread of its own: it takes a lock that the main thread may hold just then, and would wait for itself for ever.
-    Ctrl-C stops the jobs, once: what follows the first one would only break off the tidying up.
+    SIGHUP, unless ignored as by `nohup`, does what Snakemake's handler does for SIGTERM: let running jobs end. That
+    handler runs in a thread of its own, because it takes a lock that the main thread may hold at that moment. Ctrl-C
+    stops the jobs; later ones are ignored, as they would only interrupt the cleanup.
     """
     graceful = signal.getsignal(SIGTERM)
 
@@ -53,21 +53,21 @@ def take_stop_signals() -> None:
 
 
 def collect_no_garbage() -> None:
-    """While Snakemake builds its graph: millions of objects for 10,000 videos, all kept: a quarter of the time."""
+    """Pause the collector while Snakemake builds its graph: it would take a quarter of the time, and free nothing."""
     gc.disable()
 
 
 def collect_garbage() -> None:
-    """From now on, among what is made from now on."""
+    """Resume the collector, for objects made from now on."""
     gc.freeze()
     gc.enable()
 
 
 def keep_freed_memory() -> None:
-    """Make the C library reuse memory instead of giving it back to the system.
+    """Make the C library (glibc only) reuse memory instead of returning it to the system.
 
-    On a CPU each layer's output is so large that it is mapped, filled with zeros by the kernel and unmapped anew each
-    time, which costs a third of the network's time. Only glibc has the switch.
+    On a CPU each layer's output is so large that it is mapped, zeroed by the kernel and unmapped every time, a third of
+    the network's time.
     """
     if platform.libc_ver()[0] == "glibc":
         libc = ctypes.CDLL(None)
@@ -76,7 +76,7 @@ def keep_freed_memory() -> None:
 
 
 def tune_torch(*, tf32: bool) -> None:
-    """Let cuDNN choose its kernels by trying them, as all passes have one shape, and compute in TF32 or not."""
+    """Let cuDNN choose its kernels by trial, since all passes have one shape, and allow TF32 or not."""
     from torch import backends
 
     backends.cuda.matmul.allow_tf32 = backends.cudnn.allow_tf32 = tf32
@@ -85,7 +85,7 @@ def tune_torch(*, tf32: bool) -> None:
 
 @contextmanager
 def silenced(logger: str) -> Iterator[None]:
-    """Without what a logger says, where that is meant for real work."""
+    """Disable a logger within the block."""
     logging.getLogger(logger).disabled = True
     try:
         yield

@@ -1,13 +1,10 @@
-"""Sizes of frames and crops, and sample modes and precisions by the names that the settings have for them.
-
-All that depends on one of them is said here, once. Needs neither torch nor NumPy, so that planning starts quickly.
-"""
+"""Sizes of frames and crops; sample modes and precisions by their names in the settings. Imports no NumPy or torch."""
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
-HEIGHT, WIDTH = 256, 340  # pixels; every frame is resized to this, whatever its own proportions
-CROP = 224  # pixels, height and width of what the network sees of it
+HEIGHT, WIDTH = 256, 340  # pixels; every frame is resized to this, whatever its proportions
+CROP = 224  # pixels, height and width
 
 _TOP, _MIDDLE, _BOTTOM = 0, (HEIGHT - CROP) // 2, HEIGHT - CROP  # 0, 16, 32
 _LEFT, _CENTRE, _RIGHT = 0, (WIDTH - CROP) // 2, WIDTH - CROP  # 0, 58, 116
@@ -19,10 +16,10 @@ CENTRE_CROP = (_MIDDLE, _CENTRE)
 
 @dataclass(frozen=True)
 class SampleMode:
-    """Which crops a snippet gives, in the order of a feature's second axis."""
+    """The crops of a snippet, in the order of a feature's second axis."""
 
     places: tuple[tuple[int, int], ...]  # (top, left) of each crop in the resized frame, even numbers
-    mirrored: bool  # whether the crops at the same places of the mirrored frame follow
+    mirrored: bool  # whether the same crops of the mirrored frame follow
 
     @property
     def crops(self) -> int:
@@ -34,10 +31,10 @@ class SampleMode:
 class Precision:
     """The arithmetic of the network."""
 
-    dtype: str  # torch's name for the type of weights and activations
-    bytes: int  # of one value of it
-    tensor_cores: bool  # whether a GPU computes it in kernels other than those of plain fp32
-    tolerance: float  # relative L2 distance to fp32 features up to which a self-check passes
+    dtype: str  # of weights and activations, by torch's name
+    bytes: int  # per value
+    tensor_cores: bool  # whether a GPU uses kernels other than those of plain fp32
+    tolerance: float  # relative L2 distance to fp32 features at which a self-check still passes
 
 
 SAMPLE_MODES = {
@@ -51,7 +48,6 @@ PRECISIONS = {
     "fp16": Precision("float16", 2, tensor_cores=True, tolerance=2e-3),
 }
 
-# The choices that the settings have.
 if TYPE_CHECKING:
     SampleModeName: TypeAlias = str
     PrecisionName: TypeAlias = str

@@ -22,7 +22,6 @@ from i3d.cost import time_limits
 from i3d.cost.gpu_request import read_request
 from i3d.paths import workflow_folder
 from i3d.records.bundles import read_bundle
-from i3d.planning.due import only_failures_are_due, refuse_replacing
 from i3d.planning.overview import status_text
 from i3d.settings import RANDOM
 from i3d.backbones import BACKBONES, i3d_r50, kind
@@ -252,8 +251,8 @@ def tables_if_due(wildcards) -> list[str]:
         logger.info(f"{reason}; exports are made from {table} as it is")
         return []
     with exit_on_user_error():
-        refuse_replacing(plan())
-    if table.exists() and only_failures_are_due(plan()):
+        plan().refuse_replacing()
+    if table.exists() and plan().only_failures_are_due:
         return []
     return [in_rules(table)] if plan().is_due else []
 

@@ -107,7 +107,7 @@ def test_segments_frequency_and_offset(trees):
         2,
         2,
         2,
-    ] and "their first snippet is ours number 2 (3 videos)" in text
+    ] and "their first snippet is our snippet 2 (3 videos)" in text
     assert "numbers of snippets differ by -2 (3)" in text and text.endswith("as from the same numbers")
 
 
@@ -178,7 +178,7 @@ def test_what_one_tree_lacks_and_what_is_another_recording(trees):
     ]
     assert cells(result)[-2][-1] == "the other tree lacks it" and cells(result)[-1][1] == "test/anomaly/z.npy"
     result = compare(*trees(lambda array: features(16 * len(array), seed=99) if len(array) == 14 else array), FRAMES)
-    assert result.words[-1] == "far from what holds for the others: test/anomaly/b.npy; are they the same recordings?"
+    assert result.words[-1] == "much farther apart than the others: test/anomaly/b.npy; are they the same recordings?"
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""A run whose jobs go to SLURM, from the first question to the last job."""
+"""A run whose jobs go to SLURM, from the launch check to the last job."""
 
 import os
 import shutil
@@ -24,13 +24,13 @@ from i3d.settings import Settings
 
 
 def keep_account() -> None:
-    """Keep the account under a name that Snakemake's executor leaves alone where it runs in a job itself."""
+    """Keep the account under a name that Snakemake's executor does not delete where it runs in a job itself."""
     if account := os.environ.get("SLURM_ACCOUNT"):
         os.environ.setdefault(launch_check.ACCOUNT_VARIABLE, account)
 
 
 class ClusterRun:
-    """What is done for a run's jobs beside Snakemake: `check`, then `attend`, and `end` after the last one."""
+    """Looks after a run's jobs beside Snakemake: call `check`, then `attend`, and `end` after the last job."""
 
     def __init__(self, workflow: Any, settings: Settings, work: WorkFolder, log: Logger) -> None:
         self._run = slurm_run(workflow)
@@ -38,12 +38,12 @@ class ClusterRun:
         self._watch: QueueWatch | None = None
 
     def check(self) -> None:
-        """Ask SLURM whether it takes the jobs. Raises UserError, saying what to change."""
+        """Ask SLURM whether it accepts the jobs. Raises UserError, saying what to change."""
         if self._run is not None:
             launch_check.check(self._run, self._settings.longest_job, offers(self._settings.cluster))
 
     def attend(self, *, writes: bool) -> None:
-        """Look after the jobs from now on; `writes` says whether they write to the features tree."""
+        """Start looking after the jobs; `writes`: they write to the features tree."""
         if self._run is None or not self._run.requests:
             return
         executor = self._run.executor
@@ -57,26 +57,21 @@ class ClusterRun:
         self._watch.start()
 
     def end(self) -> None:
-        """After the last job."""
+        """Stop watching, after the last job."""
         if self._watch is not None:
             self._watch.stop()
             with suppress(UserError):
                 live_jobs.living(self._work, tidy=True)  # removes this run's mark, unless a cancelled job still ends
 
     def _note_death(self, job: Any, death: Death) -> None:
-        """Tell people, leave word for the table, and keep the logs that a second attempt would write over."""
-        again = job.attempt <= job.restart_times
+        """Log a death, note it for the table, and keep logs that the next attempt would overwrite."""
         if bundle := bundle_of(job):
             write_atomically(self._work.died_of(bundle), death.reason + "\n")
-        if again:
-            death = replace(death, logs=tuple(_kept(Path(log), job.attempt) for log in death.logs))
-        text = death_text(_name_of(job, bundle, self._work), death, job.attempt, job.restart_times + 1)
+        if job.attempt <= job.restart_times:
+            copies = ((log, log.with_suffix(f".attempt{job.attempt}{log.suffix}")) for log in map(Path, death.logs))
+            death = replace(death, logs=tuple(str(shutil.copyfile(log, copy)) for log, copy in copies))
+        text = _death_text(_name_of(job, bundle, self._work), death, job.attempt, job.restart_times + 1)
         self._log.error(text, extra={DIED: [member.jobid for member in members(job)]})
-
-
-def _kept(log: Path, attempt: int) -> str:
-    """Copy a log to a name of its own, which is returned."""
-    return str(shutil.copyfile(log, log.with_suffix(f".attempt{attempt}{log.suffix}")))
 
 
 def _name_of(job: Any, bundle: str, work: WorkFolder) -> str:
@@ -86,35 +81,34 @@ def _name_of(job: Any, bundle: str, work: WorkFolder) -> str:
         videos = [entry.video for entry in read_bundle(work.bundle(bundle)).videos]
     except UserError:
         return f"bundle {bundle}"
-    return f"bundle {bundle} ({videos[0]}" + (f" and {count(len(videos) - 1, 'more video')})" if videos[1:] else ")")
+    more = f" and {count(len(videos) - 1, 'more video')}" if videos[1:] else ""
+    return f"bundle {bundle} ({videos[0]}{more})"
 
 
-def death_text(name: str, death: Death, attempt: int, attempts: int) -> str:
-    """What people are told: what died and why, the ends of its logs, and where these are."""
-    then = f"attempt {attempt} of {attempts}, tried again" if attempt < attempts else f"attempt {attempt} of {attempts}"
+def _death_text(name: str, death: Death, attempt: int, attempts: int) -> str:
+    """Return what died and why, the ends of its logs, and where these are."""
+    then = f"attempt {attempt} of {attempts}" + (", tried again" if attempt < attempts else "")
     lines = [f"{name}: {death.sentence}; {then if attempts > 1 else 'not tried again'}"]
     lines += [f"    {line}" for line in ends_of(death.logs)]
-    where = [*death.logs, *([death.slurm_log] if death.slurm_log else [])]
-    return "\n".join(lines + ([f"    all of it: {', '.join(where)}"] if where else []))
+    where = ", ".join(filter(None, (*death.logs, death.slurm_log)))
+    return "\n".join(lines + ([f"    all of it: {where}"] if where else []))
 
 
 def wait_for_jobs(workflow: Any, work: WorkFolder, say: Callable[[str], None]) -> None:
-    """Before a plan is made: wait for jobs of an earlier run on the tree; a dry run only says so.
+    """Wait, before planning, for jobs of an earlier run on the tree; a dry run only reports them.
 
-    Raises UserError where the wait would be in vain, because Snakemake refuses a locked folder after it.
+    Raises UserError if Snakemake would refuse a locked folder after the wait.
     """
-    if not workflow.dryrun:
-        if is_locked(workflow) and (found := live_jobs.living(work)):
-            raise UserError(
-                "this folder is locked by a Snakemake that was killed, or still runs: `snakemake --unlock` unlocks it, "
-                f"then a run waits for {'; '.join(map(str, found))}"
-            )
-        live_jobs.wait_for_jobs(work, say, status_seconds(workflow))
+    if workflow.dryrun:
+        try:
+            for runs in live_jobs.living(work):
+                say(f"warning: {runs} still write to {work.features}; a run would wait for them")
+        except UserError as error:
+            say(f"warning: {error}")
         return
-    try:
-        found = live_jobs.living(work)
-    except UserError as error:
-        say(f"warning: {error}")
-        return
-    for each in found:
-        say(f"warning: {each} still write to {work.features}; a run would wait for them")
+    if is_locked(workflow) and (living := live_jobs.living(work)):
+        raise UserError(
+            "this folder is locked by a Snakemake that was killed, or still runs: `snakemake --unlock` unlocks it, "
+            f"then a run waits for {'; '.join(map(str, living))}"
+        )
+    live_jobs.wait_for_jobs(work, say, status_seconds(workflow))

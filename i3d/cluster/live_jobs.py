@@ -1,7 +1,7 @@
-"""SLURM jobs that still write to a features tree, whoever started them and from wherever.
+"""SLURM jobs that still write to a features tree, of any user and host.
 
-A run leaves a mark in the tree before it submits anything: the name that all its jobs have in SLURM. A later run asks
-for jobs of that name, and waits for them, since what they finish is kept and would be done twice.
+Before it submits anything, a run marks the tree with the name of its jobs in SLURM. A later run waits for jobs of that
+name, so that nothing is done twice.
 """
 
 import getpass
@@ -9,6 +9,7 @@ import shutil
 import socket
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -17,15 +18,15 @@ import msgspec
 
 from i3d.cluster.slurm import ask
 from i3d.errors import warn_once
-from i3d.files import read_json, write_atomically
+from i3d.files import read_json_or_none, write_atomically
 from i3d.quantities import named
 from i3d.records.work_folder import WorkFolder
 
-FRESH_SECONDS = 300.0  # within which a running job notes how far it is, several times
+FRESH_SECONDS = 300.0  # within which a running job notes its progress several times
 
 
 class Mark(msgspec.Struct, frozen=True):
-    """A run that has jobs in SLURM, or had."""
+    """A run that has or had jobs in SLURM."""
 
     name: str  # of its jobs
     user: str
@@ -36,7 +37,7 @@ class Mark(msgspec.Struct, frozen=True):
 
 @dataclass(frozen=True)
 class Living:
-    """A run whose jobs are alive; `jobs` are their numbers, none where SLURM hides them from this user."""
+    """A run with live jobs; `jobs` are their numbers, empty where SLURM hides them from this user."""
 
     mark: Mark
     jobs: tuple[str, ...]
@@ -48,15 +49,15 @@ class Living:
 
 
 def put_mark(work: WorkFolder, name: str) -> None:
-    """Leave word in the tree that jobs of this name will write to it."""
+    """Mark the tree: jobs of this name will write to it."""
     mark = Mark(name, getpass.getuser(), socket.gethostname(), str(Path.cwd()), f"{datetime.now():%F %T}")
     write_atomically(work.jobs / f"{name}.json", msgspec.json.encode(mark))
 
 
 def living(work: WorkFolder, *, tidy: bool = False) -> list[Living]:
-    """The runs whose jobs still write to the tree; `tidy` removes the marks of others, and is for the tree's holder.
+    """Return the runs whose jobs still write to the tree. Raises UserError if SLURM does not answer now.
 
-    Raises UserError if SLURM does not answer now.
+    `tidy` removes the marks of ended runs; only the holder of the tree's lock may set it.
     """
     marks = [mark for path in sorted(work.jobs.glob("*.json")) if (mark := _read(path)) is not None]
     if not marks:
@@ -70,32 +71,31 @@ def living(work: WorkFolder, *, tidy: bool = False) -> list[Living]:
     for line in queue.splitlines():
         number, _, name = line.strip().partition("|")
         numbers.setdefault(name, []).append(number)
-    found = []
+    runs = []
     for mark in marks:
         if mark.name in numbers or (mark.user != getpass.getuser() and _is_fresh(work)):
-            found.append(Living(mark, tuple(numbers.get(mark.name, ()))))
+            runs.append(Living(mark, tuple(numbers.get(mark.name, ()))))
         elif tidy:
-            _remove(work.jobs / f"{mark.name}.json")
-    return found
+            with suppress(OSError):
+                (work.jobs / f"{mark.name}.json").unlink()
+    return runs
 
 
 def wait_for_jobs(work: WorkFolder, say: Callable[[str], None], pause: float) -> None:
-    """Wait until no job of an earlier run writes to the tree any more; `pause` seconds between two looks."""
-    said = False
-    while found := living(work, tidy=True):
-        if not said:
-            numbers = " ".join(number for each in found for number in each.jobs)
-            say(
-                f"{'; '.join(map(str, found))} still write to {work.features}: waiting until they have ended, "
-                "what they finish is kept"
-                + (f" (`scancel {numbers}` ends them; Ctrl-C ends the waiting)" if numbers else "")
-            )
-            said = True
+    """Wait until no job of an earlier run writes to the tree any more, asking SLURM every `pause` seconds."""
+    announced = False
+    while runs := living(work, tidy=True):
+        if not announced:
+            numbers = " ".join(number for each in runs for number in each.jobs)
+            advice = f" (`scancel {numbers}` ends them; Ctrl-C ends the waiting)" if numbers else ""
+            what = f"{'; '.join(map(str, runs))} still write to {work.features}"
+            say(f"{what}: waiting until they have ended, what they finish is kept{advice}")
+            announced = True
         time.sleep(pause)
 
 
 def _is_fresh(work: WorkFolder) -> bool:
-    """Whether a job noted not long ago how far it is: the only sign of jobs that SLURM hides from other users."""
+    """Whether a job has recently noted its progress, the only sign of jobs that SLURM hides from other users."""
     try:
         times = [path.stat().st_mtime for path in work.progress.glob("*/*.json")]
     except OSError:
@@ -104,15 +104,5 @@ def _is_fresh(work: WorkFolder) -> bool:
 
 
 def _read(path: Path) -> Mark | None:
-    try:
-        mark = read_json(path, Mark)
-    except (OSError, ValueError):
-        return None
-    return mark if mark.name == path.stem and "," not in mark.name else None
-
-
-def _remove(path: Path) -> None:
-    try:
-        path.unlink()
-    except OSError:
-        return
+    mark = read_json_or_none(path, Mark)
+    return mark if mark and mark.name == path.stem and "," not in mark.name else None

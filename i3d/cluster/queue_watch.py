@@ -1,4 +1,4 @@
-"""Why jobs wait: looks into SLURM's queue now and then, and leaves word beside the run's progress."""
+"""Why jobs wait: polls SLURM's queue, and notes the reasons beside the run's progress."""
 
 import threading
 from collections import Counter
@@ -9,7 +9,7 @@ from i3d.cluster.slurm import ask
 from i3d.errors import UserError
 from i3d.files import write_atomically
 
-LONGEST_PAUSE = 600.0  # seconds; a look costs SLURM something
+LONGEST_PAUSE = 600.0  # seconds; each query costs SLURM something
 WORDS = {
     "Priority": "for their turn",
     "Resources": "for a free GPU",
@@ -18,11 +18,11 @@ WORDS = {
     "JobHeldAdmin": "held by an administrator",
     "None": "to be looked at",
 }
-USUAL = {"Priority", "Resources", "BeginTime", "None", "Cleaning", "Prolog"}  # of which nothing has to be said
+USUAL = {"Priority", "Resources", "BeginTime", "None", "Cleaning", "Prolog"}  # reasons that need no message
 
 
 class QueueWatch:
-    """Watches the jobs of one name, until it is stopped. `say` gets a sentence for each reason that needs people."""
+    """Watches the jobs of one name until stopped. `say` is called with a sentence for each unusual reason."""
 
     def __init__(self, name: str, notes: Path, say: Callable[[str], None], pause: float) -> None:
         self._name, self._notes, self._say, self._pause = name, notes, say, pause
@@ -31,19 +31,19 @@ class QueueWatch:
         self._thread = threading.Thread(target=self._watch, name="queue", daemon=True)
 
     def start(self) -> None:
-        """Begin to watch, in a thread of its own."""
+        """Start watching, in a thread of its own."""
         self._thread.start()
 
     def stop(self) -> None:
-        """End it."""
+        """Stop watching."""
         self._stopping.set()
 
     def look(self) -> int:
-        """Look once; returns how many jobs wait."""
+        """Query the queue once, and return how many jobs wait."""
         query = ("squeue", "--noheader", "--array", "--states=PENDING", "--format=%i|%r", f"--name={self._name}")
         rows = [line.strip().partition("|") for line in ask(*query, seconds=30).splitlines()]
         reasons = Counter(reason.strip("()").partition(",")[0] for _, _, reason in rows)
-        if self._notes.parent.is_dir():  # it goes with the run's end
+        if self._notes.parent.is_dir():  # the end of the run removes it
             write_atomically(self._notes, waiting_text(reasons))
         for reason in reasons.keys() - USUAL - self._said:
             self._said.add(reason)
@@ -62,12 +62,12 @@ class QueueWatch:
 
 
 def waiting_text(reasons: Counter[str]) -> str:
-    """How many jobs wait for what, such as `3 for a free GPU, 1 held by you`."""
+    """Return how many jobs wait for what, such as `3 for a free GPU, 1 held by you`."""
     return ", ".join(f"{number:,} {WORDS.get(reason, reason)}" for reason, number in reasons.most_common())
 
 
 def held_text(reason: str, numbers: list[str]) -> str:
-    """A reason that does not pass by itself, or not soon, with the jobs that wait for it."""
+    """Return a warning about a reason that will not pass by itself, or not soon, with the jobs that wait for it."""
     which = f"job {numbers[0]}" + (f" and {len(numbers) - 1:,} more" if len(numbers) > 1 else "")
     if reason.startswith("JobHeld"):
         by = "an administrator" if reason == "JobHeldAdmin" else "a user"

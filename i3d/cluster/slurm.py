@@ -1,4 +1,4 @@
-"""Questions to SLURM's clients, and what their answers mean."""
+"""Queries to SLURM's clients, and parsing their answers."""
 
 import pwd
 import re
@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from i3d.cost.gpu_request import parse_gres
 from i3d.errors import UserError
 
-NO_CLUSTER = "DNS SRV lookup failed"  # what SLURM's clients say without a configuration
+NO_CLUSTER = "DNS SRV lookup failed"  # an error of SLURM's clients without a configuration
 NO_ANSWER = re.compile(
     "Unable to contact slurm controller|Socket timed out|Connection refused|Connection timed out|"
     "Zero Bytes were transmitted|temporarily unable to accept|Resource temporarily unavailable|in standby mode|"
@@ -19,9 +19,9 @@ SUBMIT_LIMIT = re.compile(r"\w*SubmitJob\w*|job submit limit")  # QOSMaxSubmitJo
 
 
 def ask(*command: str, seconds: float = 60.0, needed: bool = False) -> str:
-    """What a SLURM client prints; empty when it fails, because a silent service must not stop a run.
+    """Return the output of a SLURM client; empty if it fails, as a silent service must not stop a run.
 
-    Raises UserError on a machine that belongs to no cluster, and, if the answer is `needed`, when none comes now.
+    Raises UserError on a machine outside any cluster, and if the answer is `needed` and SLURM does not answer now.
     """
     try:
         done = subprocess.run(command, capture_output=True, text=True, timeout=seconds)
@@ -39,44 +39,43 @@ def ask(*command: str, seconds: float = 60.0, needed: bool = False) -> str:
 
 
 def is_passing(words: str) -> bool:
-    """Whether a refusal in SLURM's words may be none later: a controller that is busy or down, a limit on jobs in the
-    queue."""
+    """Whether a refusal by SLURM is temporary: a controller that is busy or down, a limit on jobs in the queue."""
     return bool(NO_ANSWER.search(words) or SUBMIT_LIMIT.search(words))
 
 
 @dataclass(frozen=True)
 class Partition:
-    """One line of `sinfo`: a partition's nodes of one kind. `minutes` is None where there is no limit."""
+    """A line of `sinfo`: a partition's nodes of one kind."""
 
     name: str
     default: bool
-    minutes: int | None
-    gpus: frozenset[str]  # the models, such as `a100_4g.20gb`; empty for those of no model
+    minutes: int | None  # None: no limit
+    gpus: frozenset[str]  # the models, such as `a100_4g.20gb`
 
 
 def partitions() -> list[Partition]:
-    """The cluster's partitions; none if SLURM tells none. Raises UserError if it does not answer now, or never."""
+    """Return the cluster's partitions, if SLURM lists any. Raises UserError if it does not answer."""
     return parse_partitions(ask("sinfo", "--noheader", "--format=%P|%l|%G", seconds=20, needed=True))
 
 
 def parse_partitions(text: str) -> list[Partition]:
-    """Read `sinfo --noheader --format=%P|%l|%G`: lines like `gpu_b1*|3:00:00|gpu:a100:4(S:0-1),gpu:a100_1g.5gb:2`."""
-    found = []
+    """Parse `sinfo --noheader --format=%P|%l|%G`: lines like `gpu_b1*|3:00:00|gpu:a100:4(S:0-1),gpu:a100_1g.5gb:2`."""
+    parsed = []
     for line in text.splitlines():
         name, limit, gres = line.strip().split("|")
         entries = re.sub(r"\([^)]*\)", "", gres).split(",")
         gpus = frozenset(request.model for entry in entries if (request := parse_gres(entry)))
-        found.append(Partition(name.rstrip("*"), name.endswith("*"), parse_minutes(limit), gpus))
-    return found
+        parsed.append(Partition(name.rstrip("*"), name.endswith("*"), parse_minutes(limit), gpus))
+    return parsed
 
 
 def gpus_of(listed: Iterable[Partition]) -> list[str]:
-    """The models of all GPUs in these partitions, by their names in SLURM."""
+    """Return the models of all GPUs in these partitions, by their names in SLURM."""
     return sorted(set().union(*(each.gpus for each in listed)))
 
 
 def parse_minutes(limit: str) -> int | None:
-    """Whole minutes of a limit as SLURM prints it, `7-00:00:00`, `3:00:00` or `30:00`; None for `infinite`."""
+    """Parse a time limit of SLURM, `7-00:00:00`, `3:00:00` or `30:00`, as whole minutes; None for `infinite`."""
     if not re.fullmatch(r"(\d+-)?\d+(:\d+){1,2}", limit):
         return None
     days, _, clock = limit.rpartition("-")
@@ -85,7 +84,7 @@ def parse_minutes(limit: str) -> int | None:
 
 
 def user_of(number: str) -> str:
-    """The name of a user by his number; the number where nobody knows the name."""
+    """Return the name of the user with this number, or the number if it has no name."""
     try:
         return pwd.getpwuid(int(number)).pw_name
     except (KeyError, ValueError):

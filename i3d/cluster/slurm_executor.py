@@ -1,9 +1,8 @@
-"""What this workflow adds to Snakemake's executor for SLURM while a run is at work.
+"""What this workflow adds to Snakemake's executor for SLURM during a run.
 
-The executor's own code composes each call of `sbatch`; what is here looks over its shoulder: the launch check learns
-the call that will be made, GPU requests are taken in any spelling, jobs name their bundle, a refusal that will pass is
-tried again later, and the reason of a job's death is kept. `tests/slurm` runs it with the pinned executor and the
-newest one.
+The executor's own code still composes each call of `sbatch`. Added are: the call for the launch check, GPU requests in
+any spelling, names of bundles for jobs, another try after a temporary refusal, and the reason of a job's death.
+`tests/slurm` runs it with the pinned executor and the newest one.
 """
 
 import re
@@ -26,7 +25,7 @@ from i3d.errors import UserError
 
 
 class _Composed(BaseException):
-    """Ends the executor's work when it has composed its call; no `except Exception` on the way keeps it."""
+    """Ends the executor's work once it has composed its call; a BaseException, to pass any `except Exception`."""
 
     def __init__(self, call: str) -> None:
         self.call = call
@@ -34,12 +33,12 @@ class _Composed(BaseException):
 
 @dataclass(frozen=True)
 class Submission:
-    """How the executor will call `sbatch` for a job: the words of its options, without what differs between jobs."""
+    """The executor's call of `sbatch` for a job: the words of its options, without those that differ between jobs."""
 
     words: tuple[str, ...]
 
     def value(self, *names: str) -> str:
-        """The value of an option, by any of its names such as `-A` and `--account`; empty if it is not given."""
+        """Return the value of an option, by any of its names such as `-A` and `--account`; empty if it is absent."""
         for word, following in pairwise((*self.words, "")):
             name, equals, value = word.partition("=")
             if name in names:
@@ -48,10 +47,7 @@ class Submission:
 
 
 def submission(executor: Any, job: Any) -> Submission:
-    """The call of `sbatch` that the executor would make for a job, by its own code, which stops before it is made.
-
-    Raises UserError, in the executor's words, if it would not make one.
-    """
+    """Let the executor compose its call of `sbatch` for a job, and stop it there. Raises UserError if it fails."""
     module = _module(executor)
 
     def stop(call: str, **_: Any) -> None:
@@ -61,10 +57,7 @@ def submission(executor: Any, job: Any) -> Submission:
         raise UserError(f"Snakemake cannot submit these jobs: {msg}")
 
     process = SimpleNamespace(**{**vars(module.subprocess), "Popen": stop})
-    with (
-        _replaced(module, subprocess=process, set_gres_string=_gpu_options),
-        _replaced(executor, report_job_error=say),
-    ):
+    with _replaced(module, subprocess=process, set_gres_string=_gpu_options), _replaced(executor, report_job_error=say):
         try:
             type(executor).run_job(executor, job)
         except _Composed as composed:
@@ -80,13 +73,13 @@ def submission(executor: Any, job: Any) -> Submission:
 
 
 def _module(executor: Any) -> Any:
-    """The module that the executor's code is in, whose names it looks up as it runs."""
+    """Return the module of the executor's code, where it looks up names at run time."""
     return sys.modules[type(executor).__module__]
 
 
 @contextmanager
 def _replaced(owner: Any, **values: Any) -> Iterator[None]:
-    """Give attributes other values for a while."""
+    """Replace attributes within the block."""
     before = {name: vars(owner)[name] for name in values if name in vars(owner)}
     for name, value in values.items():
         setattr(owner, name, value)
@@ -112,10 +105,10 @@ def _parse(call: str) -> Submission:
 
 
 def attend(executor: Any, *, died: Callable[[Any, Death], None], say: Callable[[str], None], pause: float) -> None:
-    """Look after the executor's jobs from now on.
+    """Start looking after the executor's jobs.
 
-    `died` is called with a job of Snakemake's and why its SLURM job died, before Snakemake deals with that; `say` tells
-    people something; after `pause` seconds a job that SLURM has no room for is offered again.
+    `died` is called with a Snakemake job and why its SLURM job died, before Snakemake handles that; `say` with messages
+    for the user; a job that SLURM has no room for is submitted again after `pause` seconds.
     """
     _module(executor).set_gres_string = _gpu_options
     waiting = _WaitingRoom(executor, say, pause)
@@ -140,7 +133,7 @@ def attend(executor: Any, *, died: Callable[[Any, Death], None], say: Callable[[
 
 
 def _gpu_options(job: Any) -> str:
-    """In place of the executor's `set_gres_string`: GPU requests in any spelling, one for a job of several rules."""
+    """Replace the executor's `set_gres_string`: GPU requests in any spelling, one for a job of several rules."""
     request = request_of(job)
     if request is not None:
         return f" {request.options}"
@@ -148,7 +141,7 @@ def _gpu_options(job: Any) -> str:
 
 
 class _WaitingRoom:
-    """Jobs that SLURM has no room for now. One of them is offered again now and then; once taken, the next at once."""
+    """Jobs that SLURM has no room for. One is submitted again now and then; once accepted, the next follows at once."""
 
     def __init__(self, executor: Any, say: Callable[[str], None], pause: float) -> None:
         self._executor, self._say, self._pause = executor, say, pause
@@ -158,19 +151,19 @@ class _WaitingRoom:
         self._timer: threading.Timer | None = None
 
     def enter(self, job: Any, reason: str) -> None:
-        """Keep a job that was refused for this reason, to offer it again."""
+        """Keep a job that was refused for this reason, to submit it again."""
         with self._lock:
             self._jobs.append(job)
             if reason not in self._reasons:
                 self._reasons.add(reason)
-                self._say(f"SLURM takes no more jobs now ({reason}); they are offered again now and then")
+                self._say(f"SLURM accepts no more jobs now ({reason}); they are submitted again from time to time")
             if self._timer is None:
                 self._timer = threading.Timer(self._pause, self._offer)
                 self._timer.daemon = True
                 self._timer.start()
 
     def _offer(self) -> None:
-        """Offer the jobs, until one is refused again, which enters once more."""
+        """Submit the jobs until one is refused again, which then re-enters."""
         with self._lock:
             self._timer = None
         while self._executor.wait:

@@ -1,4 +1,4 @@
-"""All that touches Snakemake's own objects, which it may change without notice.
+"""All access to Snakemake's internal objects, which may change without notice.
 
 `tests/cluster/test_snakemake_internals.py` runs it against the pinned Snakemake and the newest one.
 """
@@ -23,12 +23,12 @@ Hook = Callable[[], None]
 
 
 def is_module(workflow: Any) -> bool:
-    """Whether the Snakefile now being read is used by another one as a `module:`."""
+    """Whether the Snakefile being read is used by another one as a `module:`."""
     return not workflow.modifier.is_main_snakefile()
 
 
 def module_prefix(workflow: Any) -> str:
-    """What the `prefix:` of a `module:` puts before all relative paths; empty without one."""
+    """Return the prefix that a `module:` puts before all relative paths; empty without one."""
     prefix, modifier = "", workflow.modifier.path_modifier
     while modifier is not None:
         prefix, modifier = (modifier.prefix or "") + prefix, modifier.inner_modifier
@@ -36,8 +36,7 @@ def module_prefix(workflow: Any) -> str:
 
 
 def add_hooks(workflow: Any, start: Hook, success: Hook, error: Hook) -> None:
-    """Run these beside the `onstart`, `onsuccess` and `onerror` of the main Snakefile, which are the only ones that
-    Snakemake runs. Call it when all Snakefiles have been read."""
+    """Run these before the main Snakefile's `onstart` and so on, once all Snakefiles have been read."""
     for name, ours in (("_onstart", start), ("_onsuccess", success), ("_onerror", error)):
         setattr(workflow, name, _both(ours, getattr(workflow, name)))
 
@@ -51,26 +50,27 @@ def _both(ours: Hook, theirs: Callable[[Any], None]) -> Callable[[Any], None]:
 
 
 def executes(workflow: Any) -> bool:
-    """Whether this Snakemake runs jobs or, dry, lists them; not so for --dag, --summary, --report and others."""
+    """Whether this Snakemake runs jobs or, in a dry run, lists them, unlike --dag, --summary, --report and others."""
     return workflow.executor_plugin is not None
 
 
 def runs(workflow: Any) -> bool:
-    """Whether this Snakemake runs jobs, not dry."""
+    """Whether this Snakemake really runs jobs."""
     return executes(workflow) and not workflow.dryrun
 
 
 def check_options(arguments: Collection[str] = tuple(sys.argv)) -> None:
-    """Raise UserError for options of Snakemake that this workflow cannot follow."""
+    """Raise UserError for options of Snakemake that this workflow does not support."""
     for argument in arguments:
-        if reason := REFUSED.get(argument.partition("=")[0]):
-            raise UserError(f"{argument.partition('=')[0]} is not supported: {reason}")
+        option = argument.partition("=")[0]
+        if option in REFUSED:
+            raise UserError(f"{option} is not supported: {REFUSED[option]}")
 
 
 def foreign_profile(workflow: Any, own: Path, arguments: Sequence[str] = tuple(sys.argv)) -> Path | None:
-    """The default profile that Snakemake took from the folder where it was started, if it is not `own`, the workflow's.
+    """Return the default profile of the folder where Snakemake was started, if it is not the workflow's `own`.
 
-    None too where a profile was asked for, or the folder's own Snakefile is the one that runs.
+    None also if a profile was requested, or if the folder's own Snakefile runs.
     """
     named = any(argument.partition("=")[0] == "--workflow-profile" for argument in arguments)
     # With --directory, only the shell still knows where that was.
@@ -83,23 +83,22 @@ def foreign_profile(workflow: Any, own: Path, arguments: Sequence[str] = tuple(s
 
 
 def given_config(workflow: Any) -> dict[str, Any]:
-    """The settings that `--configfile` and `--config` gave, without those of the Snakefile's own configuration file."""
+    """Return the settings from `--configfile` and `--config`, without those of the Snakefile's own file."""
     return dict(workflow.config_settings.overwrite_config)
 
 
 def is_locked(workflow: Any) -> bool:
-    """Whether this folder holds a lock of another Snakemake, which ends this one once its jobs are known."""
+    """Whether another Snakemake holds a lock on this folder, which will end this one once its jobs are known."""
     return workflow.execution_settings.lock and any(workflow.persistence._read_locks())
 
 
 def cores(workflow: Any) -> int | None:
-    """How many cores this run may use; None if it was not told."""
+    """Return how many cores this run may use; None if not set."""
     return workflow._cores
 
 
 def runs_any_of(workflow: Any, rules: Collection[str]) -> bool:
-    """Whether a job of one of these rules is about to run, rather than its files to be touched; a workflow that takes
-    this one may prefix their names."""
+    """Whether a job of one of these rules is about to run, not just to touch files. A module may prefix their names."""
     return not workflow.touch and any(job.rule.name.endswith(tuple(rules)) for job in workflow.dag.needrun_jobs())
 
 
@@ -109,12 +108,12 @@ def keeps_temporary_files(workflow: Any) -> bool:
 
 
 def targets(workflow: Any) -> list[str]:
-    """The rules and files that were asked for by name."""
+    """Return the requested rules and files."""
     return sorted(workflow.dag_settings.targets)
 
 
 def forced(workflow: Any, rules: Collection[str]) -> set[str] | None:
-    """The files that --forcerun, --force or --forceall want made anew; None: all, as when one of `rules` is forced."""
+    """Return the files that --forcerun, --force or --forceall select; None: all, as when one of `rules` is forced."""
     settings = workflow.dag_settings
     if settings.forceall or set(rules) & set(settings.forcerun):
         return None
@@ -123,32 +122,29 @@ def forced(workflow: Any, rules: Collection[str]) -> set[str] | None:
 
 @dataclass(frozen=True)
 class Request:
-    """What one SLURM job asks for, by its resources; `threads` is how many its rules will use together.
-
-    `memory_mb` is 0 where SLURM decides. `job` is one of the jobs of Snakemake's that ask so.
-    """
+    """The resources of a SLURM job."""
 
     account: str = ""
     gpu: GpuRequest | None = None
     cpus: int = 0
-    memory_mb: int = 0
-    threads: int = 0
+    memory_mb: int = 0  # 0: SLURM decides
+    threads: int = 0  # of its rules together
     others: tuple[tuple[str, Any], ...] = ()  # all other resources but the time limit
-    job: Any = field(default=None, compare=False)
+    job: Any = field(default=None, compare=False)  # one of Snakemake's jobs with these resources
 
 
 @dataclass(frozen=True)
 class SlurmRun:
-    """What a run will ask of SLURM; `jobs` at once at most, None without a limit."""
+    """The kinds of jobs that a run will submit to SLURM."""
 
     executor: Any
     requests: frozenset[Request]
-    jobs: int | None
+    jobs: int | None  # at once at most; None: no limit
 
 
 @dataclass(frozen=True)
 class ClusterJob:
-    """What the profile asks for one bundle's two rules together."""
+    """The profile's resources for a bundle's two rules together."""
 
     gpu: GpuRequest
     cpus: int
@@ -157,7 +153,7 @@ class ClusterJob:
 
 
 def cluster_job(workflow: Any) -> ClusterJob | None:
-    """What a bundle's job gets by the profile's resources; None where these name no GPU."""
+    """Return the resources of a bundle's job in the profile; None if they include no GPU."""
     settings = workflow.resource_settings
     defaults = _written(settings._parsed_default_resources)
     own = [defaults | _written(settings._parsed_overwrite_resources.get(rule, {})) for rule in ("decode", "extract")]
@@ -171,18 +167,18 @@ def cluster_job(workflow: Any) -> ClusterJob | None:
 
 
 def _written(resources: Mapping[str, Any]) -> dict[str, Any]:
-    """Resources as they were written, before Snakemake evaluates them for a job."""
+    """Return resources as written in the profile, before Snakemake evaluates them for a job."""
     return {name: resource.raw for name, resource in resources.items()}
 
 
 def _number(text: Any) -> int:
-    """The number that an expression like `20480 * attempt` begins with."""
-    found = re.match(r"\d+", str(text or ""))
-    return int(found[0]) if found else 0
+    """Return the number at the beginning of an expression like `20480 * attempt`."""
+    digits = re.match(r"\d+", str(text or ""))
+    return int(digits[0]) if digits else 0
 
 
 def slurm_run(workflow: Any) -> SlurmRun | None:
-    """What this run will ask of SLURM; None under another executor."""
+    """Return what this run will submit to SLURM; None under another executor."""
     plugin = workflow.executor_plugin
     if plugin is None or plugin.name != "slurm":
         return None
@@ -191,12 +187,12 @@ def slurm_run(workflow: Any) -> SlurmRun | None:
 
 
 def status_seconds(workflow: Any) -> float:
-    """Seconds between two looks at the states of SLURM jobs, as the profile has it."""
+    """Return the profile's interval for checking the states of SLURM jobs, in seconds."""
     return float(getattr(workflow.executor_settings, "init_seconds_before_status_checks", None) or 40)
 
 
 def requests(jobs: Iterable[Any]) -> frozenset[Request]:
-    """What these jobs and groups of jobs ask for, each kind once."""
+    """Return the resources of these jobs and groups of jobs, each kind once."""
     return frozenset(_request(job) for job in dict.fromkeys(jobs))
 
 
@@ -218,15 +214,15 @@ _EVERY_JOBS_OWN = {"runtime", "tmpdir", "slurm_account", "gres", "gpu", "gpu_mod
 
 
 def members(job: Any) -> list[Any]:
-    """The jobs of a group, extract before decode, or the job itself."""
+    """Return the jobs of a group, extract before decode, or the job itself."""
     return sorted(job.jobs, key=lambda each: each.rule.name, reverse=True) if job.is_group() else [job]
 
 
 def bundle_of(job: Any) -> str:
-    """The bundle that a job, or a group of jobs, works on; empty if it works on none."""
+    """Return the name of the bundle of a job or group; empty without one."""
     return next((str(name) for each in members(job) if (name := getattr(each.wildcards, "bundle", None))), "")
 
 
 def request_of(job: Any) -> GpuRequest | None:
-    """The GPU that a job asks for; the members of a group share one."""
+    """Return the GPU that a job requests; the members of a group share one."""
     return request_of_members(member.resources for member in members(job))

@@ -1,12 +1,11 @@
 """The calibration file: what self-checks proved and measured, one entry per device and kind of work.
 
-Planning and jobs look an entry up by a `Key`. One that was measured under other circumstances is not used, and the
-reason is said. Needs msgspec alone, so that planning starts quickly.
+Planning and jobs look up an entry by a `Key`; an entry measured under other circumstances is not used, with a reason.
+Needs no library but msgspec, so that planning starts quickly.
 """
 
 import fcntl
 import os
-from collections.abc import Iterable
 from pathlib import Path
 
 import msgspec
@@ -22,12 +21,12 @@ class NetworkSpeed(msgspec.Struct, frozen=True):
     precision: str
     batch_size: int  # snippets per pass
     snippets_per_second: float
-    tuning_seconds: float  # that the first batch took longer than the others
+    tuning_seconds: float  # extra time of the first batch
     peak_memory_mb: float | None  # of the GPU, in MiB; None on a CPU
 
 
 class DecodeSpeed(msgspec.Struct, frozen=True):
-    """The speed of decoding and resizing videos of one kind with so many processes."""
+    """The speed of decoding and resizing videos of one kind with a number of processes."""
 
     width: int  # pixels
     height: int
@@ -47,7 +46,7 @@ class Recommendation(msgspec.Struct, frozen=True):
 
 
 class Calibration(msgspec.Struct, frozen=True, kw_only=True):
-    """One self-check. What `Key` has by the same name is what it is valid for."""
+    """The result of a self-check. It is valid for the fields that `Key` has by the same name."""
 
     device: str
     torch: str
@@ -56,12 +55,12 @@ class Calibration(msgspec.Struct, frozen=True, kw_only=True):
     sample_mode: str
     clip_length: int
     frame_pooling: str | None = None  # of image towers alone
-    hardware: str  # the GPU or processor as torch or the system call it
+    hardware: str  # the GPU or processor, by torch's or the system's name
     measured: str  # when it ended, ISO 8601, UTC
     host: str
     cpus: int
-    facts: dict[str, str]  # all that was found out about device, driver, libraries and processor
-    passed: tuple[str, ...]  # precisions whose numbers are right
+    facts: dict[str, str]  # about device, driver, libraries and processor
+    passed: tuple[str, ...]  # precisions with correct numbers
     failed: dict[str, str]  # the others that were tried, with what was wrong
     network: tuple[NetworkSpeed, ...]
     decoding: tuple[DecodeSpeed, ...]
@@ -70,16 +69,16 @@ class Calibration(msgspec.Struct, frozen=True, kw_only=True):
     recommended: Recommendation | None  # None if not even fp32 passed
 
     def best(self, precision: str) -> NetworkSpeed | None:
-        """The fastest that was measured in a precision; None if it was not."""
+        """Return the best speed measured in a precision; None without one."""
         speeds = [speed for speed in self.network if speed.precision == precision]
         return max(speeds, key=lambda speed: speed.snippets_per_second, default=None)
 
 
 class Key(msgspec.Struct, frozen=True):
-    """What a calibration must have been measured with to be of use.
+    """The circumstances that a calibration must match.
 
-    `device` is the SLURM slice or this machine's processor for a plan, torch's name for it in a job. Only a job knows
-    its `cudnn`, and only an environment that has torch its version; None means that it is not asked for.
+    `device` is the SLURM slice or this machine's processor for a plan, and torch's name for it in a job. Only a job
+    knows its `cudnn`, and only an environment with torch its version; None matches any.
     """
 
     device: str
@@ -93,7 +92,7 @@ class Key(msgspec.Struct, frozen=True):
 
 
 class Found(msgspec.Struct, frozen=True):
-    """The calibration that fits, or None with the reason why none does."""
+    """The matching calibration, or None with the reason."""
 
     calibration: Calibration | None
     reason: str = ""
@@ -109,14 +108,14 @@ _WORDS = {
 }
 
 
-def _run() -> str:
-    return f"run {commands.snakemake('selfcheck', cores='all')} there"
+def _command() -> str:
+    return commands.snakemake("selfcheck", cores="all")
 
 
 def find(path: Path, key: Key) -> Found:
-    """The calibration in the file at `path` for this key; never raises for a missing, damaged or stale one."""
-    if not os.path.exists(path):  # noqa: PTH110 (which raises for a folder that must not be entered)
-        return Found(None, f"no self-check has been run: {commands.snakemake('selfcheck', cores='all')} measures it")
+    """Look up the calibration for this key; a missing, damaged or stale one yields a reason, not an error."""
+    if not os.path.exists(path):  # noqa: PTH110 (Path.exists raises for a folder that must not be entered)
+        return Found(None, f"no self-check has been run: {_command()} measures it")
     try:
         entries = read(path)
     except UserError as error:
@@ -124,19 +123,20 @@ def find(path: Path, key: Key) -> Found:
     same_device = [entry for entry in entries if key.device in (entry.device, entry.hardware)]
     if not same_device:
         others = ", ".join(sorted({entry.device for entry in entries})) or "nothing"
-        return Found(None, f"the self-check was run on {others}, not on {key.device}: {_run()}")
+        return Found(None, f"the self-check was run on {others}, not on {key.device}: run {_command()} there")
     nearest = min(same_device, key=lambda entry: len(_differences(entry, key)))
     if differences := _differences(nearest, key):
         measured, wanted = zip(*differences, strict=True)
         return Found(
             None,
             f"the self-check on {key.device} of {nearest.measured[:10]} was with {', '.join(measured)}, "
-            f"and now it is {', '.join(wanted)}: {_run()} again",
+            f"and now it is {', '.join(wanted)}: run {_command()} there again",
         )
     if key.precision in nearest.failed:
         return Found(None, f"precision {key.precision} failed the self-check on {key.device}")
     if nearest.best(key.precision) is None:
-        return Found(None, f"the self-check on {key.device} did not measure precision {key.precision}: {_run()}")
+        reason = f"the self-check on {key.device} did not measure precision {key.precision}"
+        return Found(None, f"{reason}: run {_command()} there")
     return Found(nearest)
 
 
@@ -147,28 +147,29 @@ def refuse_failed(path: Path, key: Key) -> None:
             better = f"set precision: {entry.recommended.precision}, or " if entry.recommended else ""
             raise UserError(
                 f"precision: {key.precision} failed the self-check on {key.device} on {entry.measured[:10]} "
-                f"({entry.failed[key.precision]}); {better}{_run()} again after a change of driver or libraries"
+                f"({entry.failed[key.precision]}); {better}run {_command()} there again after a change of driver or "
+                "libraries"
             )
 
 
 def passed_precisions(path: Path, key: Key) -> set[str] | None:
-    """The precisions that passed a self-check on the key's device with its versions and model; None without one."""
-    entries = list(_of_device(path, key))
+    """Return the precisions that passed a self-check on the key's device with its versions and model; or None."""
+    entries = _of_device(path, key)
     return {precision for entry in entries for precision in entry.passed} if entries else None
 
 
 def read(path: Path) -> list[Calibration]:
-    """The file's entries. Raises UserError if it is no calibration file."""
+    """Return the file's entries. Raises UserError if it is no calibration file."""
     try:
         return read_json(path, _File).calibrations
     except (OSError, ValueError) as error:
-        raise UserError(f"{path} is no calibration file ({error}): delete it and {_run()}") from None
+        raise UserError(f"{path} is no calibration file ({error}): delete it and run {_command()} there") from None
 
 
 def save(path: Path, calibration: Calibration) -> None:
-    """Put an entry into the file, in place of an older one for the same device, model and kind of snippet.
+    """Save an entry in place of an older one for the same device, model and kind of snippet.
 
-    Entries of other machines stay, also those that are being saved at the same time. A damaged file is kept beside the
+    Other entries are kept, also those being saved by other machines at the same time. A damaged file is kept beside the
     new one as `.damaged`.
     """
     with writing(path):
@@ -181,35 +182,32 @@ def save(path: Path, calibration: Calibration) -> None:
         except UserError:
             keep_aside(path)
             entries = []
-        kept = [entry for entry in entries if _place(entry) != _place(calibration)]
+        kept = [entry for entry in entries if _work_of(entry) != _work_of(calibration)]
         content = msgspec.json.format(msgspec.json.encode(_File([*kept, calibration])), indent=1)
         write_atomically(path, content + b"\n")
 
 
-def _place(entry: Calibration) -> tuple[object, ...]:
+def _work_of(entry: Calibration) -> tuple[object, ...]:
     return entry.device, entry.model, entry.sample_mode, entry.clip_length, entry.frame_pooling
 
 
-def _of_device(path: Path, key: Key) -> Iterable[Calibration]:
-    """Entries that tell whether numbers are right on the key's device: the kind of snippet does not matter for that.
-
-    None if the file is missing or damaged: plans say so, and a job goes on without it.
-    """
+def _of_device(path: Path, key: Key) -> list[Calibration]:
+    """Return the entries for the key's device, versions and model; none if the file is missing or damaged."""
     try:
         entries = read(path)
     except UserError:
-        return
-    for entry in entries:
-        if (
-            key.device in (entry.device, entry.hardware)
-            and key.torch in (None, entry.torch)
-            and entry.model == key.model
-            and key.cudnn in (None, entry.cudnn)
-        ):
-            yield entry
+        return []
+    return [
+        entry
+        for entry in entries
+        if key.device in (entry.device, entry.hardware)
+        and key.torch in (None, entry.torch)
+        and entry.model == key.model
+        and key.cudnn in (None, entry.cudnn)
+    ]
 
 
 def _differences(entry: Calibration, key: Key) -> list[tuple[str, str]]:
-    """What differs between the two, each as what was measured and what is wanted."""
+    """Return what differs between the two, as pairs of measured and wanted."""
     fields = [name for name in _WORDS if getattr(key, name) is not None and getattr(key, name) != getattr(entry, name)]
     return [(_WORDS[name].format(getattr(entry, name)), _WORDS[name].format(getattr(key, name))) for name in fields]

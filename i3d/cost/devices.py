@@ -1,8 +1,8 @@
-"""GPUs, slices of GPUs, and what clusters charge for them: two tables of data, in which a new one is a row.
+"""GPUs, slices of GPUs, and what clusters charge for them, read from two tables.
 
-devices.csv says what a device can do: memory, multiprocessors, bandwidth, and TFLOP/s by precision, dense. A slice is
-`of` a GPU, whose peaks it has a share of. The reaches are the parts of the peaks that a GPU holds under load, beside an
-A100. clusters.csv says what a cluster lends, under which name it is asked for there, and what is charged.
+devices.csv has a device's memory, multiprocessors, bandwidth, and dense TFLOP/s by precision. A slice is `of` a GPU and
+has a share of its peaks. The reaches are the parts of its peaks that a GPU sustains, relative to an A100. clusters.csv
+has the devices that a cluster offers, their names in requests there, and the charges.
 """
 
 import csv
@@ -22,47 +22,47 @@ TABLES = Path(__file__).parent
 class Device:
     """A GPU or a slice of one."""
 
-    name: str  # as plans and calibrations have it, such as `a100_4g.20gb`
-    names: tuple[str, ...]  # all its names as `_plain` writes them: SLURM's, the cluster's short ones, the driver's
+    name: str  # in plans and calibrations, such as `a100_4g.20gb`
+    names: tuple[str, ...]  # all its names, normalised by `_plain`: SLURM's, the clusters' short ones, the driver's
     memory_gb: float
-    bandwidth: float  # GB/s that it holds
-    peaks: dict[str, float]  # TFLOP/s that it holds, by precision; without those that it has no arithmetic for
+    bandwidth: float  # sustained GB/s
+    peaks: dict[str, float]  # sustained TFLOP/s by precision, without those that it does not support
 
     def peak(self, precision: str) -> float:
-        """TFLOP/s in this precision; those of fp32 where the device has none for it."""
+        """Return TFLOP/s in this precision, or in fp32 where the device does not support it."""
         return self.peaks.get(precision, self.peaks["fp32"])
 
 
 @dataclass(frozen=True)
 class Offer:
-    """A device as a cluster lends it and charges for it, in reference GPU units (RGU)."""
+    """A device as a cluster offers it and charges for it, in reference GPU units (RGU)."""
 
     device: Device
     asked_for: str  # its name in requests there
     rgu: float
-    cpus_per_rgu: float  # what a job holds beyond these is charged instead
+    cpus_per_rgu: float  # a job with more CPUs or memory per RGU is charged by these
     memory_gb_per_rgu: float
 
     def charged(self, cpus: int, memory_gb: float) -> float:
-        """RGUs that a job is charged for while it runs: the largest of its three shares."""
+        """Return the RGUs that a job is charged for while it runs: the largest of its three shares."""
         return max(self.rgu, cpus / self.cpus_per_rgu, memory_gb / self.memory_gb_per_rgu)
 
 
 def device(name: str) -> Device | None:
-    """The device that a request, SLURM, the driver or torch calls so; None if it is in no row."""
+    """Return the device with this name in requests, SLURM, the driver or torch; None if it is in no row."""
     return _by_name().get(_plain(name))
 
 
 def device_name(name: str) -> str:
-    """The one name of a device that has several; what is in no row keeps its own."""
+    """Return the main name of a device, or the same name if it is in no row."""
     found = device(name)
     return found.name if found else name
 
 
 def offers(cluster: str | None) -> dict[str, Offer]:
-    """What a cluster lends, by the device's name, from small to large; None stands for the one that this machine is of.
+    """Return what a cluster offers, by the device's name, from small to large; None: the cluster of this machine.
 
-    Empty where that is not known. Raises UserError for a name that is in no row.
+    Empty if that cluster is unknown. Raises UserError for a name that is in no row.
     """
     if cluster is None:
         return _offers().get(os.environ.get("CC_CLUSTER", ""), {})
@@ -74,22 +74,22 @@ def offers(cluster: str | None) -> dict[str, Offer]:
 
 @cache
 def devices() -> dict[str, Device]:
-    """All rows, by name."""
-    found: dict[str, Device] = {}
+    """Return all devices, by name."""
+    by_name: dict[str, Device] = {}
     rows = {row["name"]: row for row in _rows("devices.csv")}
     for name, row in rows.items():
         whole = rows[row["of"]] if row["of"] else row
         share = float(row["multiprocessors"]) / float(whole["multiprocessors"])
         reach = share * float(whole["matrix_reach"])
         suffix = f"_{row['slice']}" if row["slice"] else ""
-        found[name] = Device(
+        by_name[name] = Device(
             name=name,
             names=(name, *row["spellings"].split(), _plain(whole["hardware"]) + suffix),
             memory_gb=float(row["memory_gb"]),
             bandwidth=float(row["bandwidth_gb_s"]) * float(whole["memory_reach"]),
             peaks={each: float(whole[each]) * reach for each in PRECISIONS if whole[each]},
         )
-    return found
+    return by_name
 
 
 @cache
@@ -99,12 +99,12 @@ def _by_name() -> dict[str, Device]:
 
 @cache
 def _offers() -> dict[str, dict[str, Offer]]:
-    found: dict[str, dict[str, Offer]] = {}
+    by_cluster: dict[str, dict[str, Offer]] = {}
     for row in _rows("clusters.csv"):
         numbers = (float(row[name]) for name in ("rgu", "cpus_per_rgu", "memory_gb_per_rgu"))
         offer = Offer(devices()[row["device"]], row["asked_for"], *numbers)
-        found.setdefault(row["cluster"], {})[offer.device.name] = offer
-    return found
+        by_cluster.setdefault(row["cluster"], {})[offer.device.name] = offer
+    return by_cluster
 
 
 def _rows(table: str) -> Iterator[dict[str, str]]:
@@ -113,5 +113,5 @@ def _rows(table: str) -> Iterator[dict[str, str]]:
 
 
 def _plain(name: str) -> str:
-    """A name as SLURM derives it from the driver's or torch's: `NVIDIA A100-SXM4-40GB MIG 4g.20gb` and the like."""
+    """Normalise a name as SLURM does with the driver's or torch's, such as `NVIDIA A100-SXM4-40GB MIG 4g.20gb`."""
     return name.strip().lower().replace(" mig ", "_").replace(" ", "_")

@@ -1,4 +1,4 @@
-"""The GPU that a job asks a cluster for, however it is spelled. Plans, prices, self-checks and checks read it here."""
+"""The GPU that a job requests from a cluster, in any spelling."""
 
 import re
 import shlex
@@ -14,37 +14,33 @@ _OPTION = re.compile(r"--(?:gres|gpus|gpus-per-(?:node|task|socket)|tres-per-(?:
 
 @dataclass(frozen=True)
 class GpuRequest:
-    """GPUs of one kind, and what else is asked for beside them."""
+    """GPUs of one kind, and the other resources of the request."""
 
-    model: str = ""  # as it was asked for, such as `a100_4g.20gb`; empty: any GPU
+    model: str = ""  # as requested, such as `a100_4g.20gb`; empty: any GPU
     count: int = 1
-    by: Literal["gres", "gpus", "slurm_extra"] = "gres"  # the resources, and so the option, that ask for it
+    by: Literal["gres", "gpus", "slurm_extra"] = "gres"  # how it is requested
     others: tuple[str, ...] = ()  # other generic resources, such as `shard:1`
 
     @property
     def device(self) -> str:
-        """The GPU's one name in plans and calibrations, whichever of its names was used; `gpu` for any."""
+        """The GPU's name in plans and calibrations; `gpu` for any."""
         return device_name(self.model) if self.model else "gpu"
 
     @property
     def gres(self) -> str:
-        """As one generic resource, such as `gpu:a100_4g.20gb:1`."""
+        """The GPUs as a generic resource, such as `gpu:a100_4g.20gb:1`."""
         return ":".join(filter(None, ("gpu", self.model, str(self.count))))
 
     @property
     def options(self) -> str:
-        """As sbatch's options, other generic resources included, but for what `slurm_extra` says itself."""
+        """The options for sbatch, including other generic resources, but not those already in `slurm_extra`."""
         gres = ",".join((self.gres, *self.others) if self.by == "gres" else self.others)
         gpus = f"--gpus={self.gres.removeprefix('gpu:')}" if self.by == "gpus" else ""
         return " ".join(filter(None, (gpus, f"--gres={gres}" if gres else "")))
 
 
 def read_request(resources: Mapping[str, Any]) -> GpuRequest | None:
-    """The GPU that Snakemake's resources ask for; None if they ask for none.
-
-    They do so by `gres`, one or several with commas between; by `gpu`, a number, and `gpu_model`; or by an option in
-    `slurm_extra`.
-    """
+    """Return the GPU in Snakemake's resources, from `gres`, `gpu` and `gpu_model`, or `slurm_extra`; None without."""
     gres = [*_entries(resources.get("gres"))]
     others = tuple(text for text, gpu in gres if gpu is None)
     if found := next((gpu for _, gpu in gres if gpu is not None), None):
@@ -60,17 +56,17 @@ def read_request(resources: Mapping[str, Any]) -> GpuRequest | None:
 
 
 def request_of_members(members: Iterable[Mapping[str, Any]]) -> GpuRequest | None:
-    """The GPU of one job that several rules' jobs share: all of these name the same, and mean one."""
+    """Return the GPU of a job that several rules' jobs share: each of them names it."""
     return next((found for each in members if (found := read_request(each)) is not None), None)
 
 
 def parse_gres(text: str) -> GpuRequest | None:
-    """The GPU in generic resources as SLURM writes them, such as `gpu:a100:4(S:0-3)`."""
+    """Return the GPU in generic resources as SLURM writes them, such as `gpu:a100:4(S:0-3)`."""
     return read_request({"gres": text})
 
 
 def _entries(text: Any) -> Iterator[tuple[str, tuple[str, int] | None]]:
-    """Each generic resource in a list with commas, and, if it is a GPU, its model and count."""
+    """Yield each generic resource of a comma-separated list and, for a GPU, its model and count."""
     for entry in re.sub(r"\([^)]*\)", "", str(text or "")).split(","):
         plain = re.sub(r"^gres[:/]", "", entry.strip())
         kind, *rest = re.split("[:=]", plain)
@@ -84,7 +80,7 @@ def _entries(text: Any) -> Iterator[tuple[str, tuple[str, int] | None]]:
 
 
 def _options(extra: str) -> Iterator[str]:
-    """The values of sbatch's options that ask for GPUs, each as a generic resource."""
+    """Yield the values of sbatch's options for GPUs, each as a generic resource."""
     try:
         words = shlex.split(extra)
     except ValueError:

@@ -1,13 +1,10 @@
-"""What is known of a machine's speed, from the best source there is: its self-check, earlier runs, or assumptions.
-
-Planning asks here, so that neither torch nor a decoder is imported.
-"""
+"""A machine's speed, from the best available source: its self-check, earlier runs, or assumptions."""
 
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, replace
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from statistics import fmean
+from statistics import linear_regression
 
 from i3d.cost import devices
 from i3d.cost.calibration import Calibration, DecodeSpeed, Key, find
@@ -16,21 +13,20 @@ from i3d.quantities import count
 from i3d.records.record import OK, VideoRecord
 from i3d.settings import NumericSettings
 
-START_SECONDS = 15.0  # until an extract job has Python, torch and the weights; 3 to 20 were seen
-CPU_TFLOPS = 0.05  # of one CPU with AVX2 in any precision: 0.05 to 0.2 were seen in fp32
-ENOUGH_SNIPPETS = 20  # of earlier runs, to believe them
-# Settings that the network's speed depends on.
-SAME_WORK = ("model", "sample_mode", "clip_length", "frame_pooling", "precision")
+START_SECONDS = 15.0  # until an extract job has loaded Python, torch and the weights; 3 to 20 were measured
+CPU_TFLOPS = 0.05  # of one CPU with AVX2 in any precision: 0.05 to 0.2 were measured in fp32
+ENOUGH_SNIPPETS = 20  # of earlier runs, to rely on them
+SAME_WORK = ("model", "sample_mode", "clip_length", "frame_pooling", "precision")  # what the network's speed depends on
 
 
 @dataclass(frozen=True)
 class Known:
-    """Speeds, what starting an extract job costs, and why there is no better source (empty for a calibration)."""
+    """Speeds, the time to start an extract job, and why there is no better source (empty for a calibration)."""
 
     speeds: Speeds
     start_seconds: float = START_SECONDS
     why: str = ""
-    guessed: bool = False  # a GPU that is in no table and was never measured: the speeds are another one's
+    guessed: bool = False  # the speeds are another GPU's, as this one is in no table and was never measured
 
 
 def known_speeds(
@@ -43,14 +39,14 @@ def known_speeds(
     cpus: int,
     decode_threads: int,
 ) -> Known:
-    """The speeds of `device`, as `machine.device_name` has it, for the settings of a plan.
+    """Return the speeds of a device, named by `machine.device_name`, for the settings of a plan.
 
-    `records` are those of earlier runs on the tree; `on_gpu` says what the device is, `cpus` are what a local run may
-    use, `decode_threads` the processes that one bundle is decoded by.
+    `records` are of earlier runs on the tree, `cpus` those of a local run, `decode_threads` the processes that decode a
+    bundle.
     """
-    found = find(calibration, key_of(device, settings))
+    found = find(calibration, _key_of(device, settings))
     if found.calibration is not None:
-        speeds = of_calibration(found.calibration, settings.precision, decode_threads)
+        speeds = _of_calibration(found.calibration, settings.precision, decode_threads)
         return Known(speeds, found.calibration.start_seconds)
     if (earlier := of_earlier_runs(records, device, settings, on_gpu=on_gpu)) is not None:
         return Known(earlier, why=found.reason)
@@ -61,26 +57,21 @@ def known_speeds(
     return Known(speeds, why=found.reason, guessed=row is None)
 
 
-def key_of(device: str, settings: NumericSettings) -> Key:
-    """What a plan looks a device's calibration up by."""
-    return Key(device=device, torch=torch_version(), **{name: getattr(settings, name) for name in SAME_WORK})
-
-
-def torch_version() -> str | None:
-    """The version of torch; None where the jobs have it in an environment of theirs, as with `--sdm conda`."""
+def _key_of(device: str, settings: NumericSettings) -> Key:
+    """Return the key of a device's calibration for a plan."""
     try:
-        return version("torch")
-    except PackageNotFoundError:
-        return None
+        torch = version("torch")
+    except PackageNotFoundError:  # the jobs have an environment of their own, as with `--sdm conda`
+        torch = None
+    return Key(device=device, torch=torch, **{name: getattr(settings, name) for name in SAME_WORK})
 
 
-def of_calibration(calibration: Calibration, precision: str, decode_threads: int) -> Speeds:
-    """The measured speeds as a cost model; `calibration` has the precision."""
+def _of_calibration(calibration: Calibration, precision: str, decode_threads: int) -> Speeds:
+    """Return the measured speeds; `calibration` must have the precision."""
     best = calibration.best(precision)
     assert best is not None
-    speeds = Speeds(
-        best.snippets_per_second, f"measured on {calibration.device} at {calibration.measured[:16].replace('T', ' ')}"
-    )
+    time = calibration.measured[:16].replace("T", " ")
+    speeds = Speeds(best.snippets_per_second, f"measured on {calibration.device} at {time}")
     if not calibration.decoding:
         return speeds
     frame_seconds, pixel_seconds = fit_decoding(_with_processes(calibration.decoding, decode_threads))
@@ -90,9 +81,10 @@ def of_calibration(calibration: Calibration, precision: str, decode_threads: int
 def of_earlier_runs(
     records: Iterable[VideoRecord], device: str, settings: NumericSettings, *, on_gpu: bool
 ) -> Speeds | None:
-    """What finished videos of this tree took on such a device, with settings that cost the same; None for too few.
+    """Return the speed at which videos of this tree were processed on such a device; None for too few of them.
 
-    A record's seconds are its share of its bundle's time, so that waiting for frames is part of the network's speed.
+    Only videos under settings with the same cost count. A record's seconds are its share of its bundle's time, so the
+    network's speed includes waiting for frames.
     """
     alike = [
         record
@@ -111,7 +103,7 @@ def of_earlier_runs(
 
 
 def same_device(planned: str, recorded: str, *, on_gpu: bool) -> bool:
-    """Whether a record's device, torch's name for a GPU or `cpu`, is the one of a plan, `on_gpu` or a processor."""
+    """Whether a record's device, `cpu` or torch's name of a GPU, is that of a plan; `on_gpu`: the plan's is a GPU."""
     if not on_gpu:
         return recorded == "cpu"
     return devices.device_name(planned) == devices.device_name(recorded)
@@ -120,15 +112,11 @@ def same_device(planned: str, recorded: str, *, on_gpu: bool) -> bool:
 def of_others(
     chosen: str, others: Iterable[str], known: Known, settings: NumericSettings, calibration: Path
 ) -> dict[str, Speeds]:
-    """Speeds of other devices in the table beside the chosen one's, which are `known`.
-
-    One with a self-check of its own has its speed by that, the others in proportion to the chosen one: the proportion
-    of the computed speeds.
-    """
+    """Return the speeds of other devices: measured, or the `known` ones scaled by the ratio of computed speeds."""
     ours = devices.device(chosen)
     speeds = {}
     for name in others:
-        own = find(calibration, key_of(name, settings)).calibration
+        own = find(calibration, _key_of(name, settings)).calibration
         best = own.best(settings.precision) if own else None
         if best is not None:
             speeds[name] = replace(known.speeds, snippets_per_second=best.snippets_per_second)
@@ -139,10 +127,10 @@ def of_others(
 
 
 def fit_decoding(speeds: Sequence[DecodeSpeed]) -> tuple[float, dict[str, float]]:
-    """Measured decoding as seconds per frame of any size, and per pixel by codec, each of one core.
+    """Fit measured decoding by seconds on one core: per frame of any size, and per pixel by codec.
 
-    The first comes from a straight line through all points, kept between nothing and the fastest point; what it leaves
-    of each point is its pixels', by a line for each codec. Both lines are least squares.
+    The first is the intercept of a least-squares line through all points, limited to between 0 and the fastest point.
+    The rest of each point is fitted by a least-squares line through the origin for each codec.
     """
     points = [
         (speed.width * speed.height, speed.processes / speed.frames_per_second, speed.codec)
@@ -150,12 +138,8 @@ def fit_decoding(speeds: Sequence[DecodeSpeed]) -> tuple[float, dict[str, float]
         if speed.frames_per_second
     ]
     pixels, seconds = [point[0] for point in points], [point[1] for point in points]
-    mean_pixels, mean_seconds = fmean(pixels), fmean(seconds)
-    spread = sum((each - mean_pixels) ** 2 for each in pixels)
-    slope = 0.0
-    if spread:
-        slope = sum((p - mean_pixels) * (s - mean_seconds) for p, s in zip(pixels, seconds, strict=True)) / spread
-    intercept = mean_seconds - slope * mean_pixels if spread else min(FRAME_SECONDS, min(seconds) / 2)
+    several_sizes = len(set(pixels)) > 1
+    intercept = linear_regression(pixels, seconds).intercept if several_sizes else min(FRAME_SECONDS, min(seconds) / 2)
     frame_seconds = min(max(intercept, 0.0), min(seconds))
 
     def per_pixel(codecs: Collection[str]) -> float:
@@ -167,6 +151,6 @@ def fit_decoding(speeds: Sequence[DecodeSpeed]) -> tuple[float, dict[str, float]
 
 
 def _with_processes(speeds: Sequence[DecodeSpeed], processes: int) -> list[DecodeSpeed]:
-    """Those measured with the number of processes that is nearest."""
+    """Return the speeds measured with the nearest number of processes."""
     nearest = min((speed.processes for speed in speeds), key=lambda tried: abs(tried - processes))
     return [speed for speed in speeds if speed.processes == nearest]

@@ -1,21 +1,18 @@
-"""What a job asks of SLURM that depends on its bundle: the time limit.
-
-Memory, CPUs and the GPU slice are the same for every job and stand in the cluster's profile.
-"""
+"""The time limit of a SLURM job, which depends on its bundle; everything else is in the cluster's profile."""
 
 import math
 
-START_MINUTES = 10  # queue a step, start Snakemake twice, import torch, load the weights from a cold disk: 1 to 5 seen
-MARGIN = 1.5  # a slow node, a busy file system
-SHORTEST_MINUTES = 60  # Narval asks that jobs last an hour; SLURM backfills short ones more easily
+START_MINUTES = 10  # queue a step, start Snakemake twice, import torch, load weights from a cold disk: 1 to 5 measured
+MARGIN = 1.5  # for a slow node or a busy file system
+SHORTEST_MINUTES = 60  # Narval wants jobs of an hour; SLURM backfills short ones more easily
 
 
 def runtime(frames: int, attempt: int, *, frames_per_second: float, longest: int) -> str:
-    """The time limit of a job over `frames` frames, as Snakemake reads it, such as `"90m"`.
+    """Return the time limit of a job over `frames` frames for Snakemake, such as `"90m"`.
 
     The estimate (frames at `frames_per_second`, a margin, the start) doubles at the second attempt, triples at the
-    third, and is never below an hour nor above `longest` minutes. A string with a unit on purpose: bare numbers in a
-    profile were taken for seconds in some versions.
+    third, and is never below an hour nor above `longest` minutes. It has a unit because some versions read bare numbers
+    in a profile as seconds.
     """
     estimate = START_MINUTES + MARGIN * frames / frames_per_second / 60
     return f"{min(max(math.ceil(estimate), SHORTEST_MINUTES) * attempt, longest)}m"

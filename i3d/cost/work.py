@@ -1,8 +1,7 @@
 """What a video costs: CPU time to decode it and GPU time for its snippets.
 
-Pure arithmetic, without torch or a decoder, so that planning can size bundles, time limits and prices by it. Figures
-are either `assumed` here, for the devices of `devices.py`, or measured elsewhere and put into the same `Speeds`;
-`source` says which.
+Pure arithmetic, without torch or a decoder, for sizing bundles, time limits and prices. `Speeds` are either `assumed`
+here for the devices of `devices.py` or measured elsewhere; `source` says which.
 """
 
 from collections.abc import Iterable, Mapping
@@ -13,7 +12,7 @@ from i3d.cost.devices import Device
 from i3d.settings import NumericSettings
 from i3d.specs import PRECISIONS
 
-OTHER_CODECS = ""  # the key of `pixel_seconds` for codecs that it does not name
+OTHER_CODECS = ""  # the key of `pixel_seconds` for all other codecs
 
 # CPU seconds of the decode stage on one core: per frame whatever its size, and per pixel by the codec's FFmpeg name. An
 # AMD EPYC of 2024 (Zen 5) with busy neighbours; a moving test picture with noise, at bit rates that cameras record at
@@ -27,20 +26,20 @@ PIXEL_SECONDS = {
     "wmv2": 2.8e-9,
     "mpeg4": 2.1e-9,
     "mpeg2video": 1.9e-9,
-    OTHER_CODECS: 4.4e-9,  # the slowest that was measured
+    OTHER_CODECS: 4.4e-9,  # the slowest measured
 }
 
-
-# A roofline: both peaks, of arithmetic and of memory, are taken to be reached to EFFICIENCY. With i3d_r50 in bf16 on
-# half an A100 that is 37 % of its matrix peak. Computed, not measured.
+# A roofline model: both peaks, of arithmetic and of memory, are assumed to be reached to this share. With i3d_r50 in
+# bf16 on half an A100 that is 37 % of its matrix peak. Computed, not measured.
 EFFICIENCY = 0.8
 COMPUTED = "computed, not measured"
-UNKNOWN_DEVICE = "a100_4g.20gb"  # whose speed stands in, for the size of bundles alone, where a GPU is in no table
+UNKNOWN_DEVICE = "a100_4g.20gb"  # its speed is used, only to size bundles, for a GPU that is in no table
+PLAIN_PIXELS, PLAIN_CODEC = 320 * 240, "h264"  # of the video against which others are weighed
 
 
 @dataclass(frozen=True)
 class VideoWork:
-    """What one video asks for. `pixels` are those of a frame; `codec` is FFmpeg's name, None where unknown."""
+    """The work that a video takes. `pixels` are per frame; `codec` is FFmpeg's name, None if unknown."""
 
     frames: int
     pixels: int
@@ -50,7 +49,7 @@ class VideoWork:
 
 @dataclass(frozen=True)
 class Speeds:
-    """How fast a machine decodes and computes, and where that is known from."""
+    """How fast a machine decodes and computes, and the source of these figures."""
 
     snippets_per_second: float  # of the network, in the plan's precision, sample mode and clip length
     source: str  # "computed, not measured", "from earlier runs ...", "measured on ... at ..."
@@ -58,19 +57,18 @@ class Speeds:
     pixel_seconds: Mapping[str, float] = field(default_factory=PIXEL_SECONDS.copy)  # by codec, with OTHER_CODECS
 
     def decode_seconds(self, pixels: int, frames: int, codec: str | None = None) -> float:
-        """CPU seconds, on one core, that decoding and resizing `frames` frames of `pixels` pixels each takes."""
+        """Return the seconds to decode and resize `frames` frames of `pixels` pixels each, on one core."""
         per_pixel = self.pixel_seconds.get(codec or OTHER_CODECS, self.pixel_seconds[OTHER_CODECS])
         return frames * (self.frame_seconds + pixels * per_pixel)
 
     def network_seconds(self, snippets: int) -> float:
-        """Seconds that the network takes for `snippets` snippets."""
+        """Return the seconds that the network takes for `snippets` snippets."""
         return snippets / self.snippets_per_second
 
     def bundle_seconds(self, videos: Iterable[VideoWork], decode_threads: int) -> float:
-        """Seconds for a bundle that is decoded on `decode_threads` cores and extracted at the same time.
+        """Return the seconds for a bundle decoded on `decode_threads` cores and extracted at the same time.
 
-        The slower stage sets the pace. Frames of one video are decoded one after the other, so that the longest video
-        bounds the decoding, however many threads there are.
+        The slower stage sets the pace. A video is decoded on one thread, so the longest one bounds the decoding.
         """
         videos = list(videos)
         decoding = [self.decode_seconds(video.pixels, video.frames, video.codec) for video in videos]
@@ -78,14 +76,8 @@ class Speeds:
         return max(network, sum(decoding) / decode_threads, max(decoding, default=0.0))
 
 
-PLAIN_PIXELS, PLAIN_CODEC = 320 * 240, "h264"  # of the video that others are weighed by
-
-
 def weigh(video: VideoWork, speeds: Speeds, decode_threads: int) -> int:
-    """How many frames of plain video take as long as this one; never fewer than it has.
-
-    It sizes bundles and time limits, so that frames of every size fill them alike.
-    """
+    """Return how many frames of plain video take as long as this one, for sizing bundles; at least its own frames."""
     plain = replace(video, pixels=PLAIN_PIXELS, codec=PLAIN_CODEC)
     seconds, plain_seconds = (_seconds_in_a_bundle(each, speeds, decode_threads) for each in (video, plain))
     return max(video.frames, round(video.frames * seconds / plain_seconds)) if plain_seconds else video.frames
@@ -97,23 +89,19 @@ def _seconds_in_a_bundle(video: VideoWork, speeds: Speeds, decode_threads: int) 
 
 
 def assumed(device: Device, settings: NumericSettings, *, fused: bool = True) -> Speeds:
-    """The speeds to expect of a device before anything was measured; `settings` are those of the plan.
+    """Return an upper estimate of a device's speeds for a plan's settings, without any measurement.
 
-    They are upper estimates. Not `fused`: on a driver that has no kernels for convolutions with what follows them.
+    `fused`: whether the driver has kernels that fuse convolutions with the operations after them.
     """
-    precision, tflop = settings.precision, snippet_tflop(settings)
+    precision, mode = settings.precision, (settings.sample_mode, settings.clip_length)
     traffic = backbone(settings.model).snippet_gigabytes(
-        settings.sample_mode,
-        settings.clip_length,
-        PRECISIONS[precision].bytes,
-        settings.frame_pooling,
-        fused=fused,
+        *mode, PRECISIONS[precision].bytes, settings.frame_pooling, fused=fused
     )
-    seconds = (tflop / device.peak(precision) + traffic / device.bandwidth) / EFFICIENCY
+    seconds = (snippet_tflop(settings) / device.peak(precision) + traffic / device.bandwidth) / EFFICIENCY
     return Speeds(1 / seconds, COMPUTED)
 
 
 def snippet_tflop(settings: NumericSettings) -> float:
-    """TFLOP of one snippet under these settings."""
+    """Return the TFLOP of one snippet under these settings."""
     network = backbone(settings.model)
     return network.snippet_tflop(settings.sample_mode, settings.clip_length, settings.frame_pooling)

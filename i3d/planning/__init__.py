@@ -1,1 +1,1 @@
-"""Before a run: which videos there are, what is due, how it is packed into bundles and what it will cost."""
+"""Planning a run: which videos there are, which are due, how they are bundled and what they will cost."""

@@ -1,10 +1,6 @@
-"""The catalog: what is known of videos without decoding them, and of features and weights without reading them.
-
-It is a cache. What it says of a file is believed as long as the file's size and times stay the same.
-"""
+"""The catalog: a cache of what is known of videos, features and weights, valid while size and times stay the same."""
 
 import importlib.util
-import os
 import sys
 import time
 from contextlib import suppress
@@ -19,22 +15,20 @@ from i3d.backbones.timm_image import TimmImage
 from i3d.decoding.probe import Probe, probe_many
 from i3d.digests import file_sha256, video_digest
 from i3d.errors import UserError, warn_once
-from i3d.files import read_json, write_atomically
+from i3d.files import read_json_or_none, write_atomically
 from i3d.paths import is_clean
-from i3d.planning.tree import Video
+from i3d.planning.tree import Stamp, Video
 from i3d.planning.weights_check import check_weights, described
 from i3d.quantities import count
 from i3d.settings import RANDOM
 
-SAVE_SECONDS = 30  # how much probing an interrupted plan may lose
+SAVE_SECONDS = 30  # of probing that an interrupted plan may lose
 UNREAD = ""  # the digest of a video whose content could not be read
-
-Stamp = tuple[int, int, int]  # size in bytes, times of change of content and of the file's record, in nanoseconds
 
 
 @dataclass(frozen=True)
 class Known:
-    """A video and what the catalog knows of it."""
+    """A video with its digest and probe."""
 
     file: Video
     digest: str
@@ -42,7 +36,7 @@ class Known:
 
 
 class VideoEntry(msgspec.Struct, frozen=True):
-    """What was learnt of a video; `probed_for` are the settings that its probe depends on."""
+    """The catalog's entry for a video; `probed_for` are the settings that its probe depends on."""
 
     stamp: Stamp
     digest: str
@@ -51,7 +45,7 @@ class VideoEntry(msgspec.Struct, frozen=True):
 
 
 class FeatureEntry(msgspec.Struct, frozen=True):
-    """The content of a feature file, as SHA-256."""
+    """The catalog's entry for a feature file."""
 
     stamp: Stamp
     sha256: str
@@ -61,41 +55,31 @@ class _Content(msgspec.Struct, forbid_unknown_fields=True):
     videos: dict[str, VideoEntry] = {}
     features: dict[str, FeatureEntry] = {}
     weights: list[tuple[str, str]] = []  # SHA-256 and model of weights that were found to fit
-    towers: dict[str, TimmImage] = {}  # by the model's name, what timm said of them
+    towers: dict[str, TimmImage] = {}  # timm's description of image towers, by model
 
 
 class Catalog:
-    """The cache in a file. A damaged one, or one of another version, is as good as none."""
+    """The cache in a file. A file that is damaged or of another version is ignored."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
         self._saved = time.monotonic()
         self._changed = False
-        try:
-            self._content = read_json(path, _Content)
-        except (OSError, ValueError):
-            self._content = _Content()
-        for video in [each for each in self._content.videos if not is_clean(each)]:
-            del self._content.videos[video]
+        self._content = read_json_or_none(path, _Content) or _Content()
+        self._content.videos = {video: entry for video, entry in self.videos.items() if is_clean(video)}
 
     @property
     def videos(self) -> dict[str, VideoEntry]:
-        """All that was ever learnt, by path under the videos tree; files may be gone or changed since."""
+        """All entries, by path under the videos tree; the files may since have changed or gone."""
         return self._content.videos
 
     def learn(
-        self,
-        videos: list[Video],
-        *,
-        clip_length: int,
-        fps: float | None,
-        via_jpeg: bool | str = False,
-        processes: int,
+        self, videos: list[Video], *, clip_length: int, fps: float | None, via_jpeg: bool | str = False, processes: int
     ) -> list[Known]:
-        """What is known of each video, in their order. New and changed ones are read, and remembered.
+        """Return what is known of each video, in order, after reading and remembering new and changed ones.
 
-        A video that cannot be read, or that the prober dies of, is not remembered: decoding will tell. Raises UserError
-        when this Python cannot read videos at all.
+        A video that cannot be read, or that crashes the prober, is not remembered: decoding will show what is wrong.
+        Raises UserError when this Python cannot read videos at all.
         """
         folders = sum(video.is_folder for video in videos)
         if fps and folders:
@@ -108,13 +92,11 @@ class Catalog:
         unknown: dict[Path, tuple[Video, str]] = {}
         for video in videos:
             old = self.videos.get(video.video)
-            stamp = (video.size, video.mtime_ns, video.ctime_ns)
-            same = old is not None and old.stamp == stamp
-            digest = old.digest if same and old is not None else _digest(video.path)
+            digest = old.digest if old is not None and old.stamp == video.stamp else _digest(video.path)
             if old is not None and old.digest == digest and old.probed_for == probed_for:
                 known[video.video] = Known(video, digest, old.probe)
-                if not same:
-                    self._remember(video, VideoEntry(stamp, digest, probed_for, old.probe))
+                if old.stamp != video.stamp:
+                    self._remember(known[video.video], probed_for)
             elif digest == UNREAD:
                 known[video.video] = Known(video, digest, Probe())
             else:
@@ -126,21 +108,20 @@ class Catalog:
             video, digest = unknown[path]
             known[video.video] = Known(video, digest, probe)
             if probe != Probe():
-                stamp = (video.size, video.mtime_ns, video.ctime_ns)
-                self._remember(video, VideoEntry(stamp, digest, probed_for, probe))
+                self._remember(known[video.video], probed_for)
             if time.monotonic() - self._saved > SAVE_SECONDS:
                 self.save()
         return [known[video.video] for video in videos]
 
     def check_weights(self, weights: str, sha256: str, model: str) -> None:
-        """Raise UserError if these weights do not fit the model; each content is looked into once."""
+        """Raise UserError if these weights do not fit the model; each content is checked once."""
         if weights != RANDOM and (sha256, model) not in self._content.weights:
             check_weights(weights, model)
             self._content.weights.append((sha256, model))
             self._changed = True
 
     def know_model(self, model: str) -> None:
-        """Make a tower of timm known to planning, asking once. Raises UserError if there is no such model."""
+        """Make a tower of timm known to planning, asking timm once. Raises UserError if there is no such model."""
         if model not in BACKBONES:
             if model not in self._content.towers:
                 self._content.towers[model] = described(model)
@@ -148,7 +129,7 @@ class Catalog:
             register(self._content.towers[model])
 
     def sha256_of(self, feature: Path, name: str) -> str:
-        """SHA-256 of a feature file, `name` by its path under the features tree."""
+        """Return the SHA-256 of a feature file; `name` is its path under the features tree."""
         status = feature.stat()
         stamp = (status.st_size, status.st_mtime_ns, status.st_ctime_ns)
         old = self._content.features.get(name)
@@ -158,15 +139,15 @@ class Catalog:
         return old.sha256
 
     def save(self) -> None:
-        """Write down what is new; where that cannot be done, it has to be looked at again."""
+        """Write the file if anything is new. Errors are ignored: the next plan then reads those files again."""
         if self._changed:
             with suppress(UserError):
                 write_atomically(self._path, msgspec.json.encode(self._content))
             self._changed = False
         self._saved = time.monotonic()
 
-    def _remember(self, video: Video, entry: VideoEntry) -> None:
-        self.videos[video.video] = entry
+    def _remember(self, known: Known, probed_for: list[Any]) -> None:
+        self.videos[known.file.video] = VideoEntry(known.file.stamp, known.digest, probed_for, known.probe)
         self._changed = True
 
 
@@ -183,8 +164,3 @@ def _check_reader() -> None:
             f"{sys.executable} has no package 'av', which planning reads videos with; activate the workflow's "
             "environment (`make env` or profiles/install.sh makes it)"
         )
-
-
-def processes() -> int:
-    """How many videos to probe at once."""
-    return min(4, os.cpu_count() or 1)

@@ -1,4 +1,4 @@
-"""What earlier runs left: their records, and the feature files that these vouch for."""
+"""What earlier runs left: their records, and the features that match them."""
 
 import os
 from collections import defaultdict
@@ -20,10 +20,10 @@ ORPHAN_REASON = "its video is gone; the target `orphaned` removes the feature"
 
 
 class EarlierRuns:
-    """The records of a features tree, looked at beside the videos that are there now.
+    """The records of a features tree, compared with the videos that exist now.
 
-    `digests` are the contents of the videos that are here, by path; `trees` are the names of the videos tree: records
-    of others stand for features that are to be left alone.
+    `digests` are the contents of the present videos, by path. `trees` are the names of the videos tree: features of
+    other trees are left alone.
     """
 
     def __init__(
@@ -42,14 +42,14 @@ class EarlierRuns:
         self._digests = digests
         self.trees = trees
         self._taken: set[str] = set()  # features that move with their video
-        self._tops: dict[str, bool] = {}  # whether a folder at the top of the videos holds anything
-        self._obstacles: dict[Path, str | None] = {}  # by the folder of features that cannot be made
+        self._tops: dict[str, bool] = {}  # whether a top folder of the videos holds anything
+        self._obstacles: dict[Path, str | None] = {}  # by folder of features
 
     def evidence(self, item: Known, fingerprint: str, *, again: bool) -> Evidence:
-        """What is known of one video under settings with this fingerprint; `again`: it is to be made anew."""
+        """Collect what is known of a video under settings with this fingerprint; `again`: it is to be made anew."""
         feature = item.file.feature
         records = self.records.get(item.file.video, [])
-        vouching = [
+        fitting = [
             record
             for record in reversed(records)
             if record.status == OK
@@ -57,23 +57,20 @@ class EarlierRuns:
             and record.fits(item.digest, fingerprint)
             and record.feature_file == feature
         ]
-        in_place = next(filter(self.is_in_place, vouching), None)
+        in_place = next(filter(self.is_in_place, fitting), None)
         if in_place is not None and not again:
             return Evidence(records, present=in_place)
-        others = (each for each in reversed(records) if each.status == OK and each not in vouching)
+        others = (each for each in reversed(records) if each.status == OK and each not in fitting)
         return Evidence(
             records,
-            waiting=None if again else self._waiting(item, vouching, fingerprint),
+            waiting=None if again else self._waiting(item, fitting, fingerprint),
             replaces=in_place or next(filter(self.is_in_place, others), None),
             stranger=not self._is_ours(feature, records),
             obstacle=self._obstacle(feature),
         )
 
     def is_in_place(self, record: VideoRecord) -> bool:
-        """Whether a record's feature file is where it belongs, and the one that was written.
-
-        Raises UserError for one that must not be read.
-        """
+        """Whether a record's feature is in its place, unchanged. Raises UserError if this user may not read it."""
         name = record.feature_file
         place = self.work.features / name
         if journal.is_of(record, place, lambda path: self._catalog.sha256_of(path, name)):
@@ -90,8 +87,8 @@ class EarlierRuns:
         )
 
     def elsewhere(self, rule: SnippetRule) -> dict[str, VideoRecord]:
-        """What is known of videos outside this run's subsets, and of features whose video is gone."""
-        found: dict[str, VideoRecord] = {}
+        """Return records of videos outside this run's subsets, and of features whose video is gone."""
+        others: dict[str, VideoRecord] = {}
         for video, records in self.records.items():
             if video in self._digests:
                 continue
@@ -101,29 +98,28 @@ class EarlierRuns:
             if not self._is_gone(video) or records[-1].tree not in self.trees:
                 newest = with_feature or records[-1]
                 if newest.status != OK or with_feature:
-                    found[video] = newest
+                    others[video] = newest
             elif with_feature and with_feature.feature_file not in self._taken:
-                found[video] = msgspec.structs.replace(with_feature, status=ORPHANED, reason=ORPHAN_REASON)
+                others[video] = msgspec.structs.replace(with_feature, status=ORPHANED, reason=ORPHAN_REASON)
         for video, entry in self._catalog.videos.items():
-            if video not in self._digests and video not in found and not self._is_gone(video):
+            if video not in self._digests and video not in others and not self._is_gone(video):
                 reason = why_too_short_or_unreadable(entry.probe, rule)
                 if reason is not None:
-                    found[video] = skipped_record(video, entry.probe, reason)
-        return dict(sorted(found.items()))
+                    others[video] = skipped_record(video, entry.probe, reason)
+        return dict(sorted(others.items()))
 
     def _is_ours(self, feature: str, records: Iterable[VideoRecord]) -> bool:
-        """Whether the file in a feature's place is nothing that must be kept: one that we wrote, an empty one, none."""
-        place = self.work.features / feature
+        """Whether the file in a feature's place may be replaced: there is none, it is empty, or we wrote it."""
         try:
-            if not place.stat().st_size:
+            if not (self.work.features / feature).stat().st_size:
                 return True
         except OSError:
             return True
         return any(record.feature_file == feature and self.is_in_place(record) for record in records)
 
-    def _waiting(self, item: Known, vouching: Iterable[VideoRecord], fingerprint: str) -> Waiting | None:
+    def _waiting(self, item: Known, fitting: Iterable[VideoRecord], fingerprint: str) -> Waiting | None:
         staged = self.work.staging / item.file.feature
-        for record in vouching:
+        for record in fitting:
             if journal.is_of(record, staged):
                 return Waiting(staged, record, moved=False)
         for record in self._left_behind.get(item.digest, ()):
@@ -150,10 +146,7 @@ class EarlierRuns:
         return video not in self._digests and not os.path.lexists(self._videos / video)
 
     def _has_top_of(self, video: str) -> bool:
-        """Whether the folder at the top of the videos tree that holds a video, or held it, is there and not empty.
-
-        One that is not may be a disk that is not mounted.
-        """
+        """Whether a video's top folder in the videos tree exists and is not empty; else a disk may not be mounted."""
         top = video.partition("/")[0] if "/" in video else "."
         if top not in self._tops:
             try:
@@ -164,18 +157,18 @@ class EarlierRuns:
 
     @cached_property
     def _left_behind(self) -> dict[str, list[VideoRecord]]:
-        """By the video's content, records of features whose video is no longer where it was."""
+        """Records of features whose video is no longer in its place, by the video's content."""
         gone: dict[str, list[VideoRecord]] = defaultdict(list)  # by the folder at the top
         for video, records in self.records.items():
             if self._is_gone(video):
                 ours = [each for each in reversed(records) if each.status == OK and each.tree in self.trees]
                 gone[video.partition("/")[0]] += filter(self.is_in_place, ours)
         here = set(self._digests.values()) - {UNREAD}
-        found: dict[str, list[VideoRecord]] = defaultdict(list)
+        by_content: dict[str, list[VideoRecord]] = defaultdict(list)
         for records in gone.values():
             # A folder that is gone as a whole was renamed if most of its videos are elsewhere now.
             renamed = 2 * sum(record.digest in here for record in records) > len(records)
             for record in records:
                 if renamed or self._has_top_of(record.video):
-                    found[record.digest].append(record)
-        return found
+                    by_content[record.digest].append(record)
+        return by_content

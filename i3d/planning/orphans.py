@@ -1,11 +1,10 @@
-"""Features that no video stands for any more, and which of them may be deleted."""
+"""Features without a video, and which of them may be deleted."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from i3d import commands
-from i3d.digests import file_sha256
 from i3d.errors import UserError
 from i3d.paths import is_below
 from i3d.planning.plan import PlanFile
@@ -17,34 +16,34 @@ from i3d.records.work_folder import WorkFolder
 
 @dataclass
 class Orphans:
-    """Feature files by their video that may be deleted, and those that are left alone, with the reason."""
+    """Feature files that may be deleted, by video, and others to keep, with the reason."""
 
     removable: dict[str, Path] = field(default_factory=dict)
     kept: dict[Path, str] = field(default_factory=dict)
 
 
 def find_orphans(plan: PlanFile, work: WorkFolder) -> Orphans:
-    """The orphaned and the stale features of a plan, looked at once more."""
-    found = Orphans()
+    """Return the orphaned and the stale features of a plan, checked once more."""
+    orphans = Orphans()
     gone = {video: record for video, record in plan.elsewhere.items() if record.status == ORPHANED}
     for video, record in (gone | plan.stale).items():
         feature = work.features / record.feature_file
         if not is_below(feature, work.features):
-            found.kept[feature] = "a link leads out of the features tree; remove it yourself"
-        elif not journal.is_of(record, feature, file_sha256):
-            found.kept[feature] = "it is no longer the file that was recorded"
+            orphans.kept[feature] = "a link leads out of the features tree; remove it yourself"
+        elif not journal.is_of(record, feature):
+            orphans.kept[feature] = "it is no longer the file that was recorded"
         else:
-            found.removable[video] = feature
-    return found
+            orphans.removable[video] = feature
+    return orphans
 
 
 def refuse_too_many(plan: PlanFile, videos: Path, removable: Mapping[str, Path]) -> None:
-    """Raise UserError if so much is gone that a disk may not be mounted, or 'videos' be wrong."""
+    """Raise UserError if so much is gone that a disk may not be mounted, or 'videos' may be wrong."""
     command = commands.snakemake("orphaned", config={"orphaned": "all"})
-    advice = f"look whether a disk is not mounted; if they are really gone, run {command}"
+    advice = f"check whether a disk is not mounted; if they are really gone, run {command}"
     tops = {video.partition("/")[0] for video in removable if "/" in video}
     if gone := sorted(str(videos / top) for top in tops if not _holds_anything(videos / top)):
-        raise UserError(f"orphaned: {named(gone)} is gone or empty, and features of videos in it are there; {advice}")
+        raise UserError(f"orphaned: {named(gone)} is gone or empty, but features of its videos still exist; {advice}")
     present = len(plan.features) + sum(record.status == OK for record in plan.elsewhere.values())
     if len(removable) > present:
         raise UserError(

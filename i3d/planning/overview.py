@@ -1,4 +1,4 @@
-"""The plan in a few lines, as `snakemake -n` opens with it and `make status` prints it."""
+"""The plan in a few lines, printed by `snakemake -n` and `make status`."""
 
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Sequence
@@ -9,7 +9,7 @@ from i3d.datasets.naming import summary
 from i3d.planning.plan import ASSUMED_FRAMES, Plan
 from i3d.quantities import SPELT_OUT, count, counts, duration, listed, size
 from i3d.quantities import named as names_of
-from i3d.records.record import FAILED, OK, as_planned, settings_differences
+from i3d.records.record import OK, as_planned, settings_differences
 from i3d.results.names import by_path
 from i3d.specs import SAMPLE_MODES
 
@@ -17,36 +17,22 @@ FLOAT_BYTES = 4  # of a feature's values
 
 
 def status_text(plan: Plan, full_list: str, named: int = SPELT_OUT) -> str:
-    """The plan for people: what there is, what is to do and what it will take.
-
-    At most `named` of the skipped and of the failed videos are named; `full_list` says where all are.
-    """
+    """Return the plan as a text, with at most `named` names of each kind; `full_list` says where all are."""
     entries = [entry for bundle in plan.bundles for entry in bundle.videos]
-    lines = [
-        ("trees", f"{plan.root} -> {plan.work.features}"),
-        ("videos", _videos(plan)),
-        ("length", _length(plan)),
-    ]
+    lines = [("trees", f"{plan.root} -> {plan.work.features}"), ("videos", _videos(plan)), ("length", _length(plan))]
     if plan.dataset is not None and plan.names is not None:
         lines.append(("data set", summary(plan.dataset.rules.sheet.title, plan.names)))
     if entries:
-        frames = [entry.frames for entry in entries]
+        largest = max(bundle.frames for bundle in plan.bundles)
+        probes = {video: known.probe for video, known in plan.videos.items()}
         lines += [
-            (
-                "bundles",
-                f"{len(plan.bundles):,}, the largest of {max(bundle.frames for bundle in plan.bundles):,} frames",
-            ),
-            ("takes", _price(plan)),
-            ("to write", _to_write(plan, frames)),
+            ("bundles", f"{len(plan.bundles):,}, the largest of {largest:,} frames"),
+            ("takes", plan.pricing.text(plan.bundles, probes)),
+            ("to write", _to_write(plan, [entry.frames for entry in entries])),
         ]
     if plan.strangers:
-        lines.append(
-            (
-                "set aside",
-                f"{count(len(plan.strangers), 'file')} in the place of features that this workflow did not write, to "
-                f"{plan.work.set_aside}: {names_of(plan.strangers, named)}",
-            )
-        )
+        what = f"{count(len(plan.strangers), 'file')} in the place of features that this workflow did not write"
+        lines.append(("set aside", f"{what}, to {plan.work.set_aside}: {names_of(plan.strangers, named)}"))
     if plan.replaced:
         lines.append(("replaced", _replaced(plan)))
     remove = commands.snakemake("orphaned")
@@ -54,11 +40,9 @@ def status_text(plan: Plan, full_list: str, named: int = SPELT_OUT) -> str:
         gone = {record.feature_file: f"{video}: {plan.skipped[video].reason}" for video, record in plan.stale.items()}
         what = f"{count(len(gone), 'feature')} of earlier content or settings, which {remove} removes"
         lines.append(("stale", what + listed(gone, full_list, named)))
-    failed = failures(plan)
-    if failed:
-        lines.append(
-            ("failed", f"{count(len(failed), 'video')} last time, now tried again" + listed(failed, full_list, named))
-        )
+    if failed := plan.failures:
+        what = f"{count(len(failed), 'video')} last time, now tried again"
+        lines.append(("failed", what + listed(failed, full_list, named)))
     if plan.skipped:
         skipped = {video: record.reason or "" for video, record in plan.skipped.items()}
         lines.append(("skipped", count(len(skipped), "video") + listed(skipped, full_list, named)))
@@ -72,19 +56,8 @@ def status_text(plan: Plan, full_list: str, named: int = SPELT_OUT) -> str:
     return "\n".join(f"{name:<10}{text}" for name, text in lines)
 
 
-def failures(plan: Plan) -> dict[str, str]:
-    """Pending videos whose last try failed, with the reason."""
-    return {
-        video: record.reason or ""
-        for video in plan.pending
-        if (record := plan.last.get(video)) is not None
-        and record.status == FAILED
-        and record.fits(plan.videos[video].digest, plan.fingerprint)
-    }
-
-
 def warnings(plan: Plan) -> list[str]:
-    """What would spoil a data set without stopping a run: leaks between splits or labels, and mixed settings."""
+    """Return what would spoil a data set without stopping a run: leaks between splits or labels, mixed settings."""
     return [*_copies(plan), *_mixtures(plan), *_resized_otherwise(plan)]
 
 
@@ -104,32 +77,30 @@ def _copies(plan: Plan) -> Iterator[str]:
         if known.digest:
             places[known.digest].append(video)
     for videos in places.values():
-        said = [by_path(video) if plan.names is None else plan.names.of[video] for video in videos]
-        if len({(name.split, name.label) for name in said}) > 1:
-            more = f" and {len(videos) - SPELT_OUT:,} more" if len(videos) > SPELT_OUT else ""
-            yield f"the same video lies in several splits or labels: {', '.join(videos[:SPELT_OUT])}{more}"
+        namings = [by_path(video) if plan.names is None else plan.names.of[video] for video in videos]
+        if len({(name.split, name.label) for name in namings}) > 1:
+            yield f"the same video lies in several splits or labels: {names_of(videos)}"
 
 
 def _mixtures(plan: Plan) -> Iterator[str]:
     ours = as_planned(plan.settings)
-    others: dict[str, int] = defaultdict(int)
-    for record in plan.elsewhere.values():
-        if record.status == OK and (found := settings_differences(record, ours)):
-            others["; ".join(found)] += 1
-    for difference, number in others.items():
-        yield f"{count(number, 'feature')} outside these subsets made under other settings ({difference})"
+    differences = Counter(
+        "; ".join(settings_differences(record, ours)) for record in plan.elsewhere.values() if record.status == OK
+    )
+    for difference, number in differences.items():
+        if difference:
+            yield f"{count(number, 'feature')} outside these subsets made under other settings ({difference})"
 
 
 def _replaced(plan: Plan) -> str:
-    """How many features in place will be made anew, and why."""
+    """Say how many features in place will be made anew, and why."""
     ours = as_planned(plan.settings)
-    reasons: dict[str, int] = defaultdict(int)
+    reasons: Counter[str] = Counter()
     for video, record in plan.replaced.items():
-        differences = "; ".join(settings_differences(record, ours))
-        if differences:
-            reasons[f"made under {differences}"] += 1
+        changed = record.digest != plan.videos[video].digest
+        if differences := settings_differences(record, ours):
+            reasons[f"made under {'; '.join(differences)}"] += 1
         else:
-            changed = record.digest != plan.videos[video].digest
             reasons["whose video has changed" if changed else "asked for again"] += 1
     return ", ".join(f"{count(number, 'feature')} {why}" for why, number in reasons.items())
 
@@ -148,7 +119,7 @@ def _length(plan: Plan) -> str:
 
 
 def _hours(plan: Plan, videos: Iterable[str]) -> str:
-    """Duration of the videos whose frame count and rate are known."""
+    """Return the total duration of the videos with a known frame count and rate."""
     seconds = 0.0
     for video in videos:
         probe = plan.videos[video].probe
@@ -158,20 +129,14 @@ def _hours(plan: Plan, videos: Iterable[str]) -> str:
     return duration(seconds)
 
 
-def _price(plan: Plan) -> str:
-    return plan.pricing.text(plan.bundles, {video: known.probe for video, known in plan.videos.items()})
-
-
 def _to_write(plan: Plan, frames: Sequence[int]) -> str:
     crops = SAMPLE_MODES[plan.settings.sample_mode].crops
     snippet_bytes = crops * backbone(plan.settings.model).dim * FLOAT_BYTES
-    features = sum(_snippets(plan, length) for length in frames) * snippet_bytes
-    on_its_way = plan.pricing.frames_text(plan.bundles)
+    snippets = sum(max(1, plan.settings.rule.snippets(length)) for length in frames)  # 1: the length is an estimate
     unknown = sum(plan.videos[video].probe.frames is None for video in plan.pending)
-    guess = f"; {count(unknown, 'video')} of unknown length taken for {ASSUMED_FRAMES} frames" if unknown else ""
-    return f"{count(len(frames), 'feature file')}, {size(features)}" + (f"; {on_its_way}" if on_its_way else "") + guess
-
-
-def _snippets(plan: Plan, frames: int) -> int:
-    """Snippets of a video that is long enough, and of one whose count was underestimated, one."""
-    return max(1, plan.settings.rule.snippets(frames))
+    parts = [
+        f"{count(len(frames), 'feature file')}, {size(snippets * snippet_bytes)}",
+        plan.pricing.frames_text(plan.bundles),
+        f"{count(unknown, 'video')} of unknown length taken for {ASSUMED_FRAMES} frames" if unknown else "",
+    ]
+    return "; ".join(filter(None, parts))

@@ -1,7 +1,7 @@
 """The plan: what a run has to do, decided once, in the main process, before any job starts.
 
-`make_plan` goes down once: walk the tree, read what is new, decide on each video (`decide.py`), pack what is to be
-extracted into bundles, and price it. The plan file tells the aggregate script about it at the end of the run.
+`make_plan` walks the tree, reads what is new, decides on each video (`decide.py`), packs those to extract into bundles,
+and prices them. The plan file carries the plan to the aggregate script at the end of the run.
 """
 
 import os
@@ -20,27 +20,27 @@ from i3d.digests import json_digest
 from i3d.errors import UserError
 from i3d.files import keep_aside, move, read_json, write_atomically, writing
 from i3d.paths import features_of, is_clean
-from i3d.planning.catalog import Catalog, Known, processes
+from i3d.planning.catalog import Catalog, Known
 from i3d.planning.decide import Decision, Evidence, Waiting, decide, skipped_record
 from i3d.planning.earlier_runs import EarlierRuns
 from i3d.planning.sharing import check_readable
 from i3d.planning.tree import find_videos
 from i3d.planning.tree_owner import own_trees, videos_name, write_names
 from i3d.planning.weights_check import weights_digest
-from i3d.quantities import named
+from i3d.quantities import count, named
 from i3d.records import journal
 from i3d.records.bundles import Bundle, BundleEntry, new_bundle, pack, write_bundle
-from i3d.records.record import ORPHANED, SKIPPED, VideoRecord
+from i3d.records.record import FAILED, ORPHANED, SKIPPED, VideoRecord, as_planned, settings_differences
 from i3d.records.work_folder import WorkFolder
 from i3d.results.names import Naming
 from i3d.results.run_summary import tables_are_current
 from i3d.settings import NumericSettings, Settings
 
-ASSUMED_FRAMES = 1000  # of a video whose length the catalog could not tell; sizes its bundle only
+ASSUMED_FRAMES = 1000  # of a video of unknown length; only sizes its bundle
 
 
 class PendingVideo(msgspec.Struct, frozen=True):
-    """A video to extract: its bundle, its content, and what is known of it before."""
+    """A video to extract: its bundle, and the digest and the probe from the catalog."""
 
     bundle: str
     digest: str
@@ -48,19 +48,19 @@ class PendingVideo(msgspec.Struct, frozen=True):
 
 
 class PlanFile(msgspec.Struct, kw_only=True):
-    """What the aggregate script needs to know of a run. Videos by their path under the videos tree."""
+    """What the aggregate script needs to know of a run. Dictionaries are keyed by path under the videos tree."""
 
-    made: str  # ISO 8601: no two runs have the same file, so that Snakemake writes the tables for each
+    made: str  # ISO 8601: makes each run's file differ, so that Snakemake writes the tables for each
     settings: NumericSettings
     fingerprint: str
     pending: dict[str, PendingVideo]
     waiting: list[str]
-    features: dict[str, str]  # of all videos but skipped ones, the feature's path under the features tree
+    features: dict[str, str]  # paths under the features tree, of all videos but skipped ones
     skipped: dict[str, VideoRecord]
     elsewhere: dict[str, VideoRecord]  # videos outside this run's subsets, and orphaned features
-    stale: dict[str, VideoRecord]  # of skipped videos, the record of an earlier feature that is still in place
+    stale: dict[str, VideoRecord]  # earlier features of skipped videos that are still in place
     dataset: str = ""  # a digest of the data set's sheet and lists
-    names: dict[str, Naming] | None = None  # what these say of each video; None: its folders do
+    names: dict[str, Naming] | None = None  # by the data set's sheet; None: by folders
     passed_over: dict[str, int] = {}  # as `Tree.passed_over`
 
 
@@ -80,25 +80,25 @@ def read_plan(path: Path) -> PlanFile:
 
 @dataclass(frozen=True)
 class Plan:
-    """What is to be done. All dictionaries are keyed by a video's path under the videos tree, in that order."""
+    """What is to be done. All dictionaries are keyed by path under the videos tree, and sorted by it."""
 
-    settings: NumericSettings  # as the bundle files hold them
-    videos: dict[str, Known]  # all that can be taken, skipped or not
+    settings: NumericSettings  # as in the bundle files
+    videos: dict[str, Known]  # all that were not refused, skipped or not
     present: dict[str, VideoRecord]
     skipped: dict[str, VideoRecord]
     waiting: dict[str, Waiting]
     bundles: list[Bundle]
-    last: dict[str, VideoRecord]  # the newest record of each video that is due
-    replaced: dict[str, VideoRecord]  # of due videos, the record of the feature that is in place until then
+    last: dict[str, VideoRecord]  # the newest records of due videos
+    replaced: dict[str, VideoRecord]  # records of the features in place of due videos
     stale: dict[str, VideoRecord]  # likewise of skipped videos
     strangers: list[str]  # files in the place of due features that this workflow did not write
     elsewhere: dict[str, VideoRecord]  # outside this run's subsets, and orphaned features
-    passed_over: dict[str, int]  # how many files and folders of each kind are no video
-    videos_tree: str  # as records name it
+    passed_over: dict[str, int]  # as `Tree.passed_over`
+    videos_tree: str  # its name in records
     trees: set[str]  # all its names, former ones too
-    root: Path  # where it lies
-    problem: UserError | None  # why what is pending cannot be extracted
-    dataset: DataSet | None  # None: split and label of a video follow from its folders
+    root: Path  # of the videos tree
+    problem: UserError | None  # why the pending videos cannot be extracted
+    dataset: DataSet | None  # None: split and label follow from the folders
     pricing: Pricing = field(repr=False)
     work: WorkFolder = field(repr=False)
 
@@ -117,41 +117,48 @@ class Plan:
         return {video: record for video, record in self.elsewhere.items() if record.status == ORPHANED}
 
     @cached_property
-    def by_feature(self) -> dict[str, str]:
-        """Path of a feature file under the features tree -> video."""
+    def failures(self) -> dict[str, str]:
+        """Pending videos whose last attempt failed, with the reason."""
+        return {
+            video: record.reason or ""
+            for video in self.pending
+            if (record := self.last.get(video)) is not None
+            and record.status == FAILED
+            and record.fits(self.videos[video].digest, self.fingerprint)
+        }
+
+    @cached_property
+    def _by_feature(self) -> dict[str, str]:
         return {known.file.feature: video for video, known in self.videos.items()}
 
     def video_of(self, feature: str) -> str:
-        """The video that gives this feature file. Raises UserError if none does, or if it is skipped."""
-        video = self.by_feature.get(feature)
+        """Return the video of this feature file. Raises UserError if there is none, or if it is skipped."""
+        video = self._by_feature.get(feature)
         if video is None:
             raise UserError(
-                f"{feature}: no video gives this feature; is there one of that name under 'videos' and 'subsets'?"
+                f"{feature}: no video has this feature; is there one of that name under 'videos' and 'subsets'?"
             )
         if video in self.skipped:
             raise UserError(f"{feature}: {video} is skipped: {self.skipped[video].reason}")
         return video
 
     def bundle_of(self, feature: str) -> str | None:
-        """The bundle that makes this feature, or made it, if Snakemake can still be told so; None if there is none.
-
-        Raises as `video_of`.
-        """
+        """Return the bundle that makes this feature, or made it if its files still exist; raises as `video_of`."""
         video = self.video_of(feature)
         if video in self.present:
-            made_by = self.present[video].bundle or ""
-            known = self.work.bundle(made_by).exists() and (self.work.extracted / made_by).exists()
-            return made_by if known else None
+            bundle = self.present[video].bundle or ""
+            known = self.work.bundle(bundle).exists() and (self.work.extracted / bundle).exists()
+            return bundle if known else None
         return self.pending.get(video)
 
     @cached_property
     def tree(self) -> str:
-        """A name for what the tables tell of the trees, under today's settings; they are due when it changes."""
+        """A digest of the tables' content under the present settings; the tables are due when it changes."""
         return tree_name(self.fingerprint, self.videos, self.skipped | self.elsewhere, self._dataset)
 
     @cached_property
     def names(self) -> Names | None:
-        """What the data set says of each video; None without one."""
+        """Split, category and label of each video by the data set; None without one."""
         return None if self.dataset is None else self.dataset.names({**self.videos, **self.skipped, **self.elsewhere})
 
     @cached_property
@@ -160,8 +167,7 @@ class Plan:
 
     @cached_property
     def path(self) -> Path:
-        """Where `write` puts the plan for the aggregate script. Another plan gets another name, so that a dry run
-        beside a real one does not disturb it."""
+        """The plan file, with a name for each plan, so that a dry run does not disturb a real one beside it."""
         name = json_digest([self.tree, [bundle.name for bundle in self.bundles], list(self.waiting)])
         return self.work.plans / f"{name}.json"
 
@@ -172,11 +178,27 @@ class Plan:
 
     @cached_property
     def is_due(self) -> bool:
-        """Whether a run has anything to do: features, or tables that do not tell what the trees hold."""
+        """Whether a run has anything to do: features, or tables that are out of date."""
         return bool(self.due) or not tables_are_current(self.work.features, self.tree)
 
+    @property
+    def only_failures_are_due(self) -> bool:
+        """Whether nothing is due but videos that failed last time, and the tables show that already."""
+        return set(self.due) <= set(self.failures) and tables_are_current(self.work.features, self.tree)
+
+    def refuse_replacing(self) -> None:
+        """Raise UserError if features in place would be replaced by those of other settings."""
+        ours = as_planned(self.settings)
+        found = [differs for record in self.replaced.values() if (differs := settings_differences(record, ours))]
+        if found:
+            raise UserError(
+                f"features: {count(len(found), 'feature')} in place would be replaced, made under "
+                f"{'; '.join(found[0])}; set that as it was to export what is there, or run plain `snakemake` first to "
+                "make them anew"
+            )
+
     def write(self) -> None:
-        """Write the bundle files and the plan file that the jobs read, and the videos tree's names."""
+        """Write the bundle files and the plan file that the jobs read, and the names of the videos tree."""
         write_names(self.work, self.trees)
         for bundle in self.bundles:
             write_bundle(bundle, self.work.bundle(bundle.name))
@@ -200,7 +222,7 @@ class Plan:
         write_atomically(self.path, msgspec.json.encode(content))
 
     def set_strangers_aside(self) -> None:
-        """Make room for due features where files lie that this workflow did not write, and keep these."""
+        """Move files that this workflow did not write out of the place of due features."""
         for feature in self.strangers:
             place, kept = self.work.features / feature, self.work.set_aside / feature
             with writing(kept):
@@ -209,17 +231,14 @@ class Plan:
                 move(place, kept)
 
     def stage_moved(self) -> None:
-        """Bring the features of moved videos to the staging tree, from where they go to their new places.
+        """Move the features of moved videos to the staging tree, on their way to their new places.
 
-        They are put on record first: a record is worth nothing without its file, a file without one would be lost.
+        They are recorded first: a record without its file does no harm, but a file without a record would be lost.
         """
         moved = {video: waiting for video, waiting in self.waiting.items() if waiting.moved}
         records = [
             msgspec.structs.replace(
-                waiting.record,
-                video=video,
-                feature_file=self.videos[video].file.feature,
-                tree=self.videos_tree,
+                waiting.record, video=video, feature_file=self.videos[video].file.feature, tree=self.videos_tree
             )
             for video, waiting in moved.items()
         ]
@@ -238,13 +257,12 @@ def make_plan(
     only: Collection[str] = (),
     machine: Machine | None = None,
 ) -> Plan:
-    """Look at the trees and decide.
+    """Look at the trees and decide what to do.
 
-    `again` are feature files, by their path under the features tree, that are to be made anew although they are
-    present; None: all. `only` are feature files, likewise, that nothing else is to be done for; empty: all are.
-    `machine` is where the jobs will run, this one unless given. Weights that are missing or unfit are the plan's
-    `problem`, so that it can be seen all the same.
-    Raises UserError for what the user must mend before anything can start.
+    `again` are features, by path under the features tree, to make anew although they are present (None: all); `only`,
+    unless empty, limits the plan to these features; `machine` is where the jobs will run, by default here.
+    Missing or unfit weights become the plan's `problem`, so that it can be shown all the same. Raises UserError for
+    what the user must mend before anything can start.
     """
     work, root = WorkFolder.beside(settings.features), Path(settings.videos)
     here = videos_name(root)
@@ -256,7 +274,11 @@ def make_plan(
     files = [video for video in tree.videos if not only or video.feature in only]
 
     known = catalog.learn(
-        files, clip_length=settings.clip_length, fps=settings.fps, via_jpeg=settings.via_jpeg, processes=processes()
+        files,
+        clip_length=settings.clip_length,
+        fps=settings.fps,
+        via_jpeg=settings.via_jpeg,
+        processes=min(4, os.cpu_count() or 1),
     )
     earlier = _earlier_runs(settings, work, catalog, known, tree.refused)
     records = [record for own in earlier.records.values() for record in own]
@@ -313,8 +335,7 @@ def make_plan(
 
 
 def _weights(settings: Settings, records: Sequence[VideoRecord]) -> tuple[str, UserError | None]:
-    """The digest of the weights. Where they cannot be read, the error, and the digest that was recorded last: features
-    that are there need none."""
+    """Return the digest of the weights; if unreadable, the last recorded one, for features in place, and the error."""
     try:
         return weights_digest(settings.weights), None
     except UserError as error:
@@ -325,7 +346,7 @@ def _weights(settings: Settings, records: Sequence[VideoRecord]) -> tuple[str, U
 def _earlier_runs(
     settings: Settings, work: WorkFolder, catalog: Catalog, known: list[Known], refused: Iterable[str]
 ) -> EarlierRuns:
-    """What earlier runs left. Raises UserError if it is another tree's, and the setting `another_tree` refuses that."""
+    """Collect what earlier runs left. Raises UserError if it is another tree's and the settings refuse that."""
     root = Path(settings.videos)
     digests = dict.fromkeys(refused, "") | {item.file.video: item.digest for item in known}
     records = journal.read_all(work)
@@ -361,10 +382,10 @@ def _entry(item: Known, pricing: Pricing) -> BundleEntry:
 
 
 def tree_name(fingerprint: str, videos: Iterable[str], records: Mapping[str, VideoRecord], dataset: str = "") -> str:
-    """A name for what the tables tell of the trees, as the plan before a run and the tables after it see them.
+    """Return a digest of what the tables say, the same from the plan before a run and from the tables after it.
 
-    `records` are of all that is skipped, orphaned or outside the run's subsets, and may be of others. `dataset` is the
-    digest of a data set's sheet and lists, empty without one.
+    `records` must include all that are skipped, orphaned or outside the run's subsets, and may include others.
+    `dataset` is the digest of a data set's sheet and lists, empty without one.
     """
-    told = {video: record.reason for video, record in records.items() if record.status in (SKIPPED, ORPHANED)}
-    return json_digest([fingerprint, sorted({*videos, *records}), told, *([dataset] if dataset else [])])
+    reasons = {video: record.reason for video, record in records.items() if record.status in (SKIPPED, ORPHANED)}
+    return json_digest([fingerprint, sorted({*videos, *records}), reasons, *([dataset] if dataset else [])])

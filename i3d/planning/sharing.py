@@ -1,4 +1,4 @@
-"""Whether this user may do what a run has to do, in a features tree that may be another's or a group's."""
+"""Whether this user has the permissions that a run needs, in a features tree that may be another's or a group's."""
 
 import os
 from collections.abc import Iterable
@@ -12,7 +12,7 @@ from i3d.results.names import METADATA, SUMMARY
 
 
 def check_readable(work: WorkFolder) -> None:
-    """Raise UserError if records of earlier runs are there that this user may not read: all would be done again."""
+    """Raise UserError if this user may not read the records of earlier runs: everything would be done again."""
     try:
         work.features.is_dir()
     except PermissionError:
@@ -26,8 +26,7 @@ def check_readable(work: WorkFolder) -> None:
 
 
 def refuse_unreadable(feature: Path, size: int | None, work: WorkFolder) -> None:
-    """Raise UserError if a feature is there, of the size that was recorded, and this user may not read it: it would be
-    taken for somebody else's file."""
+    """Raise UserError if this user may not read a feature of the recorded size: it would count as a foreign file."""
     try:
         unreadable = feature.stat().st_size == size and not os.access(feature, os.R_OK)
     except PermissionError:
@@ -39,15 +38,15 @@ def refuse_unreadable(feature: Path, size: int | None, work: WorkFolder) -> None
 
 
 def first_closed(path: Path) -> Path:
-    """The topmost folder above a path that this user may not enter."""
+    """Return the topmost folder above a path that this user may not enter."""
     return next(folder for folder in reversed(path.parents) if not os.access(folder, os.X_OK))
 
 
 def check_writable(work: WorkFolder, replaced: Iterable[VideoRecord] = ()) -> None:
-    """Raise UserError if the features tree, or what earlier runs left in it, cannot be written by this user.
+    """Raise UserError if this user cannot write the features tree, or what earlier runs left in it.
 
-    `replaced` are of the features that will be made anew. Folders below the top are not looked at: one that cannot be
-    written costs its own videos alone.
+    `replaced` are the records of features to be made anew. Folders below the top are not checked: a read-only one only
+    affects its own videos.
     """
     try:
         work.features.mkdir(parents=True, exist_ok=True)
@@ -65,7 +64,7 @@ def check_writable(work: WorkFolder, replaced: Iterable[VideoRecord] = ()) -> No
 
 
 def check_working_folder(folder: Path) -> None:
-    """Raise UserError if Snakemake cannot keep its own files where it is to run."""
+    """Raise UserError if Snakemake cannot keep its own files in this working folder."""
     own = folder / ".snakemake"
     for place in (own, *(own / name for name in ("locks", "log", "metadata", "incomplete"))):
         if not is_writable(place):
@@ -76,7 +75,7 @@ def check_working_folder(folder: Path) -> None:
 
 
 def may_write(work: WorkFolder) -> bool:
-    """Whether this user may keep anything in the work folder, and claim the tree."""
+    """Whether this user may write to the work folder, and lock the tree."""
     folders = (work.root, *(folder for folder in work.folders if os.path.isdir(folder)))  # noqa: PTH112 (never raises)
     there = os.path.exists(work.lock)  # noqa: PTH110 (likewise)
     return all(map(is_writable, folders)) and (not there or os.access(work.lock, os.R_OK | os.W_OK))

@@ -1,4 +1,4 @@
-"""Walking the videos tree: which videos there are, and which files cannot be taken, each with the reason."""
+"""Walking the videos tree: which videos there are, and which files must be refused, each with the reason."""
 
 import contextlib
 import errno
@@ -18,38 +18,36 @@ from i3d.paths import feature_of
 from i3d.quantities import counts
 from i3d.results.names import RESERVED
 
-LISTED = 20  # folders that a message names
+LISTED = 20  # folders named in a message
 MAX_NAME_BYTES = 255  # of one part of a path, on every common file system
 SNAKEMAKE_RESERVED = set("{}<>")  # mark wildcards and path variables, and have no escape
-PICTURE_FOLDERS, NO_SUFFIX = "folders of pictures", "no suffix"  # what is passed over, beside suffixes
-REPEATS = 20  # Snakemake takes a target that ends in more repeats than this for an endless loop
+PICTURE_FOLDERS, NO_SUFFIX = "folders of pictures", "no suffix"  # kinds that are passed over, beside suffixes
+REPEATS = 20  # at the end of a target; Snakemake treats more as an endless loop
+
+Stamp = tuple[int, int, int]  # size in bytes, times of change of content and of the file's record, in nanoseconds
 
 
 @dataclass(frozen=True)
 class Video:
-    """A video, a file or a folder of pictures: its path under the videos tree, its feature's under the features tree.
+    """A video, either a file or a folder of pictures.
 
-    Size and times are those of the file. Of a folder of pictures, they are put together from those of the folder and
-    of the pictures that stand for all (`i3d.frame_folders.looked_at`): a picture that is added, removed or renamed
-    changes them, and one that is written anew if it is among these.
+    The stamp of a folder of pictures combines the folder and the sampled pictures (`i3d.frame_folders.looked_at`): it
+    changes when a picture is added, removed or renamed, or when a sampled one is rewritten.
     """
 
-    video: str
+    video: str  # path under the videos tree
     path: Path
-    feature: str
-    size: int  # bytes
-    mtime_ns: int
-    ctime_ns: int
+    feature: str  # path under the features tree
+    stamp: Stamp
     is_folder: bool = False
 
 
 @dataclass
 class Tree:
-    """What a walk found.
+    """The result of a walk.
 
-    `videos` are sorted by path; `refused` is what cannot be taken, by a printable path, with the reason; `passed_over`
-    counts what is no video: files by their suffix in small letters (`no suffix` for those without) and, as
-    `folders of pictures`, folders that hold nothing but pictures; the frequent first, nothing that is hidden.
+    `videos` are sorted by path; `refused` holds reasons by printable path; `passed_over` counts everything else but
+    hidden files, the most frequent first: files by suffix in lower case (or `no suffix`), and `folders of pictures`.
     """
 
     videos: list[Video] = field(default_factory=list)
@@ -65,11 +63,11 @@ def find_videos(
     *,
     frame_folders: bool = True,
 ) -> Tree:
-    """All videos under `root`, or under its `subsets`; hidden files and folders are passed over.
+    """Find all videos under `root`, or under its `subsets`, ignoring hidden files and folders.
 
-    `subsets` are paths under `root`, of folders or single videos, or patterns of such. `features` is the features
-    tree, whose file system may not tell some names apart. `frame_folders`: folders of numbered pictures are videos.
-    Raises UserError when there is no such folder, when it cannot be read, and when it holds no video.
+    `subsets` are paths under `root`, of folders or single videos, or glob patterns of such; `features` is the features
+    tree, whose file system may not distinguish some names; `frame_folders`: folders of numbered pictures are videos.
+    Raises UserError if a folder does not exist or cannot be read, or holds no video.
     """
     _check_root(root)
     suffixes = {"." + extension.lstrip(".").lower() for extension in extensions}
@@ -93,7 +91,7 @@ def find_videos(
 
 
 def printable(name: str) -> str:
-    """A name as tables and logs can hold it: bytes that are no UTF-8 and control characters as escapes."""
+    """Escape bytes that are not UTF-8 and control characters in a name, for tables and logs."""
     text = name.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
     return "".join(letter if letter.isprintable() else letter.encode("unicode_escape").decode() for letter in text)
 
@@ -145,7 +143,7 @@ def _exists(path: Path) -> bool:
     return True
 
 
-def _is_folder(path: Path) -> bool:
+def _is_folder(path: Path | os.DirEntry) -> bool:
     try:
         return path.is_dir()
     except OSError:
@@ -157,7 +155,7 @@ def _folders(root: Path) -> list[str]:
 
 
 class _Walk:
-    """Collects what lies under the folders it is given; a folder that is reached twice is taken once."""
+    """Collects the videos under the folders passed to `take`; a folder that is reached twice is walked once."""
 
     def __init__(self, root: Path, suffixes: set[str], frame_folders: bool) -> None:
         self.root = root
@@ -169,7 +167,7 @@ class _Walk:
         self._walked: set[Path] = set()
 
     def take(self, path: Path) -> None:
-        """A folder with all below it, or a single file."""
+        """Walk a folder with everything below it, or take a single file."""
         if _is_folder(path):
             self._folder(path, set())
         else:
@@ -188,7 +186,7 @@ class _Walk:
         files: list[str] = []
         folders: list[str] = []
         for entry in entries:
-            (folders if _leads_to_folder(entry) else files).append(entry.name)
+            (folders if _is_folder(entry) else files).append(entry.name)
         for name in folders:
             self._folder(folder / name, above | {real})
         others = []
@@ -203,25 +201,23 @@ class _Walk:
             self._pass_over(others)
 
     def _others_alone(self, folder: Path, files: list[str]) -> None:
-        """Take or pass over what is in a folder that holds neither videos nor folders."""
+        """Take or pass over the files of a folder that holds neither videos nor folders."""
         if folder == self.root or not files or not all(map(is_picture, files)):
             self._pass_over(files)
             return
         try:
-            pictures = numbered(files) if self.frame_folders else None
+            if self.frame_folders and (pictures := numbered(files)):
+                self._frames(folder, [name for _, name in pictures])
+            else:
+                self.passed_over[PICTURE_FOLDERS] += 1
         except NotFramesError as error:
             self._refuse(folder, str(error))
-            return
-        if pictures is None:
-            self.passed_over[PICTURE_FOLDERS] += 1
-        else:
-            self._frames(folder, [name for _, name in pictures])
 
     def _pass_over(self, files: Iterable[str]) -> None:
         self.passed_over.update(printable(_suffix(name)) or NO_SUFFIX for name in files)
 
     def _frames(self, folder: Path, pictures: list[str]) -> None:
-        """A folder of numbered pictures, in their order."""
+        """Take a folder of numbered pictures, given in order."""
         try:
             statuses = [folder.stat()]
             for place in looked_at(len(pictures)):
@@ -232,43 +228,37 @@ class _Walk:
             return
         size = sum(status.st_size for status in statuses[1:])
         latest = (max(status.st_mtime_ns for status in statuses), max(status.st_ctime_ns for status in statuses))
-        self._take(folder, size, *latest, is_folder=True)
+        self._add(folder, (size, *latest), is_folder=True)
 
     def _file(self, path: Path) -> None:
         try:
             status = path.stat()
         except FileNotFoundError:
             self._refuse(path, "unreadable: a link to nothing")
-            return
         except OSError as error:
             self._refuse(path, f"unreadable: {_why(error)}")
-            return
-        if reason := _why_not_file(path, status):
-            self._refuse(path, reason)
         else:
-            self._take(path, status.st_size, status.st_mtime_ns, status.st_ctime_ns)
+            if not stat.S_ISREG(status.st_mode):
+                self._refuse(path, "unreadable: not a regular file")
+            elif not os.access(path, os.R_OK):
+                self._refuse(path, "unreadable: Permission denied")
+            else:
+                self._add(path, (status.st_size, status.st_mtime_ns, status.st_ctime_ns))
 
-    def _take(self, path: Path, size: int, mtime_ns: int, ctime_ns: int, *, is_folder: bool = False) -> None:
+    def _add(self, path: Path, stamp: Stamp, *, is_folder: bool = False) -> None:
         video = str(PurePosixPath(*path.relative_to(self.root).parts))
         feature = feature_of(video, folder=is_folder)
         if reason := _why_not_name(video, feature):
             self._refuse(path, reason)
         else:
-            self.found[video] = Video(video, path, feature, size, mtime_ns, ctime_ns, is_folder)
+            self.found[video] = Video(video, path, feature, stamp, is_folder)
 
     def _refuse(self, path: Path, reason: str) -> None:
         self.refused[printable(str(path.relative_to(self.root)))] = reason
 
 
-def _leads_to_folder(entry: os.DirEntry) -> bool:
-    try:
-        return entry.is_dir()
-    except OSError:
-        return False
-
-
 def _suffix(name: str) -> str:
-    """With its dot and in small letters, like `Path.suffix`; tens of thousands a second matter here."""
+    """Return the suffix in lower case, with its dot, as `Path.suffix` but fast enough for very many files."""
     stem, _, suffix = name.rpartition(".")
     return f".{suffix.lower()}" if stem and suffix else ""
 
@@ -277,14 +267,6 @@ def _why(error: Exception) -> str:
     if getattr(error, "errno", None) == errno.ELOOP or isinstance(error, RuntimeError):
         return "a link to itself"
     return getattr(error, "strerror", None) or str(error)
-
-
-def _why_not_file(path: Path, status: os.stat_result) -> str | None:
-    if not stat.S_ISREG(status.st_mode):
-        return "unreadable: not a regular file"
-    if not os.access(path, os.R_OK):
-        return "unreadable: Permission denied"
-    return None
 
 
 def _why_not_name(video: str, feature: str) -> str | None:
@@ -306,7 +288,7 @@ def _why_not_name(video: str, feature: str) -> str | None:
 
 
 def _refuse_collisions(tree: Tree) -> None:
-    """Take out videos that want one feature file, or a file where others want a folder."""
+    """Refuse videos that share a feature file, or whose feature file would be a folder of others."""
     wanted: dict[str, list[Video]] = defaultdict(list)
     for video in tree.videos:
         wanted[video.feature].append(video)
@@ -323,7 +305,7 @@ def _refuse_collisions(tree: Tree) -> None:
 
 
 def _refuse_folded_names(tree: Tree, features: Path) -> None:
-    """Take out videos whose feature file the features' file system would not tell from another video's."""
+    """Refuse videos whose feature file would be another video's on the features' file system."""
     folded: dict[str, list[Video]] = defaultdict(list)
     for video in tree.videos:
         folded[unicodedata.normalize("NFC", video.feature).casefold()].append(video)
@@ -344,7 +326,7 @@ def _refuse_folded_names(tree: Tree, features: Path) -> None:
 
 
 def _folds(folder: Path, one: str, other: str) -> bool:
-    """Whether a folder's file system takes two names for the same file."""
+    """Whether a folder's file system treats two names as the same file."""
     probe = f".{uuid.uuid4().hex}-"
     path = folder / (probe + one)
     try:

@@ -1,4 +1,4 @@
-"""Whose features a features tree holds: those of this run's videos, or of another tree's."""
+"""Whether a features tree holds the features of this videos tree or of another one."""
 
 import os
 from collections import defaultdict
@@ -10,35 +10,35 @@ import msgspec
 
 from i3d.digests import video_digest
 from i3d.errors import UserError
-from i3d.files import read_file, read_json, write_atomically
+from i3d.files import read_file, read_json_or_none, write_atomically
 from i3d.planning.tree import printable
 from i3d.records.record import OK, VideoRecord
 from i3d.records.work_folder import WorkFolder
 
-LOOKED_AT = 64  # videos of a tree whose content decides whether two trees are one
-OLDER = ""  # the tree of records that do not name any
-REFUSE, ADD, SAME = "refuse", "add", "same"  # values of the setting `another_tree`
+SAMPLED = 64  # videos whose content decides whether two trees are the same
+OLDER = ""  # the tree of older records, which name none
+REFUSE, SAME = "refuse", "same"  # values of the setting `another_tree`
 
 
 def videos_name(videos: Path) -> str:
-    """What records call a videos tree: its real path, in printable letters."""
+    """Return a videos tree's name in records: its real path, made printable."""
     return printable(str(videos.resolve()))
 
 
 def own_trees(
     work: WorkFolder, videos: Path, records: Iterable[VideoRecord], digests: Mapping[str, str], another_tree: str
 ) -> set[str]:
-    """The names of all trees among the records that are the tree at `videos`, now at this place or formerly elsewhere.
+    """Return all names in the records for the tree at `videos`: its present one and former ones.
 
-    A tree elsewhere is this one if half or more of its recorded videos are here, at the same places with the same
-    content; of records that name no tree, the places do not matter.
-    `digests` are the contents of videos that are known already; `another_tree` is the setting.
-    Raises UserError if the features are another tree's alone and the setting refuses that.
+    A recorded tree is this one if half or more of its videos are here, at the same places with the same content; for
+    records without a tree's name, the places do not matter.
+    `digests` are the known contents of videos; `another_tree` is the setting.
+    Raises UserError if all features are another tree's and the setting refuses that.
     """
     here = videos_name(videos)
     own = {here, *next((names for names in read_names(work) if here in names), ())}
     recorded: dict[str, dict[str, str]] = defaultdict(dict)
-    held: set[str] = set()  # trees of which features are there
+    held: set[str] = set()  # trees with features here
     for record in records:
         if record.status == OK and record.digest:
             recorded[record.tree][record.video] = record.digest
@@ -63,31 +63,27 @@ def _is_there(work: WorkFolder, feature: str) -> bool:
 
 def _is_here(contents: Mapping[str, str], videos: Path, digests: Mapping[str, str], *, anywhere: bool) -> bool:
     """Whether half or more of these videos, with their digests, lie under `videos`, in their places or `anywhere`."""
-    looked_at = sorted(contents, key=lambda video: contents[video])[:LOOKED_AT]  # digests are as good as random
+    sample = sorted(contents, key=lambda video: contents[video])[:SAMPLED]  # digests are as good as random
     same, all_digests = 0, set(digests.values())
-    for video in looked_at:
+    for video in sample:
         if anywhere and contents[video] in all_digests:
             same += 1
             continue
-        try:
+        with suppress(OSError):
             same += contents[video] == (digests.get(video) or video_digest(videos / video))
-        except OSError:
-            continue
-    return 2 * same >= len(looked_at)
+    return 2 * same >= len(sample)
 
 
 def read_names(work: WorkFolder) -> list[set[str]]:
-    """Of each videos tree, the names that it has had; none where that was not written down."""
-    try:
-        return read_json(work.trees, list[set[str]])
-    except (OSError, ValueError):
-        return []
+    """Read the present and former names of each videos tree; none if they were not recorded."""
+    return read_json_or_none(work.trees, list[set[str]]) or []
 
 
 def write_names(work: WorkFolder, own: set[str]) -> None:
-    """Write down that these names are of one tree."""
-    others = [sorted(names) for names in read_names(work) if not names & own]
-    content = msgspec.json.encode([*others, sorted(own.union(*(names for names in read_names(work) if names & own)))])
+    """Record that all these names belong to one tree."""
+    known = read_names(work)
+    others = [sorted(names) for names in known if not names & own]
+    content = msgspec.json.encode([*others, sorted(own.union(*(names for names in known if names & own)))])
     with suppress(OSError):
         if read_file(work.trees) == content:
             return

@@ -1,7 +1,4 @@
-"""What planning must know of models and weights and torch alone can tell, asked in processes of their own.
-
-Planning does without torch. Each answer is kept in the catalog.
-"""
+"""Checks of models and weights in separate processes, because planning does without torch."""
 
 import subprocess
 import sys
@@ -21,7 +18,7 @@ CHECK, DESCRIBE = SCRIPTS / "check_weights.py", SCRIPTS / "describe_model.py"
 
 
 def weights_digest(weights: str) -> str:
-    """SHA-256 of the weights file; `random` for seeded weights. Raises UserError if there is no such file."""
+    """Return the SHA-256 of the weights file, or `random` for seeded weights. Raises UserError for a missing file."""
     if weights == RANDOM:
         return RANDOM
     try:
@@ -37,13 +34,13 @@ def check_weights(weights: str, model: str) -> None:
     """Raise UserError, saying why, if the file does not hold finite weights for the model."""
     done = subprocess.run([sys.executable, CHECK, weights, "--model", model], capture_output=True, text=True)
     if done.returncode < 0:
-        raise UserError(f"weights: {weights} takes more memory or time than weights can; get the published file again")
+        raise UserError(f"weights: {weights} takes too much memory or time to check; get the published file again")
     if done.returncode:
         raise UserError(_last_words(done.stderr) or f"weights: {weights} cannot be checked")
 
 
 def described(model: str) -> TimmImage:
-    """What timm says of the tower `timm:NAME`. Raises UserError if there is none, or no timm."""
+    """Return timm's description of the tower `timm:NAME`. Raises UserError if there is none, or no timm."""
     done = subprocess.run([sys.executable, DESCRIBE, model], capture_output=True, text=True)
     try:
         return msgspec.json.decode(done.stdout, type=TimmImage)

@@ -1,9 +1,9 @@
-"""How far a bundle is, as decode and extract note it in small files of the work folder.
+"""How far a bundle is, noted by decode and extract in small files of the work folder.
 
     progress/decode/{bundle}.json     frames decoded so far
     progress/extract/{bundle}.json    videos, snippets and frames done so far
 
-Whoever shows a run reads these files: they are all it needs, on any machine that sees the features tree.
+These files are all that is needed to show a run, on any machine that sees the features tree.
 """
 
 import contextlib
@@ -14,11 +14,11 @@ from pathlib import Path
 
 import msgspec
 
-from i3d.files import read_json
+from i3d.files import read_json_or_none
 
 DECODE, EXTRACT = "decode", "extract"
 LOCAL_SECONDS = 1.0  # between two writes of a file
-BATCH_SECONDS = 10.0  # in a batch job, where a hundred of them share a file system
+BATCH_SECONDS = 10.0  # likewise in a batch job, where a hundred of them may share a file system
 
 
 class BundleProgress(msgspec.Struct):
@@ -26,16 +26,16 @@ class BundleProgress(msgspec.Struct):
 
     bundle: str
     stage: str  # decode or extract
-    videos: int  # to be done; those that an earlier attempt finished do not count
-    frames: int | None  # of these videos: an estimate that becomes exact as they are done; None: not known
+    videos: int  # to be done, without those that an earlier attempt finished
+    frames: int | None  # of these videos: an estimate that becomes exact as they are done; None if unknown
     videos_done: int = 0
     frames_done: int = 0
     snippets: int = 0
-    started: float | None = None  # when the first frame could be taken; None: still getting ready
+    started: float | None = None  # when it was ready for the first frame; None: still getting ready
     updated: float = 0.0
-    ended: bool = False  # well; a stage that fails leaves this unset
+    ended: bool = False  # with success; a stage that fails leaves this unset
     host: str = ""
-    job: str = ""  # the batch system's number
+    job: str = ""  # its number in the batch system
 
     @property
     def rate(self) -> float:
@@ -45,17 +45,14 @@ class BundleProgress(msgspec.Struct):
 
     @property
     def seconds_left(self) -> float | None:
-        """Seconds that the rest takes at this rate; None while that cannot be told."""
+        """Estimated seconds for the rest at this rate; None if unknown."""
         if self.frames is None or not self.rate:
             return None
         return max(0, self.frames - self.frames_done) / self.rate
 
 
 class ProgressFile:
-    """Where a stage writes its progress: at most once a second, or every ten seconds in a batch job.
-
-    Progress must never stop the work: what cannot be written is not written.
-    """
+    """A stage's progress file. Errors while writing are ignored: progress must never stop the work."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
@@ -67,7 +64,7 @@ class ProgressFile:
             path.parent.mkdir(parents=True, exist_ok=True)
 
     def write(self, progress: BundleProgress, *, now: bool = False) -> None:
-        """Write it down if it is time, or `now` in any case; readers see the old content or the new, never a part."""
+        """Write the progress, atomically, if `now` is set or the last time was long enough ago."""
         if not now and time.monotonic() - self._written < self._every:
             return
         self._written = time.monotonic()
@@ -79,8 +76,5 @@ class ProgressFile:
 
 
 def read_progress(path: Path) -> BundleProgress | None:
-    """What a progress file says; None if it is missing or damaged, as a crash of the machine can leave it."""
-    try:
-        return read_json(path, BundleProgress)
-    except (OSError, ValueError):
-        return None
+    """Read a progress file; None if it is missing, or damaged as by a crash of the machine."""
+    return read_json_or_none(path, BundleProgress)

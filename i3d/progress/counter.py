@@ -1,10 +1,9 @@
-"""Counts what a bundle's extraction has done, for the log, the progress file or a bar where somebody watches."""
+"""Counting what a bundle's extraction has done, for its log, its progress file and a bar on a terminal."""
 
 import logging
 import sys
 import time
 from contextlib import ExitStack
-from types import TracebackType
 from typing import Self, TextIO
 
 from rich.console import Console
@@ -18,10 +17,10 @@ EVERY_SECONDS = 30.0  # between two lines in a log
 
 
 class Counter:
-    """Counts videos and snippets as they get done and says how fast it goes and what is left.
+    """Counts finished videos and snippets, and reports the rate and the time left.
 
-    On a terminal it draws a bar, which other lines of the log pass above; into anything else it draws none and writes
-    a line through `log` every half minute. Use it as a context manager; call it from one thread.
+    On a terminal it draws a bar below the lines of the log; elsewhere it logs a line every half minute. Use it as a
+    context manager, from one thread.
     """
 
     def __init__(
@@ -34,7 +33,7 @@ class Counter:
         stream: TextIO | None = None,
         every: float = EVERY_SECONDS,
     ) -> None:
-        """`progress` holds what there is to do, `frequency` is the number of frames from snippet to snippet."""
+        """Count into `progress`, which holds the work to do; `frequency` is the frames from snippet to snippet."""
         self.progress = progress
         self._log = log
         self._frequency = frequency
@@ -53,34 +52,30 @@ class Counter:
         self._note(now=True)
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
         self._stack.close()
         self.progress.ended = kind is None
         self._note(now=True)
         self._log.info(self.line())
 
     def snippets_done(self, count: int) -> None:
-        """`count` more snippets have their features."""
+        """Count snippets whose features are computed."""
         self.progress.snippets += count
         self.progress.frames_done += count * self._frequency
         self._speak()
 
     def video_done(self, planned_frames: int, snippets: int) -> None:
-        """A video has ended with so many snippets; what was planned for it gives way to the truth."""
+        """Count a finished video, and replace its planned number of frames by the true one."""
         self.progress.videos_done += 1
         if self.progress.frames is not None:
             self.progress.frames += snippets * self._frequency - planned_frames
         self._speak()
 
     def line(self) -> str:
-        """How far it has come, in words."""
+        """Return how far the work is, in words."""
         progress = self.progress
-        text = (
-            f"{progress.videos_done} of {progress.videos} videos, {progress.snippets:,} snippets, "
-            f"{progress.rate:,.0f} frames/s"
-        )
+        videos = f"{progress.videos_done} of {progress.videos} videos"
+        text = f"{videos}, {progress.snippets:,} snippets, {progress.rate:,.0f} frames/s"
         left = progress.seconds_left
         if left is None or progress.started is None:
             return text
@@ -103,7 +98,7 @@ class Counter:
             bar.update(task, completed=self.progress.frames_done, total=self.progress.frames, text=self.line())
 
     def _draw_bar(self) -> None:
-        """Draw a bar from now on, and let the log's lines pass above it."""
+        """Draw a bar from now on, with the lines of the log above it."""
         console = Console(file=self._stream)
         bar = Progress(BarColumn(), TextColumn("{task.fields[text]}"), console=console, transient=True)
         self._stack.enter_context(bar)

@@ -1,4 +1,4 @@
-"""Counts what goes into a bundle's frame stream."""
+"""Counting the frames that enter a bundle's frame stream."""
 
 import time
 from pathlib import Path
@@ -11,15 +11,15 @@ from i3d.progress.bundle import DECODE, BundleProgress, ProgressFile
 
 
 class CountingWriter(StreamWriter):
-    """A stream writer that keeps the progress file of its bundle up to date; the file bears the bundle's name."""
+    """A stream writer that keeps the progress file of its bundle up to date."""
 
     def __init__(self, stream: BinaryIO, path: Path, videos: int) -> None:
-        """`videos` is how many are to be decoded."""
+        """Write to `stream`; `path`, named after the bundle, is the progress file; `videos` are to be decoded."""
         super().__init__(stream)
         self._progress = BundleProgress(path.stem, DECODE, videos, frames=None, started=time.time())
-        self._told = ProgressFile(path)
-        self._frames: dict[int, int] = {}  # of each video; one that begins again loses its own
-        self._told.write(self._progress, now=True)
+        self._file_of_progress = ProgressFile(path)
+        self._frames: dict[int, int] = {}  # by video; reset when a video begins again
+        self._note(now=True)
 
     def begin(self, video: int, info: dict[str, Any]) -> None:
         super().begin(video, info)
@@ -30,14 +30,17 @@ class CountingWriter(StreamWriter):
         super().frames(video, frames)
         self._progress.frames_done += len(frames)
         self._frames[video] += len(frames)
-        self._told.write(self._progress)
+        self._note()
 
     def end(self, video: int, result: dict[str, Any]) -> None:
         super().end(video, result)
         self._progress.videos_done += 1
-        self._told.write(self._progress)
+        self._note()
 
     def close(self) -> None:
         super().close()
         self._progress.ended = True
-        self._told.write(self._progress, now=True)
+        self._note(now=True)
+
+    def _note(self, *, now: bool = False) -> None:
+        self._file_of_progress.write(self._progress, now=now)

@@ -1,4 +1,4 @@
-"""The end of a run in words: what is done, skipped, failed and left, what is next, and why videos failed."""
+"""The closing words of a run: what is done, skipped, failed and left, what to do next, and why videos failed."""
 
 import time
 from collections import defaultdict
@@ -11,10 +11,9 @@ from i3d.results.run_summary import runs_since
 
 
 class Ending:
-    """How a run on a features tree ended, which began at `began`, in seconds since the epoch.
+    """The end of a run that began at `began` (seconds since the epoch), when there were `runs_before` summaries.
 
-    `runs_before` is how many summaries there were then; `stopped` says that the user ended it, `whole` that every job
-    that was asked for succeeded.
+    `stopped`: the user ended the run; `whole`: every requested job succeeded.
     """
 
     def __init__(
@@ -27,7 +26,7 @@ class Ending:
 
     @property
     def text(self) -> str:
-        """What came of the run, for its end."""
+        """The outcome of the run and what to do next."""
         run = self._run
         if run is None:
             return f"The run took {self._took}, but its tables were not written; run snakemake again for them."
@@ -39,10 +38,8 @@ class Ending:
             f"{run['videos_skipped']:,} skipped",
             f"{failed:,} failed",
         ]
-        if left:
-            videos.append(f"{left:,} not done")
-        if kept:
-            videos.append(f"{kept:,} not made anew")
+        videos += [f"{left:,} not done"] if left else []
+        videos += [f"{kept:,} not made anew"] if kept else []
         if kept and not left:
             advice = "the features that were not made anew are as before; the same command begins with all again"
         elif self._whole and left:
@@ -66,7 +63,7 @@ class Ending:
 
     @property
     def errors(self) -> list[str]:
-        """What failed and why, in a few lines; nothing if nothing did."""
+        """The failed videos and their reasons, as one message or none."""
         failed, reasons = (self._run["failed_video_list"], self._run["reasons"]) if self._run else ([], {})
         if not failed:
             return []

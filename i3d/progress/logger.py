@@ -1,14 +1,13 @@
-"""Snakemake's messages as a person wants to read them: `snakemake --logger i3d`, which profiles/default asks for.
+"""A readable log of Snakemake's messages: `snakemake --logger i3d`, set in profiles/default.
 
-A run is shown by its bundles (`i3d.progress`), and the thousands of jobs behind it are not told one by one; warnings
-and errors are, each error once, with the end of the job's log. Snakemake's own file under `.snakemake/log` still has
-everything. A dry run, and anything with `--verbose`, is told in Snakemake's words.
+A run is shown by its bundles (`i3d.progress`) instead of thousands of jobs. Warnings are printed, and each error once,
+with the end of the job's log. Snakemake's own file under `.snakemake/log` still has everything. Dry runs and
+`--verbose` keep Snakemake's output.
 
 Snakemake finds it through the package `snakemake_logger_plugin_i3d`, and calls `emit` in a thread of its own.
 """
 
 import logging
-import os
 import sys
 from collections.abc import Iterable
 from pathlib import Path
@@ -18,15 +17,16 @@ from snakemake.logging import ColorizingTextHandler
 from snakemake_interface_logger_plugins.base import LogHandlerBase
 from snakemake_interface_logger_plugins.common import LogEvent
 
+from i3d.files import read_end
 from i3d.progress.run import RunProgress
 from i3d.progress.screen import LineScreen, open_screen
 
-# Attributes of messages that this workflow logs itself.
+# Attributes of this workflow's own messages.
 PROGRESS, ENDING = "i3d_progress", "i3d_ending"  # of a run, from rules/common.smk
 DIED = "i3d_died"  # the job numbers of a SLURM job that died, from i3d.cluster
-SHOWN_BY_BUNDLES = ("decode", "extract", "feature", "aggregate", "all")  # rules that are not told one by one
-TELLS_ITSELF = "feature"  # the rule that writes a video's reason to the terminal, in a line
-SHOWS_LOG = "tee "  # in the command of a job that writes its log to the terminal too
+SHOWN_BY_BUNDLES = ("decode", "extract", "feature", "aggregate", "all")  # rules whose jobs are not printed
+REPORTS_ERRORS = "feature"  # the rule that prints its errors itself, in a line each
+SHOWS_LOG = "tee "  # in the command of a job that also writes its log to the terminal
 LOG_LINES = 10  # of a failed job's log
 SILENT_EVENTS = {
     LogEvent.SHELLCMD,
@@ -38,7 +38,7 @@ SILENT_EVENTS = {
     LogEvent.RUN_INFO,
     LogEvent.PROGRESS,
 }
-SILENT_MESSAGES = (  # how Snakemake's and its executor's remarks begin that tell users nothing
+SILENT_MESSAGES = (  # beginnings of messages by Snakemake and its executor that are of no use to users
     "host: ",
     "Assuming unrestricted shared filesystem",
     "Building DAG of jobs",
@@ -82,43 +82,29 @@ STOPPING = "Terminating processes on user request"
 class LogHandler(LogHandlerBase):
     """Writes to the terminal in place of Snakemake's own handler."""
 
+    writes_to_stream = True
+    writes_to_file = False
+    has_filter = False  # Snakemake adds its own, for --quiet
+    has_formatter = False  # Snakemake adds its own, for its own output
+    needs_rulegraph = False
+
     def __post_init__(self) -> None:
         settings = self.common_settings
         self._stream = sys.stdout if settings.stdout else sys.stderr
         self._plain = ColorizingTextHandler(settings.nocolor, self._stream)
         self._in_full = settings.dryrun or settings.verbose or settings.debug_dag or settings.printshellcmds
         self._screen: LineScreen | None = None
-        self._failed: set[int] = set()  # jobs whose errors were told
+        self._failed: set[int] = set()  # jobs whose errors were printed
         self._stopping = False
 
-    @property
-    def writes_to_stream(self) -> bool:
-        return True
-
-    @property
-    def writes_to_file(self) -> bool:
-        return False
-
-    @property
-    def has_filter(self) -> bool:
-        return False  # Snakemake gives its own, which follows --quiet
-
-    @property
-    def has_formatter(self) -> bool:
-        return False  # Snakemake gives its own, for what is told in its words
-
-    @property
-    def needs_rulegraph(self) -> bool:
-        return False
-
     def emit(self, record: logging.LogRecord) -> None:
-        """Tell it, show it, or pass over it."""
+        """Print a message, update the screen, or ignore it."""
         try:
             if self._in_full:
                 self._plain.setFormatter(self.formatter)
                 self._plain.handle(record)
             else:
-                self._tell(record)
+                self._handle_event(record)
         except Exception:
             self.handleError(record)
 
@@ -127,7 +113,7 @@ class LogHandler(LogHandlerBase):
         self._show(None)
         super().close()
 
-    def _tell(self, record: logging.LogRecord) -> None:
+    def _handle_event(self, record: logging.LogRecord) -> None:
         event = getattr(record, "event", None)
         text = str(record.msg or "")
         if hasattr(record, PROGRESS):
@@ -137,11 +123,11 @@ class LogHandler(LogHandlerBase):
             self._show(None)
             self._print("\n" + text)
         elif hasattr(record, DIED):
-            self._tell_death(record)
+            self._print_death(record)
         elif event == LogEvent.JOB_INFO:
-            self._tell_job(record)
+            self._print_job(record)
         elif event == LogEvent.JOB_ERROR:
-            self._tell_error(record)
+            self._print_error(record)
         elif event in SILENT_EVENTS or text.startswith(SILENT_MESSAGES) or SUBMITTED in text:
             return
         elif text.startswith(STOPPING):
@@ -151,29 +137,29 @@ class LogHandler(LogHandlerBase):
         elif text:
             self._print(text)
 
-    def _tell_job(self, record: Any) -> None:
-        """A job that begins, by its rule's message if it has one, unless bundles show it or it makes nothing."""
+    def _print_job(self, record: Any) -> None:
+        """Print a starting job, with its rule's message if any, unless bundles show it or it has no output."""
         if message := getattr(record, "rule_msg", None):
             self._print(message)
-        elif not is_shown_by_bundles(record.rule_name) and record.output:
+        elif not record.rule_name.endswith(SHOWN_BY_BUNDLES) and record.output:  # a module may prefix names
             more = f" and {len(record.output) - 1} more" if len(record.output) > 1 else ""
             self._print(f"{record.rule_name}: {record.output[0]}{more}")
 
-    def _tell_error(self, record: Any) -> None:
-        """A failed job, once: a job that fails for good is logged again at the end of the run."""
-        if self._stopping or record.jobid in self._failed or record.rule_name.endswith(TELLS_ITSELF):
+    def _print_error(self, record: Any) -> None:
+        """Print a failed job, once: Snakemake logs it again at the end of the run."""
+        if self._stopping or record.jobid in self._failed or record.rule_name.endswith(REPORTS_ERRORS):
             return
         self._failed.add(record.jobid)
-        self._print("\n".join(error_lines(record)))
+        self._print("\n".join(_error_lines(record)))
 
-    def _tell_death(self, record: Any) -> None:
-        """A SLURM job that died, at each attempt; Snakemake's own errors of its rules say nothing more."""
+    def _print_death(self, record: Any) -> None:
+        """Print a SLURM job that died, at each attempt, and suppress Snakemake's own errors for its rules."""
         self._failed.update(getattr(record, DIED))
         if not self._stopping:
             self._print(str(record.msg))
 
     def _show(self, folder: Path | None) -> None:
-        """Show the run whose progress lies in `folder`, or none."""
+        """Show the run whose progress lies in `folder`; None: no run."""
         if self._screen is not None:
             self._screen.stop()
             self._screen = None
@@ -188,13 +174,8 @@ class LogHandler(LogHandlerBase):
             print(text, file=self._stream, flush=True)
 
 
-def is_shown_by_bundles(rule: str) -> bool:
-    """Whether a rule's jobs are told by the progress of bundles; a workflow that takes this one may prefix names."""
-    return rule.endswith(SHOWN_BY_BUNDLES)
-
-
-def error_lines(record: Any) -> list[str]:
-    """What failed, the ends of its logs unless its command showed them by itself, and where they are."""
+def _error_lines(record: Any) -> list[str]:
+    """Return what failed, the ends of its logs unless its command showed them, and where the logs are."""
     lines = [f"error in {record.rule_name} ({', '.join(record.output)}):"]
     if SHOWS_LOG not in (record.shellcmd or ""):
         lines += [f"    {line}" for line in ends_of(record.log)]
@@ -203,14 +184,8 @@ def error_lines(record: Any) -> list[str]:
 
 
 def ends_of(logs: Iterable[str]) -> list[str]:
-    """The last lines of logs, as far as there are any."""
+    """Return the last lines of each of these logs."""
     lines = []
     for log in logs:
-        try:
-            with open(log, "rb") as file:  # noqa: PTH123 (a name as Snakemake shows it)
-                file.seek(max(0, os.fstat(file.fileno()).st_size - 100 * LOG_LINES))
-                text = file.read().decode(errors="replace")
-        except OSError:
-            continue
-        lines += [line for line in text.splitlines() if line.strip()][-LOG_LINES:]
+        lines += [line for line in read_end(log, 100 * LOG_LINES).splitlines() if line.strip()][-LOG_LINES:]
     return lines

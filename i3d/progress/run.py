@@ -1,8 +1,8 @@
 """How far a whole run is, read from the small files in the work folder's `progress/`.
 
 The main process writes `run.json` as the run begins; the stages of each bundle add theirs (`i3d.progress.bundle`), and
-the end of the run removes them all. The run's own screen and `scripts/watch.py` in another terminal read these files,
-also on a cluster, so that nobody asks a login node or a batch system for anything.
+the end of the run removes them all. The run's own screen and `scripts/watch.py` in another terminal read only these
+files, so that neither a login node nor a batch system is queried.
 """
 
 import os
@@ -10,29 +10,32 @@ import shutil
 import socket
 import time
 from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
+from statistics import fmean
 
 import msgspec
 
-from i3d.files import read_file, read_json
+from i3d.errors import UserError
+from i3d.files import read_end, read_json_or_none, write_atomically
 from i3d.progress.bundle import DECODE, EXTRACT, BundleProgress, read_progress
 from i3d.quantities import count, duration
 from i3d.records.bundles import Bundle
 
-FILES_PER_SECOND = 20  # that are read at most, on the average: the files may lie on a cluster's file system
-SILENT_SECONDS = 120.0  # after which a bundle that says nothing new is said to be silent
+FILES_PER_SECOND = 20  # read at most, on average: the files may lie on a cluster's file system
+SILENT_SECONDS = 120.0  # without news, after which a bundle is shown as silent
 
 
 class Size(msgspec.Struct, frozen=True):
-    """What a bundle holds: videos, and the frames that are expected of them."""
+    """The videos of a bundle, and their expected number of frames."""
 
     videos: int
     frames: int
 
 
 class RunOutline(msgspec.Struct):
-    """What a run has to do, and which process does it. `started` is in seconds since the epoch."""
+    """The work of a run, and the process that does it. `started` is in seconds since the epoch."""
 
     started: float
     host: str
@@ -41,20 +44,12 @@ class RunOutline(msgspec.Struct):
 
 
 def begin_run(folder: Path, bundles: Iterable[Bundle]) -> None:
-    """Note in `folder` that this process begins a run of these bundles, and drop what an earlier run left there.
-
-    A run without this note works as well, but shows nothing.
-    """
+    """Note in `folder`, emptied first, that this process begins a run of these bundles; without it nothing is shown."""
     sizes = {bundle.name: Size(len(bundle.videos), bundle.frames) for bundle in bundles}
+    outline = RunOutline(time.time(), socket.gethostname(), os.getpid(), sizes)
     shutil.rmtree(folder, ignore_errors=True)
-    try:
-        folder.mkdir(parents=True)
-        outline = RunOutline(time.time(), socket.gethostname(), os.getpid(), sizes)
-        part = folder / "run.json.part"
-        part.write_bytes(msgspec.json.encode(outline))
-        part.replace(folder / "run.json")
-    except OSError:
-        return
+    with suppress(UserError):
+        write_atomically(folder / "run.json", msgspec.json.encode(outline))
 
 
 @dataclass(frozen=True)
@@ -67,7 +62,7 @@ class RunState:
     videos: int
     videos_done: int
     frames: int  # expected
-    frames_done: int  # whose features are computed
+    frames_done: int  # with features computed
     snippets: int
     rate: float  # frames per second of all bundles together; 0: not known yet
     running: list[BundleProgress] = field(default_factory=list)
@@ -75,21 +70,21 @@ class RunState:
 
     @property
     def waiting(self) -> int:
-        """Bundles of which nothing has been heard yet."""
+        """Bundles that have not begun."""
         return self.bundles - self.bundles_done - len(self.running)
 
     @property
     def seconds_left(self) -> float | None:
-        """Seconds that the rest takes at this rate, None while that cannot be told."""
+        """Estimated seconds for the rest at this rate; None if unknown."""
         return max(0, self.frames - self.frames_done) / self.rate if self.rate else None
 
     @property
     def waiting_text(self) -> str:
-        """How many bundles wait, and for what, if that is known."""
+        """How many bundles wait, and for what, if known."""
         return f"{self.waiting:,} waiting" + (f" ({self.waiting_for})" if self.waiting_for else "")
 
     def line(self) -> str:
-        """How far the run is, in one line of words."""
+        """Return how far the run is, in one line of words."""
         parts = [f"{self.videos_done:,} of {count(self.videos, 'video')}"]
         if self.snippets:
             parts += [count(self.snippets, "snippet"), f"{self.rate:,.0f} frames/s"]
@@ -99,14 +94,16 @@ class RunState:
         if self.bundles_done == self.bundles:
             return text
         decoding = sum(progress.stage == DECODE for progress in self.running)
-        stages = [f"{number} {word}" for number, word in ((len(self.running) - decoding, "extracting"),) if number]
+        extracting = len(self.running) - decoding
+        stages = [f"{self.bundles_done:,} of {self.bundles:,} done"]
+        stages += [f"{extracting} extracting"] if extracting else []
         stages += [f"{decoding} decoding"] if decoding else []
         stages += [self.waiting_text] if self.waiting else []
-        return f"{text}; bundles: " + ", ".join([f"{self.bundles_done:,} of {self.bundles:,} done", *stages])
+        return f"{text}; bundles: {', '.join(stages)}"
 
 
 class RunProgress:
-    """Reads how far the run is whose files lie in `folder`. Use it from one thread."""
+    """Reads the progress of the run whose files lie in `folder`. Use it from one thread."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
@@ -118,24 +115,21 @@ class RunProgress:
 
     @property
     def outline(self) -> RunOutline | None:
-        """What the run has to do; None if no run has begun here."""
+        """The work of the run; None if no run has begun here."""
         if self._outline is None:
-            try:
-                self._outline = read_json(self._folder / "run.json", RunOutline)
-            except (OSError, ValueError):
-                return None
+            self._outline = read_json_or_none(self._folder / "run.json", RunOutline)
         return self._outline
 
     @property
     def over(self) -> bool:
-        """Whether the run has ended: its files are gone, are another run's, or its process here no longer lives."""
+        """Whether the run has ended: its files are gone or another run's, or its process on this host is gone."""
         outline = self.outline
         if outline is None or RunProgress(self._folder).outline != outline:
             return True
         return outline.host == socket.gethostname() and not Path("/proc", str(outline.process)).exists()
 
     def read(self) -> RunState | None:
-        """How far the run is; None if none has begun. Many bundles are read less often than once a call."""
+        """Return how far the run is; None if none has begun. With many bundles, the last state may be returned."""
         outline = self.outline
         if outline is None:
             return None
@@ -146,16 +140,16 @@ class RunProgress:
         return self._state
 
     def _running(self, outline: RunOutline) -> Iterable[BundleProgress]:
-        """The stages under way; extract, once it has begun, speaks for its bundle."""
-        spoken_for = set()
+        """Yield the progress of each bundle at work: of extract, once it has begun, else of decode."""
+        seen = set()
         for stage in (EXTRACT, DECODE):
             for name in self._names(stage):
-                if name in self._ended or name in spoken_for or name not in outline.bundles:
+                if name in self._ended or name in seen or name not in outline.bundles:
                     continue
                 progress = read_progress(self._folder / stage / f"{name}.json")
                 if progress is None:
                     continue
-                spoken_for.add(name)
+                seen.add(name)
                 if progress.frames is None:
                     progress.frames = outline.bundles[name].frames
                 if progress.ended and stage == EXTRACT:
@@ -171,18 +165,19 @@ class RunProgress:
 
     def _sum(self, outline: RunOutline, running: list[BundleProgress]) -> RunState:
         extracting = [progress for progress in running if progress.stage == EXTRACT]
-        heard = [*self._ended.values(), *extracting]
+        begun = [*self._ended.values(), *extracting]
         sizes = outline.bundles
         frames = sum(size.frames for size in sizes.values())
         frames_done = videos_done = 0
-        for progress in heard:
+        for progress in begun:
             size = sizes[progress.bundle]
             earlier = size.videos - progress.videos  # done by an earlier attempt
             videos_done += earlier + progress.videos_done
             frames_done += progress.frames_done
             if progress.frames is not None:
                 frames += progress.frames - size.frames
-        self._rate = sum(progress.rate for progress in extracting) or self._rate or _mean_rate(self._ended.values())
+        rate = sum(progress.rate for progress in extracting)
+        self._rate = rate or self._rate or fmean([progress.rate for progress in self._ended.values()] or [0.0])
         return RunState(
             seconds=time.time() - outline.started,
             bundles=len(sizes),
@@ -191,26 +186,18 @@ class RunProgress:
             videos_done=videos_done,
             frames=frames,
             frames_done=frames_done,
-            snippets=sum(progress.snippets for progress in heard),
+            snippets=sum(progress.snippets for progress in begun),
             rate=self._rate,
             running=running,
             waiting_for=self._waiting_for(),
         )
 
     def _waiting_for(self) -> str:
-        """As `i3d.cluster.queue_watch` left word of it."""
-        try:
-            return read_file(self._folder / "queue.txt").decode(errors="replace").strip()
-        except OSError:
-            return ""
-
-
-def _mean_rate(ended: Iterable[BundleProgress]) -> float:
-    rates = [progress.rate for progress in ended]
-    return sum(rates) / len(rates) if rates else 0.0
+        """Return the note of `i3d.cluster.queue_watch`."""
+        return read_end(self._folder / "queue.txt").strip()
 
 
 def silence(progress: BundleProgress) -> float:
-    """Seconds since a bundle has said anything, 0 while that is nothing unusual."""
+    """Return the seconds since a bundle's last sign of progress; 0 while that is nothing unusual."""
     seconds = time.time() - progress.updated
     return seconds if seconds > SILENT_SECONDS else 0.0

@@ -1,4 +1,4 @@
-"""Shows how far a run is: bars that move on a terminal, a line a minute in a file or a pipe."""
+"""Showing the progress of a run: bars on a terminal, a line a minute in a file or a pipe."""
 
 import os
 import threading
@@ -14,15 +14,15 @@ if TYPE_CHECKING:
     from rich.console import Group
 
 STDERR = 2
-LIVE_SECONDS = 1.0  # between two pictures on a terminal
+LIVE_SECONDS = 1.0  # between two updates of the bars on a terminal
 LINE_SECONDS = 60.0  # between two lines elsewhere
-DRAIN_SECONDS = 5.0  # at most, to tell what others have written
-MARK = b"\0all told\0"  # in a diverted stream, after all that was written while it was diverted
-BUNDLES_SHOWN = 12  # at most, and no more than the terminal has room for
+DRAIN_SECONDS = 5.0  # at most, to print what others have written
+MARK = b"\0end of diversion\0"  # the last bytes of a diverted stream
+BUNDLES_SHOWN = 12  # at most, if the terminal has room for them
 
 
 def open_screen(run: RunProgress, stream: TextIO) -> "LineScreen":
-    """The screen that fits where `stream` goes; lines as well where rich is not installed."""
+    """Return the screen that suits `stream`: lines unless it is a terminal and rich is installed."""
     if stream.isatty() and os.environ.get("TERM") != "dumb":
         try:
             return LiveScreen(run, stream)
@@ -32,7 +32,7 @@ def open_screen(run: RunProgress, stream: TextIO) -> "LineScreen":
 
 
 class LineScreen:
-    """Writes a line now and then, from a thread of its own, between `start` and `stop`."""
+    """Writes a line every `every` seconds, from a thread of its own, between `start` and `stop`."""
 
     def __init__(self, run: RunProgress, stream: TextIO, every: float = LINE_SECONDS) -> None:
         self.run = run
@@ -42,21 +42,21 @@ class LineScreen:
         self._thread = threading.Thread(target=self._tick, name="progress", daemon=True)
 
     def start(self) -> None:
-        """Begin to show the run."""
+        """Start showing the run."""
         self._thread.start()
 
     def stop(self) -> None:
-        """End it; nothing of a picture stays on the terminal."""
+        """Stop, and clear the bars from the terminal."""
         self._stopping.set()
         if self._thread.is_alive():
             self._thread.join()
 
     def print(self, text: str) -> None:
-        """Write text that stays."""
+        """Write permanent text."""
         print(text, file=self.stream, flush=True)
 
     def show(self, state: RunState) -> None:
-        """Show the run as it is now."""
+        """Show the current state of the run."""
         self.print(f"{time.strftime('%H:%M:%S')} {state.line()}")
 
     def _tick(self) -> None:
@@ -67,9 +67,9 @@ class LineScreen:
 
 
 class LiveScreen(LineScreen):
-    """Draws the run and its bundles as bars at the foot of a terminal; text that stays passes above them.
+    """Draws the run and its bundles as bars at the foot of a terminal, below permanent text.
 
-    So does what jobs write to the terminal meanwhile, if it is this process's standard error that `stream` writes to.
+    If `stream` is this process's standard error, the output of jobs to the terminal goes above the bars as well.
     """
 
     def __init__(self, run: RunProgress, stream: TextIO, every: float = LIVE_SECONDS) -> None:
@@ -82,7 +82,7 @@ class LiveScreen(LineScreen):
         self._live = Live(
             console=self._console, auto_refresh=False, transient=True, redirect_stdout=False, redirect_stderr=False
         )
-        self._drawing = threading.Lock()  # rich's own does not cover the writing of what two threads have drawn
+        self._drawing = threading.Lock()  # rich's own does not cover writing to the terminal
         self._others = Diversion(STDERR, self.print) if stream.fileno() == STDERR else None
 
     def start(self) -> None:
@@ -109,29 +109,26 @@ class LiveScreen(LineScreen):
 
 
 class Diversion:
-    """Hands what this process and its children write to a file descriptor to `tell`, line by line, for a while."""
+    """Passes what this process and its children write to a file descriptor to `print_line`, line by line."""
 
-    def __init__(self, descriptor: int, tell: Callable[[str], None]) -> None:
+    def __init__(self, descriptor: int, print_line: Callable[[str], None]) -> None:
         self._descriptor = descriptor
-        self._tell = tell
-        self._all_told = threading.Event()
+        self._print_line = print_line
+        self._drained = threading.Event()
 
     def start(self) -> None:
-        """From now on, lines go to `tell`."""
+        """Start passing lines on."""
         self._before = os.dup(self._descriptor)
         self._out, self._in = os.pipe()
         os.dup2(self._in, self._descriptor)
         threading.Thread(target=self._forward, name="diversion", daemon=True).start()
 
     def stop(self) -> None:
-        """Lines go where they went before, once those on the way have been told.
-
-        A child that lives on keeps its diverted descriptor; so the lines that it may write are still told.
-        """
+        """Restore the descriptor, once all lines so far are passed on; later ones of a child are still passed on."""
         os.dup2(self._before, self._descriptor)
         os.close(self._before)
         os.write(self._in, MARK)
-        self._all_told.wait(DRAIN_SECONDS)
+        self._drained.wait(DRAIN_SECONDS)
 
     def _forward(self) -> None:
         rest = b""
@@ -141,13 +138,13 @@ class Diversion:
             if mark:
                 lines, rest = [*lines, rest] if rest else lines, after
             for line in lines:
-                self._tell(line.decode(errors="replace").rstrip("\r"))
+                self._print_line(line.decode(errors="replace").rstrip("\r"))
             if mark:
-                self._all_told.set()
+                self._drained.set()
 
 
 def picture(state: RunState, room: int) -> "Group":
-    """The bars: one for the run, one for each bundle at work, for at most `room` bundles."""
+    """Return the bars: one for the run, and one for each of at most `room` bundles at work."""
     from rich.console import Group
     from rich.table import Column, Table
 

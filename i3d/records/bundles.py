@@ -1,9 +1,7 @@
-"""Bundles: the lists of videos that one pair of decode and extract jobs takes.
-
-A bundle's name is a digest of its file's content, so that every process gives one list one name.
-"""
+"""Bundles: lists of videos, each for one pair of decode and extract jobs, named by a digest of the content."""
 
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from itertools import count
 from pathlib import Path
 
@@ -23,12 +21,12 @@ class BundleEntry(msgspec.Struct, kw_only=True):
     path: str
     feature: str  # path under the features tree
     digest: str  # of the video's content
-    frames: int  # as far as planning can tell
+    frames: int  # an estimate
     weight: int = 0  # frames of plain video that take as long, see cost/work.py
 
 
 class Bundle(msgspec.Struct, kw_only=True):
-    """A bundle file: all that decode and extract need to know."""
+    """The content of a bundle file: all that decode and extract need to know."""
 
     name: str
     settings: NumericSettings  # what fixes the numbers
@@ -39,7 +37,7 @@ class Bundle(msgspec.Struct, kw_only=True):
 
     @property
     def fingerprint(self) -> str:
-        """Of the settings that fix the numbers."""
+        """The fingerprint of the settings that fix the numbers."""
         return self.settings.fingerprint
 
     @property
@@ -52,10 +50,7 @@ class Bundle(msgspec.Struct, kw_only=True):
 
 
 def pack(entries: Iterable[BundleEntry], bundle_frames: int) -> Iterator[list[BundleEntry]]:
-    """Group entries, in their order, so that a group's weight stays within `bundle_frames`.
-
-    A heavier video is a group of its own.
-    """
+    """Group entries in order, each group within a weight of `bundle_frames`; a heavier video forms its own group."""
     group: list[BundleEntry] = []
     total = 0
     for entry in entries:
@@ -77,7 +72,7 @@ def make_bundle(
     tree: str = "",
     attempt: int = 0,
 ) -> Bundle:
-    """The bundle of these entries."""
+    """Make a bundle of these entries and name it."""
     bundle = Bundle(name="", settings=settings, job=job or JobSettings(), tree=tree, attempt=attempt, videos=entries)
     return msgspec.structs.replace(bundle, name=json_digest(msgspec.to_builtins(bundle)))
 
@@ -85,30 +80,23 @@ def make_bundle(
 def new_bundle(
     settings: NumericSettings, job: JobSettings, entries: list[BundleEntry], work: WorkFolder, *, tree: str = ""
 ) -> Bundle:
-    """The bundle of these entries, under a name that no earlier attempt at them has used.
-
-    Otherwise Snakemake would take what that attempt left for this one's.
-    """
-    for attempt in count():
-        bundle = make_bundle(settings, entries, job=job, tree=tree, attempt=attempt)
-        if not any(path.exists() for path in _traces(bundle.name, work)):
-            return bundle
-    raise AssertionError
+    """Make a bundle under a name that no earlier attempt has used: Snakemake would mistake its leftovers for ours."""
+    attempts = (make_bundle(settings, entries, job=job, tree=tree, attempt=attempt) for attempt in count())
+    return next(bundle for bundle in attempts if not _has_traces(bundle.name, work))
 
 
-def _traces(name: str, work: WorkFolder) -> tuple[Path, ...]:
-    return work.journal(name), work.extracted / name, work.frames / f"{name}.frames"
+def _has_traces(name: str, work: WorkFolder) -> bool:
+    traces = work.journal(name), work.extracted / name, work.frames / f"{name}.frames"
+    return any(path.exists() for path in traces)
 
 
 def write_bundle(bundle: Bundle, path: Path) -> None:
-    """Write a bundle's file, unless it is there and sound."""
+    """Write a bundle's file, unless it exists and is sound."""
     content = msgspec.json.format(msgspec.json.encode(bundle), indent=1)
-    try:
-        sound = read_file(path) == content
-    except OSError:
-        sound = False
-    if not sound:
-        write_atomically(path, content)
+    with suppress(OSError):
+        if read_file(path) == content:
+            return
+    write_atomically(path, content)
 
 
 def read_bundle(path: Path) -> Bundle:
@@ -117,7 +105,7 @@ def read_bundle(path: Path) -> Bundle:
         bundle = read_json(path, Bundle)
         nameless = msgspec.structs.replace(bundle, name="")
         if bundle.name != json_digest(msgspec.to_builtins(nameless)):
-            raise ValueError("its content is not what its name stands for")
+            raise ValueError("its content does not fit its name")
         return bundle
     except (OSError, ValueError) as error:
         raise UserError(f"{path}: not a readable bundle file ({error}); run snakemake again, it writes it") from None

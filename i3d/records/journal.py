@@ -1,7 +1,7 @@
 """Journals: the records of finished videos, one JSON line each, forced to disk as soon as a video is done.
 
-Each attempt at a bundle has a journal of its own. Nothing in a journal is ever changed, and a line that is no record,
-as a crash of the machine can leave it, costs itself alone.
+Each attempt at a bundle has its own journal. Journals are only appended to; a line damaged by a crash of the machine is
+ignored, without harm to the others.
 """
 
 import os
@@ -21,28 +21,25 @@ _encoder = msgspec.json.Encoder()
 
 
 def append(path: Path, records: Iterable[VideoRecord]) -> None:
-    """Add records to a journal and force them to disk. Raises UserError when it cannot be written."""
+    """Append records to a journal and force them to disk. Raises UserError when it cannot be written."""
     lines = b"".join(_encoder.encode(record) + b"\n" for record in records)
     with writing(path):
         path.parent.mkdir(parents=True, exist_ok=True)
         with path.open("r+b" if path.exists() else "wb") as file:
-            if file.seek(0, os.SEEK_END) and not _ends_with_newline(file):
-                file.write(b"\n")  # after a line that a crash cut off
+            if file.seek(0, os.SEEK_END):
+                file.seek(-1, os.SEEK_END)
+                if file.read(1) != b"\n":  # a crash cut the last line off
+                    file.write(b"\n")
             file.write(lines)
             file.flush()
             os.fsync(file.fileno())
 
 
-def _ends_with_newline(file) -> bool:  # noqa: ANN001 (a binary file)
-    file.seek(-1, os.SEEK_END)
-    return file.read(1) == b"\n"
-
-
 def read(path: Path) -> Iterator[VideoRecord]:
-    """The records of one journal in the order of writing; none if there is no such file.
+    """Yield the records of a journal in the order of writing; none if there is no such file.
 
-    Leaves out, with a warning, records whose paths lead out of the trees. Raises UserError if the journal is there and
-    cannot be read: what it holds would be done again.
+    Records whose paths lead out of the trees are left out with a warning. Raises UserError if the journal exists but
+    cannot be read: its videos would be processed again.
     """
     try:
         lines = read_file(path).splitlines() if path.is_file() else []
@@ -65,7 +62,7 @@ def read(path: Path) -> Iterator[VideoRecord]:
 
 
 def read_all(work: WorkFolder) -> dict[str, list[VideoRecord]]:
-    """All records of each video, by its path under the videos tree, the newest last."""
+    """Return all records of each video, by its path under the videos tree, the newest last."""
     records: dict[str, list[VideoRecord]] = {}
     for path in sorted(work.journals.glob("*.jsonl")):
         for record in read(path):
@@ -77,10 +74,7 @@ def read_all(work: WorkFolder) -> dict[str, list[VideoRecord]]:
 
 
 def finished(journal: Path, staging: Path, fingerprint: str) -> dict[str, VideoRecord]:
-    """The videos of a bundle that an earlier attempt at it finished: their features are staged, whole.
-
-    Only success counts: what failed is tried again.
-    """
+    """Return the videos of a bundle that an earlier attempt finished with success: their features are staged, whole."""
     return {
         record.video: record
         for record in read(journal)
@@ -89,7 +83,7 @@ def finished(journal: Path, staging: Path, fingerprint: str) -> dict[str, VideoR
 
 
 def is_of(record: VideoRecord, feature: Path, sha256: Callable[[Path], str] = file_sha256) -> bool:
-    """Whether a feature file is the one that the record vouches for, by size and content."""
+    """Whether a feature file is the one that the record describes, by size and content."""
     try:
         return feature.stat().st_size == record.feature_size and sha256(feature) == record.feature_sha256
     except OSError:

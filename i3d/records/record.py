@@ -1,7 +1,7 @@
-"""What is recorded of a video once it is done: one typed record for journals, plans, the table and the report.
+"""The record of a finished video, one type for journals, plans, the table and the report.
 
-A new column of metadata.csv is a new field here. Whoever knows its value sends it under the same name: the decoding
-worker in its BEGIN or END message, extract.py among the settings that all records of a bundle share.
+A new column of metadata.csv is a new field here. Its value is sent under the same name: by the decoding worker in its
+BEGIN or END message, or by extract.py with the settings that all records of a bundle share.
 """
 
 import re
@@ -18,18 +18,18 @@ OK: Status = "ok"
 SKIPPED: Status = "skipped"  # too short or unreadable: no feature, and not an error
 FAILED: Status = "failed"  # tried again by the next run
 NOT_DONE: Status = "not done"  # its run was stopped, or its job died; in tables only, never in a journal
-ORPHANED: Status = "orphaned"  # the feature is there, its video is gone; likewise
+ORPHANED: Status = "orphaned"  # there is a feature, but its video is gone; likewise
 
 BUNDLE_NAME = re.compile(r"[\w-]*")
 
 
 class VideoRecord(msgspec.Struct, kw_only=True, omit_defaults=True):
-    """One video, as one run left it. Fields are columns of metadata.csv, in this order, but for the last group."""
+    """A video, as a run left it. All fields but the last group are columns of metadata.csv, in this order."""
 
     video: str  # path under the videos tree
     feature_file: str = ""  # path under the features tree; empty unless there is a feature
     status: Status
-    reason: str | None = None  # why it is not ok, or what else there is to know
+    reason: str | None = None  # why it is not ok, or a remark
     snippets: int | None = None
     crops: int | None = None
     dim: int | None = None
@@ -41,9 +41,9 @@ class VideoRecord(msgspec.Struct, kw_only=True, omit_defaults=True):
     height: int | None = None
     decoder: str | None = None
     decoder_reason: str | None = None  # why not the configured one
-    resized_by: str | None = None  # a Pillow whose pictures are not those of the pinned one; None: they are
-    damaged: str | None = None  # what is wrong with a video that gave features all the same
-    seconds: float | None = None  # its share of the time its bundle took; a bundle's values sum to its total
+    resized_by: str | None = None  # a version of Pillow whose pictures differ from the pinned one's; None: they do not
+    damaged: str | None = None  # what is wrong with a video that has features all the same
+    seconds: float | None = None  # its share of its bundle's time; a bundle's values sum to its total
 
     weights: str | None = None
     weights_sha256: str | None = None
@@ -54,9 +54,9 @@ class VideoRecord(msgspec.Struct, kw_only=True, omit_defaults=True):
     frequency: int | None = None
     clip_length: int | None = None
     frame_pooling: str | None = None  # of image towers: `mean` or `middle`
-    crop_resize: str | None = None  # to which size and by which filter, where the network takes another than crops have
+    crop_resize: str | None = None  # size and filter, where the network needs crops of another size
     resample_fps: float | None = None  # the constant rate that its frames were taken at
-    via_jpeg: bool | str | None = None  # whether its frames went through JPEG, and in which way; None: they did not
+    via_jpeg: bool | str | None = None  # whether its frames went through JPEG, and how; None: they did not
     device: str | None = None
     bundle: str | None = None
     started: str | None = None  # ISO 8601, UTC
@@ -65,42 +65,42 @@ class VideoRecord(msgspec.Struct, kw_only=True, omit_defaults=True):
     digest: str = ""  # of the video's content, see `digests.video_digest`
     feature_sha256: str | None = None  # of the whole feature file
 
-    # Not in the table: whether the record fits a video, settings and a feature file.
-    tree: str = ""  # whose video it is: the real path of its videos tree; empty in older records
+    # Not in the table: used to match the record with a video, settings and a feature file.
+    tree: str = ""  # the real path of its videos tree; empty in older records
     fingerprint: str = ""  # of the settings
     feature_size: int | None = None  # bytes
 
     @property
     def is_sound(self) -> bool:
-        """Whether its paths stay below the trees, and its feature file is one that this video gives."""
+        """Whether its paths stay below the trees, and its feature file is one that this video may have."""
         sound = is_clean(self.video) and self.feature_file in ("", *features_of(self.video))
         return sound and (self.bundle is None or BUNDLE_NAME.fullmatch(self.bundle) is not None)
 
     def fits(self, digest: str, fingerprint: str) -> bool:
-        """Whether this is the record of a video with this content under settings with this fingerprint."""
+        """Whether this is the record of a video with this content, made under settings with this fingerprint."""
         return self.digest == digest and self.fingerprint == fingerprint
 
 
 class Row(VideoRecord, kw_only=True):
-    """A row of metadata.csv: a record, and what the video's path says."""
+    """A row of metadata.csv: a record, with the split, category and label of the video."""
 
-    split: str = ""  # the first folder
-    category: str = ""  # the last folder
+    split: str = ""
+    category: str = ""
     label: int | None = None  # 1: anomaly, 0: normal
 
     @property
     def subset(self) -> str:
-        """The video's folder below the videos tree, as a reader would name the subset."""
+        """The video's folder below the videos tree."""
         return self.video.rpartition("/")[0] or "."
 
     @property
     def began(self) -> datetime | None:
-        """When its first frame came to the network."""
+        """When its first frame reached the network."""
         return _moment(self.started)
 
     @property
     def ended(self) -> datetime | None:
-        """When its feature was done."""
+        """When its feature was finished."""
         return _moment(self.finished)
 
 
@@ -113,32 +113,23 @@ def _moment(text: str | None) -> datetime | None:
 
 
 INTERNAL = ("tree", "fingerprint", "feature_size")
-BY_NAME = ("split", "category", "label")
 _RECORDED = tuple(name for name in VideoRecord.__struct_fields__ if name not in INTERNAL)
-_PLACE = _RECORDED.index("dim") + 1  # where the columns told by the path stand
-COLUMNS = (*_RECORDED[:_PLACE], *BY_NAME, *_RECORDED[_PLACE:])
-SETTINGS_COLUMNS = (  # what fixes the numbers; rows that differ in one of these do not belong in one data set
-    "weights_sha256",
-    "model",
-    "normalization",
-    "precision",
-    "sample_mode",
-    "frequency",
-    "clip_length",
-    "frame_pooling",
-    "resample_fps",
-    "via_jpeg",
+_PLACE = _RECORDED.index("dim") + 1  # of the columns that a row adds
+COLUMNS = (*_RECORDED[:_PLACE], "split", "category", "label", *_RECORDED[_PLACE:])
+SETTINGS_COLUMNS = (  # these fix the numbers: rows that differ in one do not belong in one data set
+    *("weights_sha256", "model", "normalization", "precision", "sample_mode"),
+    *("frequency", "clip_length", "frame_pooling", "resample_fps", "via_jpeg"),
 )
 
 
 def settings_differences(record: VideoRecord, other: VideoRecord) -> list[str]:
-    """In which settings two records differ, like `normalization inception, not kinetics`."""
+    """List the settings in which two records differ, like `normalization inception, not kinetics`."""
     pairs = [(name, getattr(record, name), getattr(other, name)) for name in SETTINGS_COLUMNS]
     return [f"{name} {_short(one)}, not {_short(two)}" for name, one, two in pairs if (one or None) != (two or None)]
 
 
 def as_planned(settings: NumericSettings) -> VideoRecord:
-    """A record with these settings alone, to compare others with."""
+    """Return a record with nothing but these settings, for comparison with others."""
     return VideoRecord(video="", status=OK, **settings.columns)
 
 

@@ -1,4 +1,4 @@
-"""One run at a time on a features tree, whoever starts it and wherever."""
+"""A lock on a features tree: one run at a time, of any user on any host."""
 
 import fcntl
 import getpass
@@ -13,9 +13,9 @@ from i3d.files import writing
 
 
 def take_lock(path: Path) -> IO[str]:
-    """Lock a features tree until the returned file is closed or this process ends, however it ends.
+    """Lock a features tree until the returned file is closed or this process ends, for whatever reason.
 
-    Raises UserError naming the holder when another run has it. A file system that knows no locks grants all.
+    A file system without locks lets every run pass. Raises UserError naming the holder when another run has the lock.
     """
     with writing(path):
         path.parent.mkdir(parents=True, exist_ok=True)

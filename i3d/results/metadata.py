@@ -1,8 +1,9 @@
-"""metadata.csv: a row per video. Written at the end of a run; read by the exports and the report."""
+"""metadata.csv: a row per video, written at the end of a run, read by the exports and the report."""
 
 import csv
 import re
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from io import StringIO
 from pathlib import Path
 from typing import get_type_hints
@@ -17,14 +18,14 @@ from i3d.results.names import Naming, by_path
 AGAIN = "let the workflow write it again: remove it and run snakemake"
 REQUIRED = ("video", "feature_file", "status", "split", "category", "label", "snippets", "crops", "fps")
 NUMBERS = {name for name, hint in get_type_hints(Row).items() if hint in (int | None, float | None)}
-WHOLE = re.compile(r"\.0+$")  # which programs add to whole numbers that they have read as floats
-FORMULA = re.compile(r"'*[=+\-@\t\r]")  # how a text begins that a spreadsheet would compute
+WHOLE = re.compile(r"\.0+$")  # appended by programs that read whole numbers as floats
+FORMULA = re.compile(r"'*[=+\-@\t\r]")  # the beginning of texts that a spreadsheet would evaluate
 
 
 def write_metadata(path: Path, records: Iterable[VideoRecord], names: Mapping[str, Naming] | None = None) -> None:
-    """Write the table; a value that is not known is left empty. A file that is no such table is kept beside it.
+    """Write the table, with empty cells for unknown values. A file that is no such table is kept beside it.
 
-    `names` say split, category and label of videos; without them the folders do.
+    Split, category and label come from `names`, or without them from the folders.
     """
     if not _is_table(path):
         keep_aside(path)
@@ -40,27 +41,22 @@ def write_metadata(path: Path, records: Iterable[VideoRecord], names: Mapping[st
 
 
 def _as_text(value: object) -> object:
-    """A cell that no spreadsheet runs: a quote goes before what it would take for a formula."""
+    """Put a quote before a text that a spreadsheet would evaluate as a formula."""
     return f"'{value}" if isinstance(value, str) and FORMULA.match(value) else value
 
 
 def without_rows(path: Path, videos: Collection[str]) -> str:
-    """The table's text without the rows of some videos, all others as they are.
-
-    Raises UserError when it cannot be read.
-    """
+    """Return the table's text without the rows of some videos. Raises UserError when it cannot be read."""
     gone = {_as_text(video) for video in videos}
     text = StringIO()
-    try:
+    with _readable(path):
         rows = [row for row in csv.reader(_open(path)) if row and row[0] not in gone]
-    except csv.Error as error:
-        raise UserError(f"{path}: not a readable table ({error}); {AGAIN}") from None
     csv.writer(text, lineterminator="\n").writerows(rows)
     return text.getvalue()
 
 
 def _is_table(path: Path) -> bool:
-    """Whether a table may be written here: there is none yet, or one of ours, whole or cut off."""
+    """Whether a table may be written here: there is no file yet, or one of our tables, whole or cut off."""
     ours = ",".join(COLUMNS[:3]).encode()
     try:
         with path.open("rb") as file:
@@ -70,17 +66,14 @@ def _is_table(path: Path) -> bool:
 
 
 def read_metadata(path: Path) -> list[Row]:
-    """Read `path`, one Row per video, in the table's order; empty cells are None.
+    """Read the table into a Row per video, in its order; empty cells are None.
 
-    Rows whose paths lead elsewhere are left out, with a warning. Raises UserError when the file is missing, holds no
-    video or one video twice, lacks a column or is damaged.
+    Rows whose paths lead out of the trees are left out, with a warning. Raises UserError when the file is missing,
+    holds no video or one video twice, lacks a column or is damaged.
     """
-    try:
+    table: list[dict[str, str]] = []
+    with suppress(FileNotFoundError), _readable(path):
         table = list(csv.DictReader(_open(path)))
-    except FileNotFoundError:
-        table = []
-    except csv.Error as error:
-        raise UserError(f"{path}: not a readable table ({error}); {AGAIN}") from None
     if not table:
         raise UserError(f"{path}: no such table, or an empty one; run snakemake first, it writes it")
     if missing := [column for column in REQUIRED if column not in table[0]]:
@@ -102,12 +95,17 @@ def read_metadata(path: Path) -> list[Row]:
 
 
 def _open(path: Path) -> StringIO:
-    """The table's text. Raises FileNotFoundError, and UserError if it cannot be read."""
+    return StringIO(read_file(path).decode("utf-8-sig"), newline="")
+
+
+@contextmanager
+def _readable(path: Path) -> Iterator[None]:
+    """Turn errors while reading a table, except for a missing file, into UserError."""
     try:
-        return StringIO(read_file(path).decode("utf-8-sig"), newline="")
+        yield
     except FileNotFoundError:
         raise
-    except (OSError, UnicodeDecodeError) as error:
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise UserError(f"{path}: not a readable table ({error}); {AGAIN}") from None
 
 
@@ -118,5 +116,5 @@ def _as_read(name: str, text: str) -> str:
 
 
 def is_wanted(row: Row, categories: Sequence[str] = ()) -> bool:
-    """Whether the row has a feature and is of one of `categories`, or they are empty."""
+    """Whether the row has a feature and one of `categories`, where there are any."""
     return row.status == OK and (not categories or row.category in categories)

@@ -1,4 +1,4 @@
-"""Names in the features tree that are not features, and what a video's path says of it."""
+"""Names in the features tree that are not features, and how a video's path names its split, category and label."""
 
 from pathlib import PurePosixPath
 
@@ -10,7 +10,7 @@ RESERVED = (METADATA, SUMMARY)
 
 
 class Naming(msgspec.Struct, frozen=True):
-    """What is known of a video before it is looked at: columns of the table. Empty where nothing says it."""
+    """Columns of the table that are known without reading the video; empty where unknown."""
 
     split: str = ""
     category: str = ""
@@ -19,25 +19,13 @@ class Naming(msgspec.Struct, frozen=True):
 
 
 def by_path(video: str) -> Naming:
-    """By its folders: `train_val/anomaly/x.mp4` is of split train_val and category anomaly."""
-    category = category_of(video)
-    return Naming(split_of(video), category, label_of(category))
-
-
-def split_of(video: str) -> str:
-    """`train_val` of `train_val/anomaly/x.mp4`: the first folder, or nothing."""
-    folders = PurePosixPath(video).parts[:-1]
-    return folders[0] if folders else ""
-
-
-def category_of(video: str) -> str:
-    """`anomaly` of `train_val/anomaly/x.mp4`: the last folder, or nothing."""
-    folders = PurePosixPath(video).parts[:-1]
-    return folders[-1] if folders else ""
+    """Name a video by its folders: `train_val/anomaly/x.mp4` is in split train_val, of category anomaly."""
+    folders = PurePosixPath(video).parts[:-1] or ("",)
+    return Naming(folders[0], folders[-1], label_of(folders[-1]))
 
 
 def label_of(category: str) -> str:
-    """1 for a category of anomalies, 0 for one of normal videos, told by how the name begins; else nothing."""
+    """Return 1 for a category of anomalies, 0 for normal videos, by the beginning of its name; else nothing."""
     name = category.lower()
     if name.startswith(("non_anomal", "normal")):
         return "0"

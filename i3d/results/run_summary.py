@@ -1,24 +1,40 @@
-"""feature_config.txt: the summary of each run, as the original scripts wrote it, and more."""
+"""feature_config.txt: a summary per run, with the keys of the original scripts and more."""
 
 import json
 from collections.abc import Mapping
+from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 from i3d.files import keep_aside, read_file, write_atomically
-from i3d.records.record import OK, SKIPPED
+from i3d.records.record import OK, SKIPPED, VideoRecord
 from i3d.results.names import METADATA, SUMMARY
-from i3d.results.run_account import Account
 from i3d.settings import NumericSettings
+
+
+@dataclass
+class Account:
+    """What became of the videos of a run, each by its path under the videos tree, in order.
+
+    `rows` describe the features as they are now, all else what this run did: features made and moved, videos failed
+    and not done with the reason, and videos `kept` whose features were to be made anew and were not.
+    """
+
+    rows: dict[str, VideoRecord]
+    made: list[str] = field(default_factory=list)
+    moved: list[str] = field(default_factory=list)
+    failed: dict[str, str] = field(default_factory=dict)
+    not_done: dict[str, str] = field(default_factory=dict)
+    kept: list[str] = field(default_factory=list)
 
 
 def run_summary(
     account: Account, videos: Path, settings: NumericSettings, tree: str, passed_over: Mapping[str, int]
 ) -> dict[str, Any]:
-    """The object that one run appends to the summary; the first five keys are as the original scripts wrote them.
+    """Return the object that a run appends to the summary; the first five keys are those of the original scripts.
 
-    `tree` is the plan's name for what it saw, `passed_over` counts what it did not take for videos, by kind.
+    `tree` is the plan's name for the trees as it saw them, `passed_over` the number of other files by kind.
     """
     skipped = {video: row.reason or "" for video, row in account.rows.items() if row.status == SKIPPED}
     reasons = skipped | account.failed | account.not_done
@@ -43,7 +59,7 @@ def run_summary(
 
 
 def removal_summary(removed: list[str], settings: NumericSettings, tree: str) -> dict[str, Any]:
-    """The object for a call that removed orphaned features, and made none; `tree` as for `run_summary`."""
+    """Return the object for a call that only removed orphaned features; `tree` as for `run_summary`."""
     return {
         "run_date": datetime.now().strftime("%Y-%m-%d %H:%M:%S"),
         "processed_videos": 0,
@@ -54,10 +70,7 @@ def removal_summary(removed: list[str], settings: NumericSettings, tree: str) ->
 
 
 def read_summary(path: Path) -> list[dict[str, Any]]:
-    """The summaries of earlier runs, none if there is no file.
-
-    Raises ValueError if it cannot be read, or is not the JSON list of objects that it should be.
-    """
+    """Read the summaries of earlier runs, none without a file. Raises ValueError if it is not a list of objects."""
     try:
         runs = json.loads(read_file(path))
     except FileNotFoundError:
@@ -70,7 +83,7 @@ def read_summary(path: Path) -> list[dict[str, Any]]:
 
 
 def append_summary(path: Path, run: dict[str, Any]) -> None:
-    """Add a run to the summary. A file that is no summary is kept beside the new one, never overwritten."""
+    """Append a run to the summary. A file that is no summary is kept beside the new one."""
     try:
         runs = read_summary(path)
     except ValueError:
@@ -81,15 +94,12 @@ def append_summary(path: Path, run: dict[str, Any]) -> None:
 
 def tables_are_current(features: Path, tree: str) -> bool:
     """Whether the tables exist and their last run saw the same trees under the same settings."""
-    try:
-        runs = read_summary(features / SUMMARY)
-    except ValueError:
-        return False
+    runs = runs_since(features)
     return (features / METADATA).is_file() and bool(runs) and runs[-1].get("catalog") == tree
 
 
 def runs_since(features: Path, before: int = 0) -> list[dict[str, Any]]:
-    """The summaries that were written after the first `before`; none where they cannot be read."""
+    """Return all summaries after the first `before`; none where they cannot be read."""
     try:
         return read_summary(features / SUMMARY)[before:]
     except ValueError:

@@ -100,7 +100,7 @@ def test_a_refusal_that_passes_is_offered_again_until_it_is_taken(executor):
     until(lambda: executor.taken)
     assert not executor.errors and not executor.dead
     assert executor.said == [
-        "SLURM takes no more jobs now (QOSMaxSubmitJobPerUserLimit); they are offered again now and then"
+        "SLURM accepts no more jobs now (QOSMaxSubmitJobPerUserLimit); they are submitted again from time to time"
     ]
 
 

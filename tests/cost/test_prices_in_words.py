@@ -95,10 +95,10 @@ def test_a_device_of_no_table_that_was_never_measured_has_no_hours():
     unknown = Known(CHOSEN.speeds, why="no self-check has been run: `snakemake selfcheck` measures it", guessed=True)
     head, rows = table(unknown, chosen="gtx_1080", rates={})
     assert head == (
-        "how long is not known: gtx_1080 is in no table; no self-check has been run: `snakemake selfcheck` measures it"
+        "an unknown time: gtx_1080 is in no table; no self-check has been run: `snakemake selfcheck` measures it"
     )
     assert not rows
-    assert time_text(HOUR, unknown, 4).startswith("how long on this machine is not known")
+    assert time_text(HOUR, unknown, 4).startswith("an unknown time on this machine: its GPU is in no table")
 
 
 def test_little_work_is_not_compared():

@@ -44,7 +44,7 @@ def test_the_bundle_of_a_feature(config):
     assert plan.bundle_of("test/a.npy") == plan.bundles[0].name
     with pytest.raises(UserError, match=r"test/short.npy: test/short.mp4 is skipped: too short: 16 frames"):
         plan.bundle_of("test/short.npy")
-    with pytest.raises(UserError, match="no video gives this feature"):
+    with pytest.raises(UserError, match="no video has this feature"):
         plan.bundle_of("test/none.npy")
     finish(plan, "test/a.mp4")
     assert make_plan(config).bundle_of("test/a.npy") is None

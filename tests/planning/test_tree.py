@@ -269,7 +269,7 @@ def test_a_tree_without_videos_says_what_is_there(tree):
 
 def stamp(root):
     (video,) = find_videos(root, MP4).videos
-    return video.size, video.mtime_ns, video.ctime_ns
+    return video.stamp
 
 
 @pytest.mark.parametrize(

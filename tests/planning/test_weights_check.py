@@ -26,7 +26,7 @@ def test_a_program_that_is_killed_is_a_refusal(tmp_path, monkeypatch):
     program = tmp_path / "killed.py"
     program.write_text("import os; os.kill(os.getpid(), 9)")
     monkeypatch.setattr(weights_check, "CHECK", program)
-    with pytest.raises(UserError, match="bomb.pth takes more memory or time"):
+    with pytest.raises(UserError, match="bomb.pth takes too much memory or time"):
         check_weights("bomb.pth", "i3d_r50")
 
 

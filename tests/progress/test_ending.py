@@ -8,8 +8,7 @@ from i3d import commands
 from i3d.progress import ending
 from i3d.progress.ending import Ending
 from i3d.records.record import OK, SKIPPED, VideoRecord
-from i3d.results.run_account import Account
-from i3d.results.run_summary import append_summary, removal_summary, run_summary
+from i3d.results.run_summary import Account, append_summary, removal_summary, run_summary
 from i3d.settings import NumericSettings
 
 

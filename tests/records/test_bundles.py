@@ -88,5 +88,5 @@ def test_a_bundle_whose_content_is_not_its_names_is_refused(tmp_path):
     write_bundle(make_bundle(A, entries(5, 7), job=JobSettings(stall_seconds=7.5)), tmp_path / "x.json")
     sound = (tmp_path / "x.json").read_text()
     (tmp_path / "x.json").write_text(sound.replace('.npy"', '/../../x.npy"', 1))
-    with pytest.raises(UserError, match="its content is not what its name stands for"):
+    with pytest.raises(UserError, match="its content does not fit its name"):
         read_bundle(tmp_path / "x.json")

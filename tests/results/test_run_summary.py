@@ -4,8 +4,7 @@ import json
 
 import pytest
 
-from i3d.results.run_account import Account
-from i3d.results.run_summary import append_summary, run_summary, runs_since, tables_are_current
+from i3d.results.run_summary import Account, append_summary, run_summary, runs_since, tables_are_current
 from i3d.settings import NumericSettings
 from tests.support.records import record
 

@@ -181,11 +181,11 @@ def test_a_refusal_that_passes_costs_no_attempt(workflow: SlurmWorkflow):
         snakemake = workflow.start("--default-resources", *asked, "--retries", "0", "--jobs", "1", **PAIRS)
         log = workflow.folder / ".snakemake/log"
         wait_for(
-            lambda: any(b"SLURM takes no more jobs now" in each.read_bytes() for each in log.glob("*")), "a refusal"
+            lambda: any(b"SLURM accepts no more jobs now" in each.read_bytes() for each in log.glob("*")), "a refusal"
         )
         run("scancel", sleeper)
         code, output = snakemake.end()
-    assert code == 0 and "SLURM takes no more jobs now (" in output and "AssocGrpSubmitJobsLimit" in output, output
+    assert code == 0 and "SLURM accepts no more jobs now (" in output and "AssocGrpSubmitJobsLimit" in output, output
     [job] = workflow.jobs()
     assert job["State"] == "COMPLETED" and f"gres/gpu:{H100}=1" in job["AllocTRES"].split(",")
     assert len(workflow.features()) == 2
