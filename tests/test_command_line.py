@@ -8,7 +8,7 @@ from i3d.errors import UserError
 NO_YAML = ["[a", "2020-99-99", "[" * 5000, "a: b: c", "!!python/object:os.system x", "\0"]
 
 
-@pytest.mark.parametrize("text", NO_YAML)
+@pytest.mark.parametrize("text", NO_YAML, ids=range(len(NO_YAML)))
 def test_what_is_no_yaml_is_one_sentence(tmp_path, text):
     path = tmp_path / "config.yaml"
     path.write_text(text)

@@ -8,7 +8,7 @@ import pytest
 
 from tests.support.processes import WITHOUT_ROOTS_RIGHTS
 from tests.support.users import ALICE, BOB, GROUP, able_to_read_all, needs_root, open_folder
-from tests.support.workflow import TWO_BUNDLES, Workflow, write_clip
+from tests.support.workflow import Workflow, write_clip
 
 pytestmark = pytest.mark.faults
 
@@ -77,7 +77,7 @@ def test_two_users_of_a_group_go_on_by_turns(tmp_path, undisturbed, umask):
     trees = {"videos": shared / "videos", "features": shared / "features"}
     clones = {}
     for user in (ALICE, BOB):
-        clones[user] = Workflow(tmp_path / str(user), {}, bundle_frames=TWO_BUNDLES, **trees)
+        clones[user] = Workflow(tmp_path / str(user), {}, **trees)
         os.chown(clones[user].folder, user, GROUP)
     alice, bob = clones.values()
 

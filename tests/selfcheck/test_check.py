@@ -87,12 +87,16 @@ def test_a_sound_machine_passes_and_is_measured(videos, published, only_fp32):
 
 
 def test_a_precision_that_fails_is_recorded_and_the_others_go_on(tmp_path, monkeypatch):
+    """Without videos and weights, too."""
     break_kernels_of(monkeypatch, "bf16")
-    found, report = run(tmp_path / "none")
+    found, report = run(tmp_path / "none", weights=str(tmp_path / "later.pth"))
     assert found.passed == ("fp32",)
     assert "allowed is 1e-02" in found.failed["bf16"]
     assert {speed.precision for speed in found.network} == {"fp32"}
     assert "WRONG" in report and found.recommended.precision == "fp32"
+    assert found.decoding == () and found.pipe_frames_per_second is None
+    assert "there is no folder" in report
+    assert "What the network sees" not in report, "seeded weights know no classes"
 
 
 @pytest.fixture
@@ -135,13 +139,6 @@ def test_the_users_weights_can_fail_alone(videos, published, monkeypatch, only_f
     monkeypatch.setattr(engine_module.Engine, "_forward", overflowing)
     found, _ = run(videos, weights=str(large))
     assert "error inf" in found.failed["fp32"] and "large.pth" in found.failed["fp32"]
-
-
-def test_no_videos_and_no_weights_yet_leave_the_rest(tmp_path, only_fp32):
-    found, report = run(tmp_path / "none", weights=str(tmp_path / "later.pth"))
-    assert found.decoding == () and found.pipe_frames_per_second is None
-    assert found.recommended is not None and "there is no folder" in report
-    assert "What the network sees" not in report, "seeded weights know no classes"
 
 
 def program(monkeypatch, tmp_path, videos, **changes):

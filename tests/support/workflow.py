@@ -209,7 +209,7 @@ def wait_until(condition: Callable[[], object], going: Callable[[], bool] = lamb
         if not going():
             return bool(condition())
         assert time.monotonic() < deadline, "waited in vain"
-        time.sleep(0.01)
+        time.sleep(0.05)
     return True
 
 
