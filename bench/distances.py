@@ -108,7 +108,7 @@ def distances(folder: Path) -> Iterator[str]:
 
 
 def distance(features: np.ndarray, others: np.ndarray) -> str:
-    """Relative L2 distance, in words where it cannot be told."""
+    """Relative L2 distance, or words where there is none."""
     if len(features) != len(others):
         return f"{len(features)} or {len(others)} snippets"
     ratio = np.linalg.norm(features - others) / np.linalg.norm(others)

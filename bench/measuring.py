@@ -28,7 +28,7 @@ def seconds_of(action: Callable[[], object]) -> float:
 
 
 def cpu_seconds_of(action: Callable[[], object]) -> float:
-    """Seconds of CPU time that `action` takes, in this process and in those that it starts and waits for."""
+    """Seconds of CPU time that `action` takes, in this process and its finished children."""
     began = _cpu_seconds()
     action()
     return _cpu_seconds() - began

@@ -53,7 +53,7 @@ def main() -> None:
 
 
 def record(folder: Path, command: list[str]) -> tuple[str, str]:
-    """What the terminal of a run showed, and that of `make watch` beside it."""
+    """Return what the terminal of a run showed, and that of `make watch` beside it."""
     began = time.monotonic()
     plain = {"NO_COLOR": "1"}  # what is not done yet is a dim line in colour, and blank here
     run = Terminal(command, folder, columns=COLUMNS, **plain)

@@ -22,7 +22,7 @@ SHORT_CLIPS = 20
 
 
 class Whole:
-    """Whole runs with so many threads."""
+    """Whole runs of `repeats` rounds on `threads` threads, on a clip of `snippets` snippets."""
 
     def __init__(self, snippets: int, repeats: int, threads: int) -> None:
         self.snippets = snippets

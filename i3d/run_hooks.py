@@ -1,4 +1,4 @@
-"""What a run does before its first job and after its last, beside the rules."""
+"""The start and the end of a run: everything that happens outside of its jobs."""
 
 import atexit
 import os

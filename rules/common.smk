@@ -157,7 +157,7 @@ def frames_flag(path):
 def due_files(wildcards) -> list[str]:
     """The tables, which wait for every feature that is to be made; the plan, which exists, when nothing is due.
 
-    Features are not named here: aggregate removes the stand-ins for those that turned out not to be.
+    Features are not named here: aggregate removes the placeholders of videos that turned out to have none.
     Nothing in a tree that only others may write: there the plan that is shown is all.
     """
     made = plan()
@@ -176,13 +176,13 @@ def due_features(wildcards) -> list[str]:
 
 
 def all_features() -> list[str]:
-    """The features that are there and those that are to be made."""
+    """The present and the due features."""
     videos = sorted([*plan().present, *plan().due])
     return [in_rules(FEATURES / plan().videos[video].file.feature) for video in videos]
 
 
 def extraction_of_feature(wildcards) -> list[str]:
-    """What tells that the feature's bundle is extracted; nothing for a feature that only has to be moved."""
+    """The mark of the feature's extracted bundle; nothing for a feature that only has to be moved."""
     with exit_on_user_error():
         bundle = plan().bundle_of(wildcards.feature)
     return [in_rules(WORK.extracted / bundle)] if bundle else []

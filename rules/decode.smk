@@ -17,7 +17,7 @@ rule decode:
     threads: decode_threads
     resources:
         runtime=time_limit,
-        gpu=0,  # the one that a profile asks for by `gpu` and `gpu_model` is extract's
+        gpu=0,  # `gpu` and `gpu_model` of a profile are for extract
     params:
         script=f"{SCRIPTS}/decode.py",
     shell:

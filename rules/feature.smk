@@ -2,8 +2,8 @@
 
 Takes: the mark that the video's bundle is extracted, and the finished feature in the staging tree. Gives: the feature
 file, or an error with the recorded reason. A video that turned out to be too short or unreadable is no error: an empty
-file stands in for its feature until aggregate removes it. Starts no Python for a finished feature in the same mounted
-file system, where `mv` renames: there can be ten thousand of these.
+file is the placeholder of its feature until aggregate removes it. A finished feature on the same mounted file system is
+renamed by `mv`, without a start of Python: there can be ten thousand of these.
 """
 
 

@@ -1,4 +1,4 @@
-"""What the exports and the report know of the features: the table that the last run left.
+"""Inputs of the exports and the report: the table that the last run left.
 
 The report's rules take the table by its content, as params. As an input it would start that run again.
 """
@@ -10,7 +10,7 @@ EXPORTED = dict(metadata=str(FEATURES / METADATA))
 
 
 def table_digest(wildcards) -> str:
-    """What the table holds, as a digest."""
+    """The digest of the table's content."""
     table = Path(EXPORTED["metadata"])
     with exit_on_user_error():
         if not table.exists():

@@ -77,7 +77,7 @@ class Job:
 
 
 def prepare(args: argparse.Namespace) -> tuple[Bundle, Job]:
-    """What is to be extracted, and where to: a bundle, or the one video that was asked for."""
+    """Return what to extract and where to: a bundle, or the single video given by hand."""
     if args.bundle:
         bundle, work = read_bundle(args.bundle), WorkFolder.of_bundle(args.bundle)
         journal = work.journal(bundle.name)

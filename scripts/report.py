@@ -89,7 +89,7 @@ def summaries(path: Path) -> list[dict]:
 
 
 def warnings(outliers: Sequence[statistics.Outlier], comparison: near_copies.Comparison) -> list[Warn]:
-    """What the features themselves give cause for."""
+    """Return warnings that the features themselves give cause for."""
     found = []
     if broken := sum(outlier.is_not_finite for outlier in outliers):
         head = f"{quantities.count(broken, 'feature')} with values that are not finite."

@@ -1,4 +1,4 @@
-"""What the stages and the tries measure with."""
+"""Tools of measurement that the stages and the tries share."""
 
 import os
 import time

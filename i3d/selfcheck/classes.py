@@ -1,4 +1,4 @@
-"""What the published classifier sees in a snippet: a person tells at a glance whether weights, colours and
+"""Classes that the published classifier sees in a snippet: at a glance they show whether weights, colours and
 normalization make sense.
 
 The classes are Kinetics-400's in alphabetical order. That is how video-nonlocal-net, which published the weights,

@@ -1,4 +1,4 @@
-"""What the self-check finds the machine to be: device, driver, libraries, processor and versions."""
+"""Facts about the machine: device, driver, libraries, processor and versions."""
 
 import os
 import platform
@@ -25,7 +25,7 @@ def cudnn_version(device: torch.device) -> str | None:
 
 
 def job_key(device: torch.device, settings: NumericSettings) -> Key:
-    """What an extract job looks its device's calibration up by; `settings` are a bundle's."""
+    """Return the key of an extract job's calibration; `settings` are its bundle's."""
     return Key(
         device=hardware_name(device),
         torch=version("torch"),
@@ -54,7 +54,7 @@ def gather(device: torch.device) -> dict[str, str]:
         facts["oneDNN"] = f"{_onednn_version()}, for {torch.backends.cpu.get_cpu_capability()}"
     else:
         facts["oneDNN"] = "none: torch was built without it, which costs most of the speed"
-    sets = " ".join(machine.instruction_sets()) or "none of those that matter"
+    sets = " ".join(machine.instruction_sets()) or "none that speeds this up"
     return facts | {
         "processor": f"{machine.cpu_model()}, {machine.cpu_count()} of {os.cpu_count()} CPUs",
         "instructions": sets,

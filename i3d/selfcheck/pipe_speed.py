@@ -58,7 +58,7 @@ def measure(
     options: list[str],
     seconds: float,
 ) -> float | None:
-    """Decode samples over and over and extract what comes, for so many seconds.
+    """Decode samples over and over and extract their features for `seconds`.
 
     Returns the snippets per second; None if two batches did not come. `options` are those of `scripts/decode.py`, but
     for the videos, the snippets and the output.

@@ -36,7 +36,7 @@ def reference_snippet(count: int = CLIP_LENGTH) -> np.ndarray:
 
 
 def reference_features(model: str) -> np.ndarray:
-    """What the snippet must give with the reference weights: float32 (10, 2048)."""
+    """Return the snippet's features with the reference weights: float32 (10, 2048)."""
     with np.load(FILE) as stored:
         return stored[model]
 

@@ -20,7 +20,7 @@ MIB = 2**20
 
 
 def measure(engine: Engine, snippet: np.ndarray, precision: str, seconds: float) -> NetworkSpeed:
-    """Time full batches of a snippet, uint8 (T, 256, 340, 3), for so many seconds, and at least two.
+    """Time full batches of a snippet, uint8 (T, 256, 340, 3), for `seconds`, and at least two of them.
 
     A batch is launched before the one before is collected, as in extraction. Raises UserError if memory does not hold
     a single snippet.
@@ -82,7 +82,7 @@ def check_halving(
 
 @contextmanager
 def gpu_memory_limit(mebibytes: float) -> Iterator[None]:
-    """Let this process have no more than so much of the GPU's memory."""
+    """Limit this process to this part of the GPU's memory."""
     torch.cuda.empty_cache()
     total = torch.cuda.get_device_properties(torch.cuda.current_device()).total_memory / MIB
     torch.cuda.set_per_process_memory_fraction(min(1.0, mebibytes / total))
