@@ -159,7 +159,7 @@ def find_annotations(settings: Settings) -> tuple[Path, str] | None:
     if not paths or not root.is_dir():
         raise UserError(
             f"dataset: {rule.name}, the annotations of {rules.sheet.title}, are not under {root}; put them there, or "
-            "name them in `ground_truth: annotations`"
+            "name them by `--config 'ground_truth={annotations: PATH}'`"
         )
     if len(paths) > 1 and len({_content(path) for path in paths}) > 1:
         names = named([str(path) for path in paths])
@@ -208,8 +208,8 @@ def _find_list(
     if not lists:
         see = f" (available from {rules.sheet.see})" if rules.sheet.see else ""
         raise UserError(
-            f"dataset: {name} of {rules.sheet.title} is not under {settings.videos}{see}; put it there, or name it in "
-            f"{key}"
+            f"dataset: {name} of {rules.sheet.title} is not under {settings.videos}{see}; put it there, set "
+            f"'videos' to the folder of the whole download, or name it in {key}"
         )
     if len({tuple(each.lines.values()) for each in lists}) > 1:
         raise UserError(f"dataset: {named([str(each.path) for each in lists])} differ; name the right one in {key}")

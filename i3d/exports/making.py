@@ -46,7 +46,8 @@ class Outcome:
         """The notes, and how many files were written, as lines."""
         lines = [*self.notes]
         if self.written:
-            lines.append(f"{target}: {count(len(self.written), 'file')} written or removed")
+            names = named([path.name for path in self.written])
+            lines.append(f"{target}: {count(len(self.written), 'file')} written or removed: {names}")
         elif not self.errors:
             lines.append(f"{target}: nothing to be done, its {count(self.files, 'file')} match table and settings")
         return "\n".join(lines)

@@ -32,7 +32,7 @@ def check_places(settings: Settings) -> None:
             if overlap(Path(folder), Path(tree)):
                 raise UserError(
                     f"{key}: the folder {folder} and '{name}' ({tree}) overlap; "
-                    f"set `{key}: folder` to a place of its own"
+                    f"set `{key}: folder` to a place of its own, or '{name}' to a folder without it"
                 )
     if is_below(Path(lists), Path(crops)) or overlap(flat_folder(settings), Path(crops)):
         raise UserError(

@@ -1,8 +1,8 @@
 """Compare the counts of each tested video: annotated, declared, decoded, in snippets and in the ground truth."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from i3d.datasets.matching import VideoIndex
 from i3d.exports.annotation_formats import Annotations, Span
@@ -10,6 +10,7 @@ from i3d.exports.receipts import Files, csv_of, text_of
 from i3d.exports.source import Split
 from i3d.quantities import count
 from i3d.records.record import OK, ORPHANED, Row
+from i3d.results.metadata import is_wanted
 
 SHOWN = 20  # lines on the screen
 SCREEN_COLUMNS = {  # and their headings
@@ -45,13 +46,15 @@ def reconciled(split: Split, path: Path) -> Files:
     source = split.source
     lines = [line for name in source.truthful if name in source.splits for line in _lines_of(source.split(name))]
     table = [Line._fields, *(["" if value is None else str(value) for value in line] for line in lines)]
-    return {path: csv_of(table), path.with_suffix(".txt"): text_of(_as_text(lines, path))}
+    text = [*_as_text(lines, path), f"annotations: {source.annotations_path}"]
+    return {path: csv_of(table), path.with_suffix(".txt"): text_of(text)}
 
 
 def _lines_of(split: Split) -> list[Line]:
     """A line for each video of a split, with features or without, and for each annotated name without a video."""
     table = split.source.table
     official = _official_lengths(split.source.annotated, table)
+    annotated = set(_by_video(split.source.annotated.events, table))
     truths = {video.row.video: video for video in split.truth.videos}
     lines = []
     for row in table:
@@ -73,16 +76,24 @@ def _lines_of(split: Split) -> list[Line]:
             truth_frames=own.frames if own else None,
             truth_ones=int(own.values().sum()) if own else None,
         )
-        lines.append(line._replace(problem="; ".join(_problems(line, row, split))))
+        problems = [*_problems(line, row, split)]
+        if row.label == 1 and row.video not in annotated and line.events is None:
+            problems.append("an anomaly that is not annotated")
+        lines.append(line._replace(problem="; ".join(problems)))
     unknown = split.matched.unknown
     return lines + [Line(name, split.name, problem="annotated, but there is no such video") for name in unknown]
 
 
 def _official_lengths(annotated: Annotations, table: Sequence[Row]) -> dict[str, int]:
     """The length of each video according to the annotations."""
+    return _by_video(annotated.frames, table)
+
+
+def _by_video(by_name: Mapping[str, Any], table: Sequence[Row]) -> dict[str, Any]:
+    """Replace annotated names by the videos that they fit alone."""
     index = VideoIndex(row.video for row in table if row.status != ORPHANED)
-    fits = ((index.find(name), frames) for name, frames in annotated.frames.items())
-    return {videos[0]: frames for videos, frames in fits if len(videos) == 1}
+    fits = ((index.find(name), value) for name, value in by_name.items())
+    return {videos[0]: value for videos, value in fits if len(videos) == 1}
 
 
 def _problems(line: Line, row: Row, split: Split) -> Iterable[str]:
@@ -90,7 +101,7 @@ def _problems(line: Line, row: Row, split: Split) -> Iterable[str]:
     if row.status != OK:
         yield f"no features: {row.status}" + (f", {row.reason}" if row.reason else "")
     elif not is_listed:
-        yield "not in the list: " + (row.reason or "too few snippets, or of another category")
+        yield f"not in the list: {row.reason or _why_unlisted(row, split)}"
     if videos.is_dir() and not (videos / row.video).exists():  # features may have been copied without the videos
         yield "its video is gone"
     if line.events and row.damaged:
@@ -106,8 +117,13 @@ def _problems(line: Line, row: Row, split: Split) -> Iterable[str]:
         yield f"{frames} frames decoded of {row.frames_declared} declared"
     if row.status == OK and row.label == 1 and line.events and not line.truth_ones and is_listed:
         yield "no annotated frame lies in its snippets"
-    if row.label == 1 and line.events is None:
-        yield "an anomaly that is not annotated"
+
+
+def _why_unlisted(row: Row, split: Split) -> str:
+    if row in split.selection.left_out:
+        return "too few snippets"
+    is_of_category = is_wanted(row, split.settings.lists.categories)
+    return "held out for validation" if is_of_category else "of another category"
 
 
 def _as_text(lines: Sequence[Line], path: Path) -> list[str]:

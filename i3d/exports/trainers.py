@@ -100,13 +100,21 @@ LABEL_RULES: dict[str, tuple[Callable[[str], int | None], str]] = {
 def misread(trainer: str, rows: Sequence[Row], lines: Sequence[str]) -> list[str]:
     """A warning when the trainer reads another label than ours from some paths, or leaves them out."""
     rule, words = LABEL_RULES[trainer]
-    wrong = [line for row, line in zip(rows, lines, strict=True) if rule(line) != (row.label or 0)]
-    if not wrong:
-        return []
-    return [
-        f"{trainer} reads labels from {words} and so misreads {len(wrong)} of {len(lines)} lines, such as {wrong[0]}; "
-        "rename the folder, or set the `root` to a path without such words"
-    ]
+    read = [(rule(line), row.label or 0, line) for row, line in zip(rows, lines, strict=True)]
+    left_out = [line for found, _, line in read if found is None]
+    wrong = [line for found, label, line in read if found is not None and found != label]
+    warnings = []
+    if left_out:
+        warnings.append(
+            f"{trainer} reads labels from {words} and leaves out {len(left_out)} of {len(lines)} lines, such as "
+            f"{left_out[0]}; it needs folders that are called so"
+        )
+    if wrong:
+        warnings.append(
+            f"{trainer} reads labels from {words} and so misreads {len(wrong)} of {len(lines)} lines, such as "
+            f"{wrong[0]}; rename the folder, or set `lists: root` or `crops: root` to a path without such words"
+        )
+    return warnings
 
 
 def unlike_trainers(frequency: int, crops: int) -> list[str]:

@@ -77,9 +77,10 @@ def _copies(plan: Plan) -> Iterator[str]:
         if known.digest:
             places[known.digest].append(video)
     for videos in places.values():
-        namings = [by_path(video) if plan.names is None else plan.names.of[video] for video in videos]
-        if len({(name.split, name.label) for name in namings}) > 1:
-            yield f"the same video lies in several splits or labels: {names_of(videos)}"
+        namings = {video: by_path(video) if plan.names is None else plan.names.of[video] for video in videos}
+        used = {video: (name.split, name.label) for video, name in namings.items() if name.split}
+        if len(set(used.values())) > 1:
+            yield f"the same video lies in several splits or labels: {names_of([*used])}"
 
 
 def _mixtures(plan: Plan) -> Iterator[str]:

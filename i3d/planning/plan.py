@@ -13,6 +13,7 @@ from pathlib import Path
 
 import msgspec
 
+from i3d import commands
 from i3d.cost.prices import Machine, Pricing
 from i3d.datasets.naming import DataSet, Names, open_dataset
 from i3d.decoding.probe import Probe
@@ -193,8 +194,8 @@ class Plan:
         if found:
             raise UserError(
                 f"features: {count(len(found), 'feature')} in place would be replaced, made under "
-                f"{'; '.join(found[0])}; set that as it was to export what is there, or run plain `snakemake` first to "
-                "make them anew"
+                f"{'; '.join(found[0])}; set that as it was to export what is there, or run {commands.snakemake()} "
+                "first to make them anew"
             )
 
     def write(self) -> None:

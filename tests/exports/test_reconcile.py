@@ -3,6 +3,7 @@
 import csv
 from pathlib import Path
 
+import msgspec
 import numpy as np
 
 from i3d.config import complete
@@ -94,5 +95,13 @@ def test_what_does_not_fit_is_said_of_each_video(tmp_path):
     assert sum(int(row["truth_ones"]) for row in listed) == truth.sum() == 16 + 4 + 10 + 10
     (text,) = outcome.texts
     assert text.startswith(f"reconciled 8 videos, 40 of {len(truth)} frames marked") and "8 lines to look at" in text
+    assert text.rstrip().endswith(f"annotations: {settings.ground_truth.annotations}")
     assert "test/anomaly/beyond.mp4         80       70         4     64  annotated up to frame 80" in text
     assert make("ground_truth", features / "metadata.csv", settings).texts == []
+
+    chosen = msgspec.structs.replace(settings.lists, min_snippets={"test": 4}, categories=["anomaly"])
+    make("ground_truth", features / "metadata.csv", msgspec.structs.replace(settings, lists=chosen))
+    with (tmp_path / "lists/reconcile.csv").open(newline="") as file:
+        problems = {Path(row["video"]).stem: row["problem"] for row in csv.DictReader(file)}
+    assert problems["fits"] == "not in the list: too few snippets", "it is annotated all the same"
+    assert problems["n"] == "not in the list: of another category"

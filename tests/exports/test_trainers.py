@@ -26,7 +26,7 @@ def test_paths_that_a_trainer_misreads_are_told():
     assert "misreads 1 of 2 lines, such as /home/u/non_anomaly_study/test/anomaly/a.npy" in warning
     assert trainers.misread("Smart-Surveillance", rows[:2], lines("/data")[:2]) == []
     (warning,) = trainers.misread("Smart-Surveillance", rows, lines("/data"))  # a line that it leaves out
-    assert "such as /data/test/normal/m.npy" in warning
+    assert "leaves out 1 of 3 lines, such as /data/test/normal/m.npy; it needs folders" in warning
     named = ["/data/a__0.npy", "/data/Normal_n__0.npy", "/data/Normal_m__0.npy"]
     assert trainers.misread("PEL4VAD", rows, named) == []
     (warning,) = trainers.misread("PEL4VAD", rows, [line.replace("data", "Normal") for line in named])
