@@ -166,7 +166,8 @@ def test_a_reader_that_goes_away_ends_it(clips, tmp_path):
 def test_stopping_it_leaves_no_worker(clips, tmp_path, number):
     """It is stopped while it waits for the reader of a pipe, its worker full of frames."""
     os.mkfifo(tmp_path / "pipe")
-    process = subprocess.Popen([*PROGRAM, clips["plain.mp4"], "--output", tmp_path / "pipe"], stderr=subprocess.PIPE)
+    command = [*PROGRAM, clips["plain.mp4"], "--output", tmp_path / "pipe"]
+    process = subprocess.Popen(command, stderr=subprocess.PIPE, preexec_fn=hear_ctrl_c)
     with (tmp_path / "pipe").open("rb") as pipe:
         assert len(pipe.read(100_000)) == 100_000
         workers = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
