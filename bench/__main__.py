@@ -2,7 +2,7 @@
 
 Times of shared machines drift: what counts are the ratios, taken within one run.
 
-    python -m bench --output docs/bench.md                      all, half an hour on two CPUs
+    python -m bench --output docs/bench.md                      all, an hour or more on two CPUs
     python -m bench --output docs/bench.md --sections decode    this one again
 
 What else the file holds stays.

@@ -1,4 +1,4 @@
-"""Settings on the command lines of the programs beside Snakemake, and those that the last run was given."""
+"""Settings on the command lines of the programs beside Snakemake, and the settings of the last run."""
 
 import argparse
 from collections.abc import Iterable

@@ -61,11 +61,11 @@ class RunHooks:
         self._started = time.time()
         self._runs_before = 0
         self._cluster_run: ClusterRun | None = None
+        self._lock: IO[str] | None = None
 
-    @cached_property
-    def lock(self) -> IO[str]:
-        """This run's claim of the features tree, until its process ends. Raises UserError if another run has it."""
-        return take_lock(self._work.lock)
+    def claim_tree(self) -> None:
+        """Claim the features tree until this process ends. Raises UserError if another run has it."""
+        self._lock = self._lock or take_lock(self._work.lock)
 
     @cached_property
     def makes_features(self) -> bool:
@@ -82,7 +82,7 @@ class RunHooks:
         with exit_on_user_error():
             if self.makes_features or snakemake_internals.runs_any_of(self._workflow, ("orphaned",)):
                 check_writable(self._work)
-                _ = self.lock
+                self.claim_tree()
             self._cluster_run = ClusterRun(self._workflow, self._settings, self._work, self._log)
             self._cluster_run.check()
             self._runs_before = len(runs_since(self._features))

@@ -96,7 +96,7 @@ def plan() -> Plan:
             raise UserError("frames: through a pipe both stages run at once; use --cores 2 or more, or `frames: temp`")
         if workflow.is_main_process and snakemake_internals.executes(workflow) and may_write(WORK):
             if not workflow.dryrun:
-                _ = HOOKS.lock
+                HOOKS.claim_tree()
             cluster_run.wait_for_jobs(workflow, WORK, logger.warning)
         made = make_plan(SETTINGS, again=wanted_again(), only=wanted_alone(), machine=machine())
         if made.is_due and snakemake_internals.runs(workflow):

@@ -33,7 +33,7 @@ class _Composed(BaseException):
 
 @dataclass(frozen=True)
 class Submission:
-    """The executor's call of `sbatch` for a job: the words of its options, without those that differ between jobs."""
+    """Return the options of the executor's `sbatch` call for a job, except the ones that differ between jobs."""
 
     words: tuple[str, ...]
 

@@ -26,7 +26,7 @@ class Device:
     names: tuple[str, ...]  # all its names, normalised by `_plain`: SLURM's, the clusters' short ones, the driver's
     memory_gb: float
     bandwidth: float  # sustained GB/s
-    peaks: dict[str, float]  # sustained TFLOP/s by precision, without those that it does not support
+    peaks: dict[str, float]  # sustained TFLOP/s by supported precision
 
     def peak(self, precision: str) -> float:
         """Return TFLOP/s in this precision, or in fp32 where the device does not support it."""

@@ -83,7 +83,7 @@ class Pricing:
         )
 
     def _comparable(self) -> list[str]:
-        """Return the devices to compare with: those that the cluster lists, else all that it is known to offer."""
+        """Return the devices to compare with: all that the cluster lists, or is known to offer."""
         if self.machine.offered is None:
             return list(self.lent)
         offered = {one_name(each) for each in self.machine.offered}

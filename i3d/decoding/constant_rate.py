@@ -82,7 +82,7 @@ def constant_rate(
     """Repeat and drop frames for a constant rate; yield (place, frame).
 
     Let `drift` and `end` be a frame's start and end, in pictures from the next place. A frame that ends more than 1.1
-    before that place is dropped, and one that ends at most 1.1 after it is shown once. Otherwise round(end) pictures
+    before that place is dropped, and if it ends at most 1.1 after it, it is shown once. Otherwise round(end) pictures
     are shown: if `drift` is more than 1.1, the previous frame fills the first round(drift - 0.6) of them, and this
     frame the rest. The last frame is repeated as often as the median of the last three such fillings.
 

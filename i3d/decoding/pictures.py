@@ -25,7 +25,7 @@ from i3d.decoding.frame_folder import FrameFolder
 from i3d.decoding.held_file import UnreadableError
 from i3d.decoding.video_file import Video
 
-# Values from libavutil/pixfmt.h. The known ones are those that libavfilter's scale filter accepts.
+# Values from libavutil/pixfmt.h. libavfilter's scale filter accepts just these.
 UNSPECIFIED, BT2020_NCL, BT2020_CL = 2, 9, 10
 KNOWN_MATRICES = {0, 1, UNSPECIFIED, 4, 5, 6, 7, BT2020_NCL}
 KNOWN_RANGES = {0, 1, 2}

@@ -10,7 +10,7 @@ from pathlib import PurePosixPath
 
 
 class CopyNames:
-    """Names of copies: those that continue with `_` and one of `endings`, once or more often.
+    """Names of copies, which continue with `_` and one of `endings`, once or more often.
 
     `*` in an ending matches any characters but `_`, as in `rot*`.
     """

@@ -219,7 +219,7 @@ def _remove(folder: Path, name: str, mark: Mapping[str, Any]) -> bool:
 
 
 def _clear(aside: Path) -> None:
-    """Remove files written aside by this process, or by an earlier one that was killed."""
+    """Remove files that this process, or an earlier killed one, wrote aside."""
     if aside.is_dir() and not aside.is_symlink():
         for part in aside.iterdir():
             if part.name.isdecimal():

@@ -26,7 +26,7 @@ class BundleProgress(msgspec.Struct):
 
     bundle: str
     stage: str  # decode or extract
-    videos: int  # to be done, without those that an earlier attempt finished
+    videos: int  # to be done; an earlier attempt may have finished others
     frames: int | None  # of these videos: an estimate that becomes exact as they are done; None if unknown
     videos_done: int = 0
     frames_done: int = 0

@@ -22,7 +22,7 @@ from i3d.progress.run import RunProgress
 from i3d.progress.screen import LineScreen, open_screen
 
 # Attributes of this workflow's own messages.
-PROGRESS, ENDING = "i3d_progress", "i3d_ending"  # of a run, from rules/common.smk
+PROGRESS, ENDING = "i3d_progress", "i3d_ending"  # of a run, from i3d/run_hooks.py
 DIED = "i3d_died"  # the job numbers of a SLURM job that died, from i3d.cluster
 SHOWN_BY_BUNDLES = ("decode", "extract", "feature", "aggregate", "all")  # rules whose jobs are not printed
 REPORTS_ERRORS = "feature"  # the rule that prints its errors itself, in a line each
@@ -105,7 +105,7 @@ class LogHandler(LogHandlerBase):
                 self._plain.handle(record)
             else:
                 self._handle_event(record)
-        except Exception:
+        except Exception:  # as every handler of logging does: a message must not end a run
             self.handleError(record)
 
     def close(self) -> None:

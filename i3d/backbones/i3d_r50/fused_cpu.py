@@ -1,7 +1,7 @@
 """The network's blocks, fused for a CPU by oneDNN.
 
 Each convolution's weights are laid out once instead of on every call, and the shortcut is added and ReLU applied while
-the convolution's result is still in the cache. The operations are those that torch uses in compiled models.
+the convolution's result is still in the cache. torch uses the same operations in compiled models.
 """
 
 import logging
