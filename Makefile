@@ -6,6 +6,8 @@ BIN := .venv/bin
 USERS_PATH := $(PATH)
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 export OMP_WAIT_POLICY := PASSIVE
+# Where it is set, as in many containers, each start of Python takes twice as long.
+export PYTHONDONTWRITEBYTECODE :=
 
 # What status, report and watch look at: CONFIG="videos=... features=...", or what the last run was given.
 LAST := $(if $(CONFIG),,$(wildcard logs/last_config.yaml))

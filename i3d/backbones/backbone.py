@@ -120,7 +120,7 @@ class Backbone(ABC):
 
     def expected_shapes(self) -> dict[str, tuple[int, ...]]:
         """Names and shapes of the tensors that features depend on, named as in the published weights."""
-        from i3d.backbones.counted_work import on_meta
+        from i3d.backbones.library_network import on_meta
 
         state = on_meta(self._module).state_dict()
         return {name: tuple(value.shape) for name, value in state.items() if not self.is_left_out(name)}

@@ -36,12 +36,6 @@ def work_of_a_frame(run: Callable[[Tensor], Tensor], shape: tuple[int, ...], fra
     return (flops_2 - flops_1) / frames / 1e9, (numbers_2 - numbers_1) / frames / 1e9
 
 
-def on_meta(build: Callable[[], nn.Module]) -> nn.Module:
-    """Build a module in inference mode, with its tensors on the meta device."""
-    with torch.device("meta"):
-        return build().eval().requires_grad_(False)
-
-
 class _Traffic(TorchDispatchMode):
     """Counts the numbers that operations read and write."""
 

@@ -2,7 +2,7 @@
 
 import math
 import zlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 
 import numpy as np
 import torch
@@ -79,6 +79,12 @@ class PerFrame(nn.Module):
         images = crops.transpose(1, 2)
         features = self.tower(images.flatten(0, 1)).unflatten(0, images.shape[:2])
         return features.mean(1, dtype=torch.float32)
+
+
+def on_meta(build: Callable[[], nn.Module]) -> nn.Module:
+    """Build a module in inference mode, with its tensors on the meta device, which has shapes but no values."""
+    with torch.device("meta"):
+        return build().eval().requires_grad_(False)
 
 
 def random_weights(shapes: Mapping[str, tuple[int, ...]], last_norm: str | None = None) -> dict[str, Tensor]:

@@ -97,7 +97,8 @@ def described(name: str) -> TimmImage:
     """
     import torch
 
-    from i3d.backbones.counted_work import on_meta, work_of_a_frame
+    from i3d.backbones.counted_work import work_of_a_frame
+    from i3d.backbones.library_network import on_meta
 
     tower = name.removeprefix(PREFIX)
     config = _config(tower)
@@ -166,7 +167,7 @@ def _projects(tower: str) -> bool:
 @cache
 def _expected(tower: str) -> dict[str, tuple[int, ...]]:
     """Names and shapes of parameters and running statistics; shared, so do not change the dict."""
-    from i3d.backbones.counted_work import on_meta
+    from i3d.backbones.library_network import on_meta
 
     module = on_meta(lambda: _tower(tower))
     parameters = {name for name, _ in module.named_parameters()}

@@ -61,7 +61,7 @@ def _classifier(name: str) -> str:
     """The attribute that holds a network's classifier: its last part."""
     from torchvision.models import get_model
 
-    from i3d.backbones.counted_work import on_meta
+    from i3d.backbones.library_network import on_meta
 
     *_, (last, _) = on_meta(lambda: get_model(name, weights=None)).named_children()
     return last

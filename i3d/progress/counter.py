@@ -4,14 +4,13 @@ import logging
 import sys
 import time
 from contextlib import ExitStack
-from typing import Self, TextIO
-
-from rich.console import Console
-from rich.logging import RichHandler
-from rich.progress import BarColumn, Progress, TaskID, TextColumn
+from typing import TYPE_CHECKING, Self, TextIO
 
 from i3d.progress.bundle import BundleProgress, ProgressFile
 from i3d.quantities import duration
+
+if TYPE_CHECKING:
+    from rich.progress import Progress, TaskID
 
 EVERY_SECONDS = 30.0  # between two lines in a log
 
@@ -99,6 +98,10 @@ class Counter:
 
     def _draw_bar(self) -> None:
         """Draw a bar from now on, with the lines of the log above it."""
+        from rich.console import Console
+        from rich.logging import RichHandler
+        from rich.progress import BarColumn, Progress, TextColumn
+
         console = Console(file=self._stream)
         bar = Progress(BarColumn(), TextColumn("{task.fields[text]}"), console=console, transient=True)
         self._stack.enter_context(bar)

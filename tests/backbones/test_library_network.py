@@ -13,8 +13,8 @@ from torchvision.models import get_model, get_weight
 
 from i3d import backbones
 from i3d.backbones import backbone, timm_image, torchvision_video
-from i3d.backbones.counted_work import on_meta, work_of_a_frame
-from i3d.backbones.library_network import random_weights
+from i3d.backbones.counted_work import work_of_a_frame
+from i3d.backbones.library_network import on_meta, random_weights
 from i3d.errors import UserError
 from i3d.network.engine import Engine
 from i3d.network.weights import check_state_dict, check_weights

@@ -11,10 +11,9 @@ import threading
 from collections.abc import Callable
 from pathlib import Path
 
-_LOADED = ["snakemake.cli", "snakemake.executors.local", "snakemake.report", "msgspec", "numpy", "PIL.Image"]
 _DIE_WITH_PARENT = 1  # PR_SET_PDEATHSIG of prctl(2)
 _context = multiprocessing.get_context("forkserver")
-_context.set_forkserver_preload(_LOADED)
+_context.set_forkserver_preload(["tests.support.loaded"])
 
 
 class ForkedSnakemake:
