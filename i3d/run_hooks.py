@@ -108,7 +108,9 @@ class RunHooks:
         if self.makes_features:
             if self._plan().due and not runs_since(self._features, self._runs_before):
                 self._write_tables()
-            self._say(Ending(self._features, self._started, self._runs_before, whole=not process.was_stopped()))
+            asked = snakemake_internals.targets(self._workflow)
+            whole = not process.was_stopped()
+            self._say(Ending(self._features, self._started, self._runs_before, whole=whole, asked=asked))
 
     def end_failed(self) -> None:
         """After a run with failures: no rule runs any more, so write the tables here, and have the last word."""

@@ -48,14 +48,24 @@ class DataSet:
     rules: Rules
     lists: Mapping[str, Sequence[OfficialList]]  # by split
     categories: OfficialList | None
+    annotations: Sequence[Path]  # found under the videos tree
     suffixes: frozenset[str]
+
+    @property
+    def official(self) -> list[OfficialList]:
+        """All its lists."""
+        lists = [path for own in self.lists.values() for path in own]
+        return lists + ([self.categories] if self.categories else [])
+
+    @property
+    def file_names(self) -> set[str]:
+        """Names of its files that are no videos, and of folders of such."""
+        return {path.name for path in [*(each.path for each in self.official), *self.annotations]}
 
     @property
     def digest(self) -> str:
         """A digest that changes with the sheet and the lists."""
-        lists = [path for own in self.lists.values() for path in own]
-        lists += [self.categories] if self.categories else []
-        return json_digest([self.rules.digest, [each.sha256 for each in lists]])
+        return json_digest([self.rules.digest, [each.sha256 for each in self.official]])
 
     def names(self, videos: Collection[str]) -> Names:
         """Name each of these videos. A video that is not covered has a reason, and is in no split."""
@@ -128,6 +138,8 @@ def open_dataset(settings: Settings) -> DataSet | None:
     own = {split: rule for split, rule in rules.sheet.splits.items() if split not in settings.split_lists}
     wanted = {name for rule in own.values() for name in rule.lists}
     wanted |= {rules.sheet.categories} if rules.sheet.categories else set()
+    annotations = rules.sheet.annotations
+    wanted |= {annotations.name} if annotations else set()
     places = _find_files(Path(settings.videos), wanted)
     lists = {}
     for split, rule in rules.sheet.splits.items():
@@ -140,7 +152,8 @@ def open_dataset(settings: Settings) -> DataSet | None:
     if rules.sheet.categories:
         categories = _find_list(rules, settings, rules.sheet.categories, places, "the sheet's `categories`")
     suffixes = {f".{each.lstrip('.').lower()}" for each in (*VIDEO_SUFFIXES, *settings.extensions)}
-    return DataSet(rules, lists, categories, frozenset(suffixes))
+    found = places[annotations.name] if annotations else []
+    return DataSet(rules, lists, categories, found, frozenset(suffixes))
 
 
 def find_annotations(settings: Settings) -> tuple[Path, str] | None:
@@ -260,12 +273,12 @@ def _entry(line: str, index: VideoIndex) -> tuple[list[str], str, str]:
     return [], line, ""
 
 
-def summary(title: str, names: Names) -> str:
-    """Summarise a data set for the plan: videos and anomalies per split, and what is not covered."""
+def summary(dataset: DataSet, names: Names) -> str:
+    """Summarise a data set for the plan: videos and anomalies per split, what is not covered, and its files."""
     own = list(names.of.values())
     splits: Counter[str] = Counter(each.split for each in own if each.split)
     anomalies: Counter[str] = Counter(each.split for each in own if each.split and each.label == "1")
-    text = f"{title}: " + (
+    text = f"{dataset.rules.sheet.title}: " + (
         ", ".join(
             f"{split} {number:,} ({anomalies[split]:,} {'anomaly' if anomalies[split] == 1 else 'anomalies'})"
             for split, number in sorted(splits.items())
@@ -278,11 +291,15 @@ def summary(title: str, names: Names) -> str:
             reasons[each.reason].append(video)
     if reasons:
         number = sum(map(len, reasons.values()))
-        text += f"; {count(number, 'video')} not covered, and in no list"
+        text += f"; {count(number, 'video')} not covered, so extracted but in no list"
         for reason, videos in list(reasons.items())[:MOST_REASONS]:
             text += f"\n  {named(videos, 2)}: {reason}"
         if len(reasons) > MOST_REASONS:
             text += f"\n  and {count(len(reasons) - MOST_REASONS, 'other reason')}, in metadata.csv"
     for name, entries in names.missing.items():
         text += f"\n  {name} names {count(len(entries), 'video')} that `videos` lacks: {named(entries, 2)}"
+    files = {"lists": [each.path for each in dataset.official], "annotations": dataset.annotations}
+    for kind, paths in files.items():
+        if paths:
+            text += f"\n  {kind}: {named([*dict.fromkeys(path.name for path in paths)])}"
     return text

@@ -156,12 +156,13 @@ def _if_timed(source: Source) -> Sequence[str]:
     return source.splits if source.settings.snippet_times else []
 
 
+_ALL = "lists ground_truth ur_dmu deepmil vadclip tevad_s3r s3r"
 EXPORTS = (
     Export("lists ground_truth", lists_folder, "{split}.list", every, _feature_list),
     Export("lists", lists_folder, "{split}_snippet_times.csv", _if_timed, _snippet_times),
     Export("ground_truth", lists_folder, "{split}_gt.npy", _truthful, _ground_truth),
     Export("ground_truth", lists_folder, "reconcile.csv", _once_if_annotated, reconcile.reconciled),
-    Export("lists", lists_folder, "trainers.txt", _once, _trainer_lines),
+    Export(_ALL, lists_folder, "trainers.txt", _once, _trainer_lines),
     Export("ur_dmu deepmil vadclip", crops_folder, "{split}.json", every, _crop_files),
     Export("ur_dmu deepmil", crops_folder, "{split}.list", every, _crop_list),
     Export("deepmil", crops_folder, "{split}_one_crop.list", _tested, _one_crop_list),

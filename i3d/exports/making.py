@@ -26,6 +26,7 @@ from i3d.records.work_folder import WorkFolder
 from i3d.results.names import METADATA
 from i3d.settings import Settings
 
+MOST_LINES = 25  # of a text that is printed in full
 FORMAT = 1  # raise it when the exports of equal tables and settings change
 # Those that exports depend on.
 SETTINGS = ("dataset", "split_lists", "test_split", "snippet_times", "lists", "ground_truth", "crops")
@@ -131,7 +132,7 @@ class _Making:
                 continue
             self._outcome.written += written
             if unit not in kept_up:
-                self._outcome.texts += [path.read_text() for path in files if path.suffix == ".txt"]
+                self._outcome.texts += [_excerpt(path) for path in files if path.suffix == ".txt"]
             elif written:
                 again.append(str(unit.path))
         if again:
@@ -224,6 +225,12 @@ def _units_in(folder: Path, settings: Settings) -> Iterator[_Unit]:
         if fits:
             export, split = max(fits, key=lambda fit: len(fit[0].name))
             yield _Unit(export, split or settings.test_split, folder)
+
+
+def _excerpt(path: Path) -> str:
+    """A short text, or the first line of a long one and where the others are."""
+    lines = path.read_text().splitlines()
+    return "\n".join(lines if len(lines) <= MOST_LINES else [lines[0], f"the other {len(lines) - 1} lines: {path}"])
 
 
 def _targets_for(units: list[_Unit]) -> list[str]:

@@ -21,7 +21,7 @@ def status_text(plan: Plan, full_list: str, named: int = SPELT_OUT) -> str:
     entries = [entry for bundle in plan.bundles for entry in bundle.videos]
     lines = [("trees", f"{plan.root} -> {plan.work.features}"), ("videos", _videos(plan)), ("length", _length(plan))]
     if plan.dataset is not None and plan.names is not None:
-        lines.append(("data set", summary(plan.dataset.rules.sheet.title, plan.names)))
+        lines.append(("data set", summary(plan.dataset, plan.names)))
     if entries:
         largest = max(bundle.frames for bundle in plan.bundles)
         probes = {video: known.probe for video, known in plan.videos.items()}

@@ -268,7 +268,11 @@ def make_plan(
     work, root = WorkFolder.beside(settings.features), Path(settings.videos)
     here = videos_name(root)
     dataset = open_dataset(settings)
-    tree = find_videos(root, settings.extensions, settings.subsets, work.features, frame_folders=settings.frame_folders)
+    tree = find_videos(
+        *(root, settings.extensions, settings.subsets, work.features),
+        frame_folders=settings.frame_folders,
+        others=dataset.file_names if dataset else (),
+    )
     catalog = Catalog(work.catalog)
     catalog.know_model(settings.model)
     check_readable(work)

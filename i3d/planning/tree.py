@@ -8,7 +8,7 @@ import stat
 import unicodedata
 import uuid
 from collections import Counter, defaultdict
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 
@@ -62,16 +62,18 @@ def find_videos(
     features: Path | None = None,
     *,
     frame_folders: bool = True,
+    others: Collection[str] = (),
 ) -> Tree:
     """Find all videos under `root`, or under its `subsets`, ignoring hidden files and folders.
 
     `subsets` are paths under `root`, of folders or single videos, or glob patterns of such; `features` is the features
-    tree, whose file system may not distinguish some names; `frame_folders`: folders of numbered pictures are videos.
+    tree, whose file system may not distinguish some names; `frame_folders`: folders of numbered pictures are videos;
+    `others` are names of files, or of their folders, that are known to be no videos and not counted.
     Raises UserError if a folder does not exist or cannot be read, or holds no video.
     """
     _check_root(root)
     suffixes = {"." + extension.lstrip(".").lower() for extension in extensions}
-    walk = _Walk(root, suffixes, frame_folders)
+    walk = _Walk(root, suffixes, frame_folders, others)
     for top in _tops(root, subsets, suffixes):
         walk.take(top)
     passed_over = dict(sorted(walk.passed_over.items(), key=lambda item: (-item[1], item[0])))
@@ -157,10 +159,11 @@ def _folders(root: Path) -> list[str]:
 class _Walk:
     """Collects the videos under the folders passed to `take`; a folder that is reached twice is walked once."""
 
-    def __init__(self, root: Path, suffixes: set[str], frame_folders: bool) -> None:
+    def __init__(self, root: Path, suffixes: set[str], frame_folders: bool, others: Collection[str]) -> None:
         self.root = root
         self.suffixes = suffixes
         self.frame_folders = frame_folders
+        self.others = others
         self.found: dict[str, Video] = {}
         self.refused: dict[str, str] = {}
         self.passed_over: Counter[str] = Counter()
@@ -198,12 +201,12 @@ class _Walk:
         if len(others) == len([name for name in (*files, *folders) if not is_bystander(name)]):
             self._others_alone(folder, others)
         else:
-            self._pass_over(others)
+            self._pass_over(folder, others)
 
     def _others_alone(self, folder: Path, files: list[str]) -> None:
         """Take or pass over the files of a folder that holds neither videos nor folders."""
         if folder == self.root or not files or not all(map(is_picture, files)):
-            self._pass_over(files)
+            self._pass_over(folder, files)
             return
         try:
             if self.frame_folders and (pictures := numbered(files)):
@@ -213,8 +216,10 @@ class _Walk:
         except NotFramesError as error:
             self._refuse(folder, str(error))
 
-    def _pass_over(self, files: Iterable[str]) -> None:
-        self.passed_over.update(printable(_suffix(name)) or NO_SUFFIX for name in files)
+    def _pass_over(self, folder: Path, files: Iterable[str]) -> None:
+        if folder.name not in self.others:
+            unknown = (name for name in files if name not in self.others)
+            self.passed_over.update(printable(_suffix(name)) or NO_SUFFIX for name in unknown)
 
     def _frames(self, folder: Path, pictures: list[str]) -> None:
         """Take a folder of numbered pictures, given in order."""

@@ -2,6 +2,7 @@
 
 import time
 from collections import defaultdict
+from collections.abc import Collection
 from pathlib import Path
 
 from i3d import commands
@@ -13,14 +14,22 @@ from i3d.results.run_summary import runs_since
 class Ending:
     """The end of a run that began at `began` (seconds since the epoch), when there were `runs_before` summaries.
 
-    `stopped`: the user ended the run; `whole`: every requested job succeeded.
+    `stopped`: the user ended the run; `whole`: every requested job succeeded; `asked`: the requested targets, which are
+    not proposed again.
     """
 
     def __init__(
-        self, features: Path, began: float, runs_before: int, *, stopped: bool = False, whole: bool = False
+        self,
+        features: Path,
+        began: float,
+        runs_before: int,
+        *,
+        stopped: bool = False,
+        whole: bool = False,
+        asked: Collection[str] = (),
     ) -> None:
         self._features, self._took = features, duration(time.time() - began)
-        self._stopped, self._whole = stopped, whole
+        self._stopped, self._whole, self._asked = stopped, whole, asked
         runs = [run for run in runs_since(features, runs_before) if "total_videos" in run]  # not of `orphaned`
         self._run = runs[-1] if runs else None
 
@@ -49,14 +58,17 @@ class Ending:
         elif failed:
             advice = "run the same command again: it tries what failed, and leaves alone what is done"
         else:
-            lists, report = commands.snakemake("lists"), commands.snakemake("report")
-            advice = f"{lists} writes lists for trainers, {report} draws the report"
+            offers = {"lists": "writes lists for trainers", "report": "draws the report"}
+            left_to_do = [
+                f"{commands.snakemake(name)} {what}" for name, what in offers.items() if name not in self._asked
+            ]
+            advice = ", ".join(left_to_do)
         lines = [
             ("stopped" if self._stopped else "done", done),
             ("videos", f"{run['total_videos']:,}: {', '.join(videos)}"),
             ("table", f"{self._features / METADATA} has a row for each video, with a reason where it has no feature"),
-            ("next", advice),
         ]
+        lines += [("next", advice)] if advice else []
         if run["passed_over"]:
             lines.insert(2, ("other", f"passed over: {counts(run['passed_over'])}"))
         return "\n".join(f"{name:<10}{text}" for name, text in lines)

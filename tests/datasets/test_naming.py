@@ -134,10 +134,14 @@ def test_a_seventh_set_is_a_sheet_of_ten_lines(tmp_path):
     }
     assert names.of["x/brawl-9.mp4"].reason == "in none of train.csv"
     assert "says nothing of its category" in names.of["y/evening/z.mp4"].reason
-    text = summary("Seventh", names)
-    assert text.startswith("Seventh: test 1 (1 anomaly), train 3 (1 anomaly); 2 videos not covered, and in no list")
+    (tmp_path / "events.csv").write_text("")
+    text = summary(opened(tmp_path, tmp_path / "seventh.yaml"), names)
+    assert text.startswith(
+        "Seventh: test 1 (1 anomaly), train 3 (1 anomaly); 2 videos not covered, so extracted but in no list"
+    )
     assert "\n  x/brawl-9.mp4: in none of train.csv" in text
     assert "\n  train.csv names 1 video that `videos` lacks: gone.mp4" in text
+    assert text.endswith("\n  lists: train.csv\n  annotations: events.csv")
 
 
 def test_names_in_a_list_may_be_quoted_and_followed_by_more(tmp_path):
@@ -159,10 +163,11 @@ def test_many_reasons_are_counted(tmp_path):
     videos = [f"{side}/fight-{number}.mp4" for number in range(8) for side in ("east", "west")]
     sheet = seventh(tmp_path)
     (tmp_path / "train.csv").write_text("".join(f"fight-{number}\n" for number in range(8)))
-    lines = summary("Seventh", opened(tmp_path, sheet).names(videos)).splitlines()
-    assert lines[0].endswith("no video is covered; 16 videos not covered, and in no list") and len(lines) == 1 + 5 + 1
+    dataset = opened(tmp_path, sheet)
+    lines = summary(dataset, dataset.names(videos)).splitlines()
+    assert lines[0].endswith("no video is covered; 16 videos not covered, so extracted but in no list")
     assert lines[1].endswith("or name the folders to take in `subsets`")
-    assert lines[-1] == "  and 3 other reasons, in metadata.csv"
+    assert lines[6:] == ["  and 3 other reasons, in metadata.csv", "  lists: train.csv"]
 
 
 def test_a_list_that_does_not_tell_videos_apart_leaves_them_out_by_name(tmp_path):

@@ -107,7 +107,8 @@ def test_a_second_call_finds_nothing_to_do(project):
 
 def test_ground_truth_with_a_validation_split_remakes_the_lists_without_it(project):
     """Training lists that went on holding the validation videos would leak them."""
-    project.make("lists", ground_truth=events_of(project))
+    for target in ("lists", "tevad_s3r"):
+        project.make(target, ground_truth=events_of(project))
     assert len(project.lines("lists/train_val.list")) == 5
     chosen = {"validation": {"fraction": 0.34}}
     outcome = project.make("ground_truth", ground_truth=events_of(project), lists=chosen)
@@ -119,7 +120,10 @@ def test_ground_truth_with_a_validation_split_remakes_the_lists_without_it(proje
     anomalies = len([line for line in train if "anomaly" in line])
     assert f"'s/810/{anomalies}/'" in "".join(project.lines("lists/trainers.txt"))
     assert any("`lists.validation.fraction` was not set and is 0.34" in warning for warning in outcome.warnings)
-    assert any(note.startswith("made again, to fit the others") and "trainers.txt" in note for note in outcome.notes)
+    assert project.folder / "lists/trainers.txt" in outcome.written
+    assert any(
+        note.startswith("made again, to fit the others") and "i3d/train_val.list" in note for note in outcome.notes
+    )
     outcome = project.make("lists", ground_truth=events_of(project))
     assert len(project.lines("lists/train_val.list")) == 5 and not (project.folder / "lists/val.list").exists()
     assert not (project.folder / "lists/val_gt.npy").exists() and "no split val is made any more" in outcome.notes[-1]

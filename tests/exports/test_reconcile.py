@@ -93,7 +93,7 @@ def test_what_does_not_fit_is_said_of_each_video(tmp_path):
     listed = [row for row in rows.values() if row["truth_frames"]]
     assert sum(int(row["truth_frames"]) for row in listed) == len(truth)
     assert sum(int(row["truth_ones"]) for row in listed) == truth.sum() == 16 + 4 + 10 + 10
-    (text,) = outcome.texts
+    text, _ = outcome.texts
     assert text.startswith(f"reconciled 8 videos, 40 of {len(truth)} frames marked") and "8 lines to look at" in text
     assert text.rstrip().endswith(f"annotations: {settings.ground_truth.annotations}")
     assert "test/anomaly/beyond.mp4         80       70         4     64  annotated up to frame 80" in text

@@ -75,7 +75,9 @@ def block(text, name):
 
 def test_lines_to_paste_hold_this_data_sets_numbers_and_paths():
     text = trainers.lines_to_paste(data_set())
-    assert text.startswith("features of 10 crops (order original), 2048 values each, a snippet every 16 frames")
+    assert text.startswith(
+        "commands for ten trainers on features of 10 crops (order original), 2048 values each, a snippet every 16 "
+    )
     assert [part.split()[0] for part in text.split("\n\n")[1:]] == [
         *("RTFM", "MGFN", "Smart-Surveillance", "UR-DMU", "BN-WVAD", "PEL4VAD", "DeepMIL", "VadCLIP", "TEVAD", "S3R")
     ]

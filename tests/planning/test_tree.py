@@ -241,6 +241,14 @@ def test_what_is_no_video_is_counted(tree, made, passed_over):
     assert [video for video in found.videos if video.is_folder] == []
 
 
+def test_known_files_and_those_of_known_folders_are_not_counted(tree):
+    root = tree(
+        "good.mp4", "train.txt", "lists/train.txt", "notes.txt", "masks/1.npy", "masks/deep/2.npy", "masks/a.mp4"
+    )
+    found = find_videos(root, MP4, others={"train.txt", "masks"})
+    assert (names(found), found.passed_over) == (["good.mp4", "masks/a.mp4"], {".npy": 1, ".txt": 1})
+
+
 def test_what_lies_in_two_subsets_is_counted_once(tree):
     root = tree("test/a.mp4", "test/x/a.txt", *frames("test/f"))
     for subsets in (["test", "test/x"], ["test/x", "test"], ["test", "test"], ["test/f", "**"]):

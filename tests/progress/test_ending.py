@@ -42,6 +42,13 @@ def test_a_run_without_failures(features):
     ]
 
 
+def test_what_was_asked_for_is_not_proposed(features):
+    summary(features, 1, made=["0.mp4"])
+    report = commands.snakemake("report")
+    assert lines(features, asked=["all", "lists"])["next"] == f"{report} draws the report"
+    assert "next" not in lines(features, asked=["lists", "report"])
+
+
 def test_what_is_no_video_is_said(features):
     summary(features, 1, made=["0.mp4"], passed_over={".jpg": 1040, "no suffix": 2})
     assert lines(features)["other"] == "passed over: 1,040 .jpg, 2 no suffix"
