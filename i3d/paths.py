@@ -2,7 +2,7 @@
 
 import os
 from contextlib import suppress
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 
 
 def workflow_folder(name: str) -> Path:
@@ -18,14 +18,16 @@ def is_clean(name: str) -> bool:
         os.fsencode(name)
     except UnicodeEncodeError:  # a lone surrogate, which JSON can hold
         return False
-    path = PurePosixPath(name)
-    below = bool(path.parts) and not path.is_absolute() and ".." not in path.parts
-    return below and "\0" not in name and name == path.as_posix()
+    return "\0" not in name and {"", ".", ".."}.isdisjoint(name.split("/"))
 
 
 def feature_of(video: str, *, folder: bool = False) -> str:
     """Return the path of a video's feature: `a/x.1.npy` for the file `a/x.1.mp4` and for the folder `a/x.1`."""
-    return f"{video}.npy" if folder else str(PurePosixPath(video).with_suffix(".npy"))
+    if folder:
+        return f"{video}.npy"
+    above, slash, name = video.rpartition("/")
+    stem, _, suffix = name.rpartition(".")
+    return f"{above}{slash}{stem if stem and suffix else name}.npy"
 
 
 def features_of(video: str) -> tuple[str, str]:

@@ -172,13 +172,13 @@ def due_features(wildcards) -> list[str]:
     """The features to be made."""
     if not snakemake_internals.executes(workflow):
         return all_features()
-    return [in_rules(FEATURES / plan().videos[video].file.feature) for video in plan().due]
+    return [f"{in_rules(FEATURES)}/{plan().videos[video].file.feature}" for video in plan().due]
 
 
 def all_features() -> list[str]:
     """The present and the due features."""
     videos = sorted([*plan().present, *plan().due])
-    return [in_rules(FEATURES / plan().videos[video].file.feature) for video in videos]
+    return [f"{in_rules(FEATURES)}/{plan().videos[video].file.feature}" for video in videos]
 
 
 def extraction_of_feature(wildcards) -> list[str]:

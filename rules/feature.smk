@@ -20,15 +20,14 @@ rule feature:
         "../envs/decode.yaml"
     params:
         script=f"{SCRIPTS}/place_feature.py",
-        folder=subpath(output[0], parent=True),
-        staged=f"{WORK.staging}/{{feature}}",
         work=WORK.root,
     shell:
         r"""
-        if [ "$(stat -Lc %m {params.staged:q} 2>/dev/null)" = "$(stat -Lc %m {params.folder:q})" ]; then
-            mv -fT {params.staged:q} {output:q}
+        staged={params.work:q}/staging/{wildcards.feature:q}
+        if [ "$(stat -Lc %m "$staged" 2>/dev/null)" = "$(stat -Lc %m "$(dirname {output:q})")" ]; then
+            mv -fT "$staged" {output:q}
         else
-            python {params.script:q} --staged {params.staged:q} --work {params.work:q} --extracted={input:q} \
+            python {params.script:q} --staged "$staged" --work {params.work:q} --extracted={input:q} \
                 --feature={wildcards.feature:q} --output {output:q} 2> >(tee {log:q} >&2)
         fi
         """

@@ -32,6 +32,8 @@ def test_a_clean_name_never_leads_out(name):
 
 def test_the_feature_of_a_video_loses_the_last_suffix_alone():
     assert [feature_of(video) for video in ("a/x.mp4", "a.b/x.1.MP4", "x")] == ["a/x.npy", "a.b/x.1.npy", "x.npy"]
+    for name in ("x.", ".x", "a..mp4", "..mp4", "...", "a.b/x", " .mp4", "x.mp4 "):
+        assert feature_of(f"a/{name}") == str(PurePosixPath(f"a/{name}").with_suffix(".npy")), name
 
 
 def test_the_feature_of_a_folder_of_pictures_keeps_all_of_its_name():

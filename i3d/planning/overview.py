@@ -76,7 +76,7 @@ def _copies(plan: Plan) -> Iterator[str]:
     for video, known in plan.videos.items():
         if known.digest:
             places[known.digest].append(video)
-    for videos in places.values():
+    for videos in (each for each in places.values() if len(each) > 1):
         namings = {video: by_path(video) if plan.names is None else plan.names.of[video] for video in videos}
         used = {video: (name.split, name.label) for video, name in namings.items() if name.split}
         if len(set(used.values())) > 1:

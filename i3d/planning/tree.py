@@ -161,6 +161,7 @@ class _Walk:
 
     def __init__(self, root: Path, suffixes: set[str], frame_folders: bool, others: Collection[str]) -> None:
         self.root = root
+        self._above = 0 if root == Path() else len(f"{root}/".replace("//", "/"))  # letters before those of a video
         self.suffixes = suffixes
         self.frame_folders = frame_folders
         self.others = others
@@ -251,7 +252,7 @@ class _Walk:
                 self._add(path, (status.st_size, status.st_mtime_ns, status.st_ctime_ns))
 
     def _add(self, path: Path, stamp: Stamp, *, is_folder: bool = False) -> None:
-        video = str(PurePosixPath(*path.relative_to(self.root).parts))
+        video = str(path)[self._above :]
         feature = feature_of(video, folder=is_folder)
         if reason := _why_not_name(video, feature):
             self._refuse(path, reason)
@@ -276,7 +277,7 @@ def _why(error: Exception) -> str:
 
 def _why_not_name(video: str, feature: str) -> str | None:
     try:
-        longest = max(len(part.encode()) for part in PurePosixPath(feature).parts)
+        longest = max(len(part.encode()) for part in feature.split("/"))
     except UnicodeEncodeError:
         return "its name holds bytes that are not UTF-8; rename it"
     if not video.isprintable():
@@ -287,8 +288,8 @@ def _why_not_name(video: str, feature: str) -> str | None:
         return f"the name of its feature file would have {longest} bytes, more than {MAX_NAME_BYTES}; rename it"
     if feature.endswith(".npy" * (REPEATS + 1)):
         return f"its name ends in .npy more than {REPEATS} times, which Snakemake cannot take; rename it"
-    if PurePosixPath(feature).parts[0] in RESERVED:
-        return f"features/{PurePosixPath(feature).parts[0]} is a file of the workflow's own; rename the folder"
+    if (top := feature.partition("/")[0]) in RESERVED:
+        return f"features/{top} is a file of the workflow's own; rename the folder"
     return None
 
 
@@ -297,7 +298,8 @@ def _refuse_collisions(tree: Tree) -> None:
     wanted: dict[str, list[Video]] = defaultdict(list)
     for video in tree.videos:
         wanted[video.feature].append(video)
-    folders = {str(parent) for video in tree.videos for parent in PurePosixPath(video.feature).parents}
+    lowest = {PurePosixPath(video.feature.rpartition("/")[0]) for video in tree.videos}
+    folders = {str(folder) for each in lowest for folder in (each, *each.parents)}
     for feature, videos in wanted.items():
         if len(videos) > 1:
             names = " and ".join(PurePosixPath(video.video).name for video in videos)
