@@ -3,7 +3,6 @@
 import math
 import os
 from copy import deepcopy
-from difflib import get_close_matches
 from errno import ENAMETOOLONG
 from functools import cache
 from typing import Any, Literal, get_args, get_origin, get_type_hints
@@ -15,6 +14,7 @@ from jsonschema import Draft202012Validator, ValidationError
 from i3d.backbones import BACKBONES, kind
 from i3d.errors import UserError
 from i3d.settings import RANDOM, SHEET_SUFFIXES, Settings
+from i3d.spelling import nearest
 
 MOST_VALUES = 1_000_000  # of a configuration, with its YAML aliases expanded
 
@@ -220,8 +220,8 @@ def _sentence(error: ValidationError, config: dict[str, Any]) -> str:
         known = list(error.schema["properties"])
         unknown = next(key for key in error.instance if key not in known)
         name = f"{where}.{unknown}" if where else str(unknown)
-        near = get_close_matches(str(unknown), known, 1, cutoff=0.5)
-        hint = f"did you mean '{near[0]}'?" if near else f"the keys are: {', '.join(known)}"
+        near = nearest(str(unknown), known)
+        hint = f"did you mean '{near}'?" if near else f"the keys are: {', '.join(known)}"
         return f"config: there is no key {name!r}; {hint}"
     if not where:
         return "config: the file must hold keys and values, like 'videos: dataset/videos'"

@@ -7,12 +7,11 @@ below; another network from torchvision is one line in `torchvision_video.py`.
 Planning imports this module: torch, torchvision and timm are not imported before a network is built.
 """
 
-from difflib import get_close_matches
-
 from i3d.backbones import i3d_r50, timm_image, torchvision_video
 from i3d.backbones.backbone import Backbone
 from i3d.backbones.timm_image import PREFIX, TimmImage
 from i3d.errors import UserError
+from i3d.spelling import nearest
 
 BACKBONES: dict[str, Backbone] = {
     each.name: each for each in (*i3d_r50.BACKBONES, *torchvision_video.BACKBONES, *timm_image.BACKBONES)
@@ -44,8 +43,8 @@ def _checked(name: str) -> str:
     if name in BACKBONES or (name.startswith(PREFIX) and name != PREFIX):
         return name
     names = [known for known in BACKBONES if not known.startswith(PREFIX)]
-    near = get_close_matches(name, names, 1)
-    hint = f"did you mean {near[0]!r}? There are" if near else "expected one of"
+    near = nearest(name, names)
+    hint = f"did you mean {near!r}? There are" if near else "expected one of"
     raise UserError(
         f"config: invalid value {name!r} of 'model'; {hint} {', '.join(names)}, and {PREFIX}NAME for an image tower of "
         "timm"

@@ -3,7 +3,6 @@
 Sheets are YAML files, data and no code. Those in config/datasets/ are known by their names.
 """
 
-from difflib import get_close_matches
 from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -18,6 +17,7 @@ from i3d.errors import UserError
 from i3d.files import read_file
 from i3d.paths import workflow_folder
 from i3d.settings import SHEET_SUFFIXES
+from i3d.spelling import nearest
 
 FOLDER = workflow_folder("config/datasets")
 MOST_BYTES = 64_000
@@ -117,8 +117,8 @@ def read_sheet(dataset: str) -> Rules:
     elif dataset in known_sheets():
         path = FOLDER / f"{dataset}.yaml"
     else:
-        near = get_close_matches(dataset, known_sheets(), 1, cutoff=0.5)
-        hint = f"did you mean '{near[0]}'?" if near else f"there are {', '.join(known_sheets())}"
+        near = nearest(dataset, known_sheets())
+        hint = f"did you mean '{near}'?" if near else f"there are {', '.join(known_sheets())}"
         raise UserError(f"dataset: there is no sheet {dataset!r}; {hint} (the path of your own sheet ends in .yaml)")
     content, lines = _read(path)
     try:
