@@ -57,8 +57,10 @@ def main() -> None:
             run(args.venv / "bin" / "python", "-m", "pip", "install", "--quiet", "uv")
         install(args.venv, want["torch"])
     except subprocess.CalledProcessError as error:
-        sys.exit(f"error: {' '.join(map(str, error.cmd[:5]))} ... failed, see above; `make env` starts anew")
+        other = "; with TORCH=cuda it takes the larger build, from the usual index" if want["torch"] == "cpu" else ""
+        sys.exit(f"error: {' '.join(map(str, error.cmd[:5]))} ... failed, see above; `make env` starts anew{other}")
     stamp.write_text("".join(f"{key} {value}\n" for key, value in want.items()))
+    print(f"Complete; `source {os.path.relpath(str(args.venv))}/bin/activate` makes its programs yours.")
 
 
 def python_version() -> str:

@@ -21,13 +21,14 @@ rule feature:
     params:
         script=f"{SCRIPTS}/place_feature.py",
         work=WORK.root,
+        staging=WORK.staging,
     shell:
         r"""
-        staged={params.work:q}/staging/{wildcards.feature:q}
-        if [ "$(stat -Lc %m "$staged" 2>/dev/null)" = "$(stat -Lc %m "$(dirname {output:q})")" ]; then
-            mv -fT "$staged" {output:q}
+        staged={params.staging:q}/{wildcards.feature:q} place={output:q}
+        if [ "$(stat -Lc %m "$staged" 2>/dev/null)" = "$(stat -Lc %m "${{place%/*}}")" ]; then
+            mv -fT "$staged" "$place"
         else
             python {params.script:q} --staged "$staged" --work {params.work:q} --extracted={input:q} \
-                --feature={wildcards.feature:q} --output {output:q} 2> >(tee {log:q} >&2)
+                --feature={wildcards.feature:q} --output "$place" 2> >(tee {log:q} >&2)
         fi
         """

@@ -121,3 +121,5 @@ rule report:
         rules.events.output,
         rules.contact_sheets.output,
     localrule: True
+    message:
+        "the report begins at {input[0]}"

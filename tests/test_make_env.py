@@ -107,14 +107,17 @@ def test_another_python_is_built_anew_only_if_it_was_asked_for(machine):
     assert machine.installed == ["cuda", "cuda"] and not machine.marked
 
 
-def test_what_was_not_finished_is_built_anew(machine):
+def test_what_was_not_finished_is_built_anew(machine, capsys):
     machine.broken = True
-    with pytest.raises(SystemExit, match="make env"):
+    with pytest.raises(SystemExit, match="`make env` starts anew$"):
         machine.make()
+    with pytest.raises(SystemExit, match="with TORCH=cuda it takes the larger build"):
+        machine.make("--torch", "cpu")
     machine.mark()
     machine.broken = False
     machine.make()
     assert machine.installed == ["cuda"] and not machine.marked
+    assert "/bin/activate` makes its programs yours" in capsys.readouterr().out
 
 
 def test_an_environment_that_no_longer_runs_is_built_anew(machine):

@@ -26,6 +26,8 @@ MODELS, KEYS = [*BACKBONES], [*Settings.__struct_fields__]
         ("resnet", MODELS, None),
         ("vidoes", KEYS, "videos"),
         ("bundle", KEYS, "bundle_frames"),
+        ("frame", KEYS, "frames"),
+        ("a", KEYS, None),
         ("sampleMode", KEYS, "sample_mode"),
         ("---", KEYS, None),
     ],

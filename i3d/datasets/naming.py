@@ -48,13 +48,13 @@ class DataSet:
     rules: Rules
     lists: Mapping[str, Sequence[OfficialList]]  # by split
     categories: OfficialList | None
-    annotations: Sequence[Path]  # found under the videos tree
+    annotations: Sequence[Path]
     suffixes: frozenset[str]
 
     @property
     def official(self) -> list[OfficialList]:
         """All its lists."""
-        lists = [path for own in self.lists.values() for path in own]
+        lists = [each for own in self.lists.values() for each in own]
         return lists + ([self.categories] if self.categories else [])
 
     @property
@@ -152,7 +152,9 @@ def open_dataset(settings: Settings) -> DataSet | None:
     if rules.sheet.categories:
         categories = _find_list(rules, settings, rules.sheet.categories, places, "the sheet's `categories`")
     suffixes = {f".{each.lstrip('.').lower()}" for each in (*VIDEO_SUFFIXES, *settings.extensions)}
-    found = places[annotations.name] if annotations else []
+    found = [Path(settings.ground_truth.annotations)] if settings.ground_truth.annotations else []
+    if annotations and not found:
+        found = [path for path in places[annotations.name] if path.is_dir() == (annotations.format == "masks")]
     return DataSet(rules, lists, categories, found, frozenset(suffixes))
 
 
@@ -291,7 +293,7 @@ def summary(dataset: DataSet, names: Names) -> str:
             reasons[each.reason].append(video)
     if reasons:
         number = sum(map(len, reasons.values()))
-        text += f"; {count(number, 'video')} not covered, so extracted but in no list"
+        text += f"; {count(number, 'video')} not covered: extracted, but in no list"
         for reason, videos in list(reasons.items())[:MOST_REASONS]:
             text += f"\n  {named(videos, 2)}: {reason}"
         if len(reasons) > MOST_REASONS:
@@ -301,5 +303,5 @@ def summary(dataset: DataSet, names: Names) -> str:
     files = {"lists": [each.path for each in dataset.official], "annotations": dataset.annotations}
     for kind, paths in files.items():
         if paths:
-            text += f"\n  {kind}: {named([*dict.fromkeys(path.name for path in paths)])}"
+            text += f"\n  {kind}: {named([path.name for path in dict.fromkeys(paths)])}"
     return text

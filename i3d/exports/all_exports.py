@@ -6,6 +6,7 @@ from operator import attrgetter
 from pathlib import Path
 
 from i3d.digests import json_digest
+from i3d.errors import UserError
 from i3d.exports import crops, flat_names, frame_times, reconcile, selection, trainers, vadclip
 from i3d.exports.places import crops_folder, flat_folder, lists_folder
 from i3d.exports.receipts import Files, Lazy, csv_of, json_of, npy_of, text_of
@@ -66,18 +67,22 @@ def _snippet_times(split: Split, path: Path) -> Files:
     return {path: Lazy(key, lambda: csv_of(frame_times.snippet_table(split.rows, videos, rule)))}
 
 
-def _trainer_lines(split: Split, path: Path) -> Files:
-    """The lines to paste for each trainer, with this data set's numbers and paths."""
+def _trainer_commands(split: Split, path: Path) -> Files:
+    """The commands for each trainer, with this data set's numbers and paths."""
     source = split.source
     chosen = {name: source.split(name).rows for name in source.splits}
     rows = [row for own in chosen.values() for row in own]
     source.warn([*trainers.mixed_settings(rows), *trainers.unlike_trainers(source.frequency, source.crops)])
     training = {name: own for name, own in chosen.items() if name not in (split.name, VALIDATION)}
     parts = {name: trainers.Part(name, **selection.counts(own)) for name, own in chosen.items()}
-    if reason := trainers.why_not_trainable(parts, split.name, training):
+    reason = trainers.why_not_trainable(parts, split.name, training)
+    try:
+        names = {video: name for own in chosen for video, name in source.split(own).event_names.items()}
+    except UserError as error:  # only of what needs annotations: the other files of the target are right
+        reason = reason or str(error)
+    if reason:
         source.warn([reason])
         return {path: f"{reason}\n".encode()}
-    names = {video: name for own in chosen for video, name in source.split(own).event_names.items()}
     data = trainers.DataSet(
         lists=path.parent.absolute(),
         crops_folder=crops_folder(source.settings).absolute(),
@@ -90,7 +95,7 @@ def _trainer_lines(split: Split, path: Path) -> Files:
         order=source.settings.crops.order,
         labels=vadclip.label_map(vadclip.label_of(row, names) for row in rows),
     )
-    return {path: trainers.lines_to_paste(data).encode()}
+    return {path: trainers.commands_for(data).encode()}
 
 
 def _crop_files(split: Split, path: Path) -> Files:
@@ -162,7 +167,7 @@ EXPORTS = (
     Export("lists", lists_folder, "{split}_snippet_times.csv", _if_timed, _snippet_times),
     Export("ground_truth", lists_folder, "{split}_gt.npy", _truthful, _ground_truth),
     Export("ground_truth", lists_folder, "reconcile.csv", _once_if_annotated, reconcile.reconciled),
-    Export(_ALL, lists_folder, "trainers.txt", _once, _trainer_lines),
+    Export(_ALL, lists_folder, "trainers.txt", _once, _trainer_commands),
     Export("ur_dmu deepmil vadclip", crops_folder, "{split}.json", every, _crop_files),
     Export("ur_dmu deepmil", crops_folder, "{split}.list", every, _crop_list),
     Export("deepmil", crops_folder, "{split}_one_crop.list", _tested, _one_crop_list),

@@ -1,11 +1,12 @@
 """Make a target's exports: everything that is due, from one state of table and settings.
 
 Every receipt holds that state. When it changes, what was made earlier beside a target's files is made again too, so
-that lists, ground truth and the lines for trainers fit each other. What cannot be made again, or would copy all crops,
-is named in a warning.
+that lists, ground truth and the commands for trainers fit each other. What cannot be made again, or would copy all
+crops, is named in a warning.
 """
 
 import fcntl
+import os
 from collections.abc import Collection, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
@@ -21,12 +22,13 @@ from i3d.exports.all_exports import EXPORTS, TARGETS, Export
 from i3d.exports.places import crops_folder, refuse_linked_overlap
 from i3d.exports.receipts import RECEIPTS, Files, publish, read_receipt, receipts_in, spoiled, withdraw
 from i3d.exports.source import NO_ANNOTATIONS, Source
+from i3d.paths import is_below
 from i3d.quantities import SPELT_OUT, count, named
 from i3d.records.work_folder import WorkFolder
 from i3d.results.names import METADATA
 from i3d.settings import Settings
 
-MOST_LINES = 25  # of a text that is printed in full
+MOST_LINES = 40  # of a text that is printed in full
 FORMAT = 1  # raise it when the exports of equal tables and settings change
 # Those that exports depend on.
 SETTINGS = ("dataset", "split_lists", "test_split", "snippet_times", "lists", "ground_truth", "crops")
@@ -47,8 +49,11 @@ class Outcome:
         """The notes, and how many files were written, as lines."""
         lines = [*self.notes]
         if self.written:
-            names = named([path.name for path in self.written])
-            lines.append(f"{target}: {count(len(self.written), 'file')} written or removed: {names}")
+            removed = sum(not os.path.lexists(path) for path in self.written)
+            done = f"{count(len(self.written) - removed, 'file')} written" + (
+                f", {removed:,} removed" if removed else ""
+            )
+            lines.append(f"{target}: {done}: {named([path.name for path in self.written])}")
         elif not self.errors:
             lines.append(f"{target}: nothing to be done, its {count(self.files, 'file')} match table and settings")
         return "\n".join(lines)
@@ -259,13 +264,18 @@ def _state(source: Source, metadata: Path) -> dict[str, Any]:
 
 
 def _annotations_before(settings: Settings) -> str | None:
-    """The annotations from which earlier ground truth was made, if they still exist."""
+    """The annotations from which earlier ground truth was made, if they still exist.
+
+    Those that were found rather than named are of the videos tree of that time, and only count if this is the same.
+    """
+    videos = Path(settings.videos)
     if settings.ground_truth.annotations:
         return None
     for folder in dict.fromkeys(export.folder(settings) for export in EXPORTS):
         for receipt in receipts_in(folder).values():
-            path = read_receipt(receipt).state.get("annotations")
-            if isinstance(path, str) and Path(path).exists():
+            state = read_receipt(receipt).state
+            path, was_named = state.get("annotations"), "ground_truth.annotations" in _flat(state.get("settings", {}))
+            if isinstance(path, str) and Path(path).exists() and (was_named or is_below(Path(path), videos)):
                 return path
     return None
 

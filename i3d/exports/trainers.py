@@ -75,14 +75,14 @@ class DataSet:
 
 def too_short(rows: Iterable[Row]) -> list[str]:
     """A warning for each trainer whose test breaks on some of these videos, naming them."""
-    broken: dict[tuple[str, ...], list[str]] = defaultdict(list)
+    broken: dict[tuple[str, ...], list[Row]] = defaultdict(list)
     for row in rows:
-        trainers = tuple(name for name, need in TESTS_NEED.items() if (row.snippets or 0) < need)
-        broken[trainers].append(f"{row.video} ({row.snippets})")
+        broken[tuple(name for name, need in TESTS_NEED.items() if (row.snippets or 0) < need)].append(row)
     return [
-        f"{named(videos)}: too few snippets, {named(trainers)} break on such a test video; leave it out with "
-        f"`lists: min_snippets: {{<split>: {max(TESTS_NEED[name] for name in trainers)}}}`"
-        for trainers, videos in broken.items()
+        f"{named([f'{row.video} ({row.snippets})' for row in own])}: too few snippets, {named(trainers)} break on such "
+        f"a test video; leave it out with `lists: {{min_snippets: {{{own[0].split}: "
+        f"{max(TESTS_NEED[name] for name in trainers)}}}}}`"
+        for trainers, own in broken.items()
         if trainers
     ]
 
@@ -158,7 +158,7 @@ def why_not_trainable(parts: Mapping[str, Part], test: str, training: Collection
     return None
 
 
-def lines_to_paste(data: DataSet) -> str:
+def commands_for(data: DataSet) -> str:
     """The commands for each trainer to train and test on this data set, run in its folder."""
     text = Path(__file__).with_suffix(".txt.j2").read_text(encoding="utf-8")
     environment = Environment(

@@ -25,7 +25,7 @@ from i3d.planning.catalog import Catalog, Known
 from i3d.planning.decide import Decision, Evidence, Waiting, decide, skipped_record
 from i3d.planning.earlier_runs import EarlierRuns
 from i3d.planning.sharing import check_readable
-from i3d.planning.tree import find_videos
+from i3d.planning.tree import check_root, find_videos
 from i3d.planning.tree_owner import own_trees, videos_name, write_names
 from i3d.planning.weights_check import weights_digest
 from i3d.quantities import count, named
@@ -266,12 +266,16 @@ def make_plan(
     what the user must mend before anything can start.
     """
     work, root = WorkFolder.beside(settings.features), Path(settings.videos)
+    check_root(root)
     here = videos_name(root)
     dataset = open_dataset(settings)
     tree = find_videos(
-        *(root, settings.extensions, settings.subsets, work.features),
+        root,
+        settings.extensions,
+        settings.subsets,
+        work.features,
         frame_folders=settings.frame_folders,
-        others=dataset.file_names if dataset else (),
+        known=dataset.file_names if dataset else (),
     )
     catalog = Catalog(work.catalog)
     catalog.know_model(settings.model)

@@ -47,7 +47,8 @@ class Tree:
     """The result of a walk.
 
     `videos` are sorted by path; `refused` holds reasons by printable path; `passed_over` counts everything else but
-    hidden files, the most frequent first: files by suffix in lower case (or `no suffix`), and `folders of pictures`.
+    hidden and known files, the most frequent first: files by suffix in lower case (or `no suffix`), and `folders of
+    pictures`.
     """
 
     videos: list[Video] = field(default_factory=list)
@@ -62,18 +63,18 @@ def find_videos(
     features: Path | None = None,
     *,
     frame_folders: bool = True,
-    others: Collection[str] = (),
+    known: Collection[str] = (),
 ) -> Tree:
     """Find all videos under `root`, or under its `subsets`, ignoring hidden files and folders.
 
     `subsets` are paths under `root`, of folders or single videos, or glob patterns of such; `features` is the features
     tree, whose file system may not distinguish some names; `frame_folders`: folders of numbered pictures are videos;
-    `others` are names of files, or of their folders, that are known to be no videos and not counted.
+    `known` are names of files, or of the folder that they are in, that are not counted if they are no videos.
     Raises UserError if a folder does not exist or cannot be read, or holds no video.
     """
-    _check_root(root)
+    check_root(root)
     suffixes = {"." + extension.lstrip(".").lower() for extension in extensions}
-    walk = _Walk(root, suffixes, frame_folders, others)
+    walk = _Walk(root, suffixes, frame_folders, known)
     for top in _tops(root, subsets, suffixes):
         walk.take(top)
     passed_over = dict(sorted(walk.passed_over.items(), key=lambda item: (-item[1], item[0])))
@@ -98,7 +99,8 @@ def printable(name: str) -> str:
     return "".join(letter if letter.isprintable() else letter.encode("unicode_escape").decode() for letter in text)
 
 
-def _check_root(root: Path) -> None:
+def check_root(root: Path) -> None:
+    """Raise UserError if there is no such folder, or it cannot be read."""
     try:
         os.scandir(root).close()
     except (FileNotFoundError, NotADirectoryError):
@@ -159,12 +161,12 @@ def _folders(root: Path) -> list[str]:
 class _Walk:
     """Collects the videos under the folders passed to `take`; a folder that is reached twice is walked once."""
 
-    def __init__(self, root: Path, suffixes: set[str], frame_folders: bool, others: Collection[str]) -> None:
+    def __init__(self, root: Path, suffixes: set[str], frame_folders: bool, known: Collection[str]) -> None:
         self.root = root
-        self._above = 0 if root == Path() else len(f"{root}/".replace("//", "/"))  # letters before those of a video
+        self._above = len(str(root / "x")) - 1  # letters of a path before those of its video
         self.suffixes = suffixes
         self.frame_folders = frame_folders
-        self.others = others
+        self.known = known
         self.found: dict[str, Video] = {}
         self.refused: dict[str, str] = {}
         self.passed_over: Counter[str] = Counter()
@@ -218,8 +220,8 @@ class _Walk:
             self._refuse(folder, str(error))
 
     def _pass_over(self, folder: Path, files: Iterable[str]) -> None:
-        if folder.name not in self.others:
-            unknown = (name for name in files if name not in self.others)
+        if folder.name not in self.known:
+            unknown = (name for name in files if name not in self.known)
             self.passed_over.update(printable(_suffix(name)) or NO_SUFFIX for name in unknown)
 
     def _frames(self, folder: Path, pictures: list[str]) -> None:

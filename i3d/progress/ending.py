@@ -14,8 +14,7 @@ from i3d.results.run_summary import runs_since
 class Ending:
     """The end of a run that began at `began` (seconds since the epoch), when there were `runs_before` summaries.
 
-    `stopped`: the user ended the run; `whole`: every requested job succeeded; `asked`: the requested targets, which are
-    not proposed again.
+    `stopped`: the user ended the run; `whole`: every requested job succeeded; `asked`: the requested targets.
     """
 
     def __init__(
@@ -57,12 +56,10 @@ class Ending:
             advice = "run the same command again: it goes on where this run ended"
         elif failed:
             advice = "run the same command again: it tries what failed, and leaves alone what is done"
+        elif not self._whole:
+            advice = "correct what is said below, and run the same command again"
         else:
-            offers = {"lists": "writes lists for trainers", "report": "draws the report"}
-            left_to_do = [
-                f"{commands.snakemake(name)} {what}" for name, what in offers.items() if name not in self._asked
-            ]
-            advice = ", ".join(left_to_do)
+            advice = self._offers()
         lines = [
             ("stopped" if self._stopped else "done", done),
             ("videos", f"{run['total_videos']:,}: {', '.join(videos)}"),
@@ -72,6 +69,12 @@ class Ending:
         if run["passed_over"]:
             lines.insert(2, ("other", f"passed over: {counts(run['passed_over'])}"))
         return "\n".join(f"{name:<10}{text}" for name, text in lines)
+
+    def _offers(self) -> str:
+        """What may be done with the features and was not asked for."""
+        offers = {"lists": "writes lists for trainers", "report": "draws the report"}
+        asked = {*self._asked, *(["lists"] if "ground_truth" in self._asked else [])}
+        return ", ".join(f"{commands.snakemake(name)} {what}" for name, what in offers.items() if name not in asked)
 
     @property
     def errors(self) -> list[str]:

@@ -128,11 +128,12 @@ def outliers(statistics: Statistics) -> list[Outlier]:
 def neighbours(statistics: Statistics, split: str = "test") -> list[Neighbour]:
     """Find the most similar video of all other splits for each video of `split`; most similar pairs first.
 
+    A video of no split is in no list, and not compared.
     Similarity is the cosine of pooled features, whitened by the other splits (see `whitening`): otherwise features
     common to all videos, and the few directions in which all differ, like brightness, bring unrelated ones near 1.
     """
     asked = [place for place, row in enumerate(statistics.rows) if row.split == split]
-    others = [place for place, row in enumerate(statistics.rows) if row.split != split]
+    others = [place for place, row in enumerate(statistics.rows) if row.split not in (split, "")]
     if not asked or not others:
         return []
     mean, projection = whitening(statistics.pooled[others])

@@ -137,7 +137,7 @@ def test_a_seventh_set_is_a_sheet_of_ten_lines(tmp_path):
     (tmp_path / "events.csv").write_text("")
     text = summary(opened(tmp_path, tmp_path / "seventh.yaml"), names)
     assert text.startswith(
-        "Seventh: test 1 (1 anomaly), train 3 (1 anomaly); 2 videos not covered, so extracted but in no list"
+        "Seventh: test 1 (1 anomaly), train 3 (1 anomaly); 2 videos not covered: extracted, but in no list"
     )
     assert "\n  x/brawl-9.mp4: in none of train.csv" in text
     assert "\n  train.csv names 1 video that `videos` lacks: gone.mp4" in text
@@ -165,7 +165,7 @@ def test_many_reasons_are_counted(tmp_path):
     (tmp_path / "train.csv").write_text("".join(f"fight-{number}\n" for number in range(8)))
     dataset = opened(tmp_path, sheet)
     lines = summary(dataset, dataset.names(videos)).splitlines()
-    assert lines[0].endswith("no video is covered; 16 videos not covered, so extracted but in no list")
+    assert lines[0].endswith("no video is covered; 16 videos not covered: extracted, but in no list")
     assert lines[1].endswith("or name the folders to take in `subsets`")
     assert lines[6:] == ["  and 3 other reasons, in metadata.csv", "  lists: train.csv"]
 

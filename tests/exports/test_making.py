@@ -2,6 +2,7 @@
 
 import csv
 import json
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -73,6 +74,16 @@ def test_every_target_has_a_rule():
     rules = (ROOT / "rules/export.smk").read_text()
     assert [target for target in TARGETS if f'"{target}"' not in rules] == []
     assert {export.name.format(split="x") for export in EXPORTS} >= {"x.list", "x_gt.npy", "trainers.txt"}
+    (of_trainers,) = (export.targets.split() for export in EXPORTS if export.name == "trainers.txt")
+    assert set(of_trainers) == set(TARGETS), "each target brings the commands"
+
+
+def test_what_the_commands_lack_does_not_spoil_a_target(project):
+    """VadCLIP's labels need annotations; crop files and their lists do not."""
+    outcome = project.make("ur_dmu", crops={"labels": "event"})
+    assert outcome.errors == [] and project.folder / "crops/test.list" in outcome.written
+    reason = (project.folder / "lists/trainers.txt").read_text().strip()
+    assert "annotations" in reason and reason in outcome.warnings
 
 
 def test_annotations_that_cannot_be_read_are_refused_before_the_first_features_are_made(project, tmp_path):
@@ -89,6 +100,26 @@ def test_annotations_that_cannot_be_read_are_refused_before_the_first_features_a
         check_annotations("ground_truth", complete(settings | {"features": str(project.features)}))
     with pytest.raises(UserError, match="ground_truth: set `annotations`"):
         check_annotations("ground_truth", complete({"features": str(tmp_path / "none yet")}))
+
+
+SHEET = """
+title: Eighth
+videos: [{path: "**", category: anomaly}]
+normal: [normal]
+splits: {test: {paths: ["test/**"]}}
+annotations: {name: found.csv, format: csv}
+"""
+
+
+def test_annotations_that_were_found_are_not_taken_for_another_tree(project, tmp_path):
+    (tmp_path / "eighth.yaml").write_text(SHEET)
+    for name in ("one", "other"):
+        (tmp_path / name).mkdir()
+    shutil.copy(project.events, tmp_path / "one/found.csv")
+    outcome = project.make("ground_truth", dataset=str(tmp_path / "eighth.yaml"), videos=str(tmp_path / "one"))
+    assert outcome.errors == [] and project.truth().sum() == 7 + 21
+    outcome = project.make("ground_truth", dataset=str(tmp_path / "eighth.yaml"), videos=str(tmp_path / "other"))
+    assert any("found.csv, the annotations of Eighth, are not under" in error for error in outcome.errors)
 
 
 def test_a_second_call_finds_nothing_to_do(project):

@@ -1,4 +1,4 @@
-"""What is told about trainers: videos that break them, paths they misread, settings that do not mix, lines to paste."""
+"""What is told about trainers: videos that break them, paths they misread, settings that do not mix, commands."""
 
 from pathlib import Path
 
@@ -12,7 +12,7 @@ def test_short_test_videos_are_named_with_the_trainers_they_break():
     all_five, four = trainers.too_short(rows)
     assert all_five.startswith("test/anomaly/1.mp4 (1): too few snippets, RTFM, MGFN, TEVAD, S3R, Smart-Surveillance")
     assert four.startswith("test/anomaly/2.mp4 (2): too few snippets, RTFM, MGFN, TEVAD, S3R break")
-    assert "min_snippets: {<split>: 3}" in four
+    assert "`lists: {min_snippets: {test: 3}}`" in four
     assert trainers.too_short(rows[2:]) == []
 
 
@@ -73,8 +73,8 @@ def block(text, name):
     return found
 
 
-def test_lines_to_paste_hold_this_data_sets_numbers_and_paths():
-    text = trainers.lines_to_paste(data_set())
+def test_the_commands_hold_this_data_sets_numbers_and_paths():
+    text = trainers.commands_for(data_set())
     assert text.startswith(
         "commands for ten trainers on features of 10 crops (order original), 2048 values each, a snippet every 16 "
     )
@@ -112,8 +112,8 @@ def test_lines_to_paste_hold_this_data_sets_numbers_and_paths():
     assert "batch_size = 64/" not in block(text, "UR-DMU")
 
 
-def test_lines_to_paste_mind_small_data_sets_and_a_missing_validation_split():
-    small = trainers.lines_to_paste(data_set(train=trainers.Part("train_val", 3, 9, 12), validation=None))
+def test_the_commands_mind_small_data_sets_and_a_missing_validation_split():
+    small = trainers.commands_for(data_set(train=trainers.Part("train_val", 3, 9, 12), validation=None))
     assert "s/batch_size = 64/batch_size = 30/" in block(small, "UR-DMU")
     assert "--batch-size 3" in block(small, "RTFM")
     assert "--val-list '/d/my lists/test.list'" in block(small, "Smart-Surveillance")
@@ -121,15 +121,15 @@ def test_lines_to_paste_mind_small_data_sets_and_a_missing_validation_split():
 
 
 def test_vadclip_takes_clips_features_without_an_edit_of_its_width():
-    text = block(trainers.lines_to_paste(data_set(dim=512)), "VadCLIP")
+    text = block(trainers.commands_for(data_set(dim=512)), "VadCLIP")
     assert "self.project" not in text and "--classes-num 2" in text
-    of_xd = block(trainers.lines_to_paste(data_set(dim=512, labels={"A": "normal", "B1-0-0": "x"})), "VadCLIP")
+    of_xd = block(trainers.commands_for(data_set(dim=512, labels={"A": "normal", "B1-0-0": "x"})), "VadCLIP")
     assert "src/xd_train.py" in of_xd and "label_map" not in of_xd and "videos_num = 11" in of_xd
 
 
 def test_what_breaks_a_trainers_own_code_is_in_its_lines():
     """As found by following the lines to the letter."""
-    text = trainers.lines_to_paste(data_set())
+    text = trainers.commands_for(data_set())
     for name, words in {
         "DeepMIL": ("--gpus 0", 'torch.Generator("cuda")'),
         "PEL4VAD": ("CUDA_VISIBLE_DEVICES",),

@@ -344,6 +344,7 @@ def test_resampling_does_not_make_an_hour_of_a_time_lapse(config, monkeypatch):
     assert plan.skipped["test/a.mp4"].reason == "`fps: 1000` would show each of its frames 40 times; lower it"
 
 
-def test_missing_videos_are_told_before_missing_weights(config):
-    with pytest.raises(UserError, match="videos: there is no folder nowhere"):
-        make_plan(config | {"videos": "nowhere", "weights": "nowhere.pth"})
+def test_missing_videos_are_told_before_missing_weights_and_lists(config):
+    for other in ({"weights": "nowhere.pth"}, {"dataset": "ucf_crime"}):
+        with pytest.raises(UserError, match="videos: there is no folder nowhere"):
+            make_plan(config | {"videos": "nowhere"} | other)

@@ -241,11 +241,22 @@ def test_what_is_no_video_is_counted(tree, made, passed_over):
     assert [video for video in found.videos if video.is_folder] == []
 
 
+@pytest.mark.parametrize("spelt", ["{}", "{}/", "{}/.", "/{}", "{}/test/..", "."])
+def test_a_root_may_be_spelt_in_any_way(tree, monkeypatch, spelt):
+    root = tree("test/a.mp4", "b.mp4")
+    monkeypatch.chdir(root)
+    found = find_videos(Path(spelt.format(root)), MP4)
+    assert [(video.video, video.feature) for video in found.videos] == [
+        ("b.mp4", "b.npy"),
+        ("test/a.mp4", "test/a.npy"),
+    ]
+
+
 def test_known_files_and_those_of_known_folders_are_not_counted(tree):
     root = tree(
         "good.mp4", "train.txt", "lists/train.txt", "notes.txt", "masks/1.npy", "masks/deep/2.npy", "masks/a.mp4"
     )
-    found = find_videos(root, MP4, others={"train.txt", "masks"})
+    found = find_videos(root, MP4, known={"train.txt", "masks"})
     assert (names(found), found.passed_over) == (["good.mp4", "masks/a.mp4"], {".npy": 1, ".txt": 1})
 
 

@@ -34,7 +34,7 @@ def test_a_run_without_failures(features):
     lists, report = commands.snakemake("lists"), commands.snakemake("report")
     summary(features, 0, failed={"0.mp4": "x"})
     summary(features, 2, 1, made=["0.mp4", "1.mp4"])
-    assert Ending(features, 900, 0).text.splitlines() == [
+    assert Ending(features, 900, 0, whole=True).text.splitlines() == [
         "done      2 features in 2 min",
         "videos    3: 2 with features, 1 skipped, 0 failed",
         f"table     {features}/metadata.csv has a row for each video, with a reason where it has no feature",
@@ -45,8 +45,14 @@ def test_a_run_without_failures(features):
 def test_what_was_asked_for_is_not_proposed(features):
     summary(features, 1, made=["0.mp4"])
     report = commands.snakemake("report")
-    assert lines(features, asked=["all", "lists"])["next"] == f"{report} draws the report"
-    assert "next" not in lines(features, asked=["lists", "report"])
+    for target in ("lists", "ground_truth"):  # which writes the lists too
+        assert lines(features, whole=True, asked=["all", target])["next"] == f"{report} draws the report"
+    assert "next" not in lines(features, whole=True, asked=["lists", "report"])
+
+
+def test_after_an_export_that_failed_nothing_is_proposed(features):
+    summary(features, 1, made=["0.mp4"])
+    assert lines(features)["next"].startswith("correct what is said below")
 
 
 def test_what_is_no_video_is_said(features):

@@ -118,6 +118,12 @@ def test_neighbours_leave_out_what_is_not_finite_and_need_two_splits():
     assert insight.neighbours(statistics({"test/a.mp4": [1.0], "test/b.mp4": [1.0]})) == []
 
 
+def test_a_video_of_no_split_is_no_neighbour():
+    vectors = {"test/a.mp4": [1.0, 2], "uncovered.mp4": [1.0, 2], "train/c.mp4": [1.0, 0], "train/d.mp4": [0.0, 1]}
+    (pair,) = insight.neighbours(statistics(vectors))
+    assert pair.nearest.video.startswith("train/")
+
+
 def test_neighbours_do_not_depend_on_the_block_size(monkeypatch):
     vectors = np.random.default_rng(0).normal(size=(40, 8))
     named = {f"{'test' if place % 2 else 'train'}/a/{place}.mp4": vector for place, vector in enumerate(vectors)}

@@ -55,8 +55,10 @@ def test_one_command_goes_from_the_download_to_the_ground_truth(tmp_path, name):
         if name == "tad"
         else {}
     )
+    assert "\nother  " not in output, "its own files are known"
+    assert "annotations: " in output and "writes lists for trainers" not in output
     uncovered = sum(said is None for said in made.videos.values())
-    assert ("1 video not covered, so extracted but in no list" in output) == bool(uncovered)
+    assert ("1 video not covered: extracted, but in no list" in output) == bool(uncovered)
     again = project.run(*targets, "-q", "all", cores=2)
     assert again.count("nothing to be done, its") == 2 and "to extract" not in again.replace("0 to extract", "")
 
