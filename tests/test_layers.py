@@ -10,7 +10,7 @@ from tests.support.paths import ROOT
 # From the ground up. What stands alone, as `files`, is a module of the package itself.
 ROOMS = (
     *("errors", "paths", "files", "frame_folders", "digests", "quantities", "process", "commands", "snippets"),
-    *("specs", "backbones", "settings", "config", "command_line"),
+    *("specs", "spelling", "backbones", "settings", "config", "command_line"),
     *("records", "frame_stream", "decoding", "results", "datasets", "cost", "network", "planning", "exports"),
     *("comparison", "report"),
     *("progress", "selfcheck", "cluster", "run_hooks"),

@@ -162,6 +162,7 @@ def _if_timed(source: Source) -> Sequence[str]:
 
 
 _ALL = "lists ground_truth ur_dmu deepmil vadclip tevad_s3r s3r"
+
 EXPORTS = (
     Export("lists ground_truth", lists_folder, "{split}.list", every, _feature_list),
     Export("lists", lists_folder, "{split}_snippet_times.csv", _if_timed, _snippet_times),
