@@ -59,8 +59,9 @@ def test_one_command_goes_from_the_download_to_the_ground_truth(tmp_path, name):
     assert "annotations: " in output and "writes lists for trainers" not in output
     uncovered = sum(said is None for said in made.videos.values())
     assert ("1 video not covered: extracted, but in no list" in output) == bool(uncovered)
-    again = project.run(*targets, "-q", "all", cores=2)
-    assert again.count("nothing to be done, its") == 2 and "to extract" not in again.replace("0 to extract", "")
+    if name == "ucf_crime":
+        again = project.run(*targets, "-q", "all", cores=2)
+        assert again.count("nothing to be done, its") == 2 and "to extract" not in again.replace("0 to extract", "")
 
 
 def test_a_table_of_folders_is_written_anew_when_a_data_set_is_named(tmp_path):
