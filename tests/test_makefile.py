@@ -73,5 +73,5 @@ def test_ci_runs_the_tests_on_a_bare_machine_and_installs_no_ffmpeg():
     script = (ROOT / ".ci/run").read_text()
     for suites in ("demo\n", "test-faults >", "test ||"):
         assert f"bash .ci/bare make {suites}" in script
-    installed = [word for line in script.splitlines() if line.startswith("install ") for word in line.split()[1:]]
-    assert installed and "ffmpeg" not in installed
+    lines = [line for line in script.splitlines() if not line.startswith("#")]
+    assert any("slurmctld" in line for line in lines) and not any("ffmpeg" in line for line in lines)

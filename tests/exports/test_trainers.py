@@ -1,4 +1,4 @@
-"""What is told about trainers: videos that break them, paths they misread, settings that do not mix, commands."""
+"""Warnings and commands for trainers: videos that break them, paths they misread, settings that do not mix."""
 
 from pathlib import Path
 
