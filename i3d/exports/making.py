@@ -50,10 +50,9 @@ class Outcome:
         lines = [*self.notes]
         if self.written:
             removed = sum(not os.path.lexists(path) for path in self.written)
-            done = f"{count(len(self.written) - removed, 'file')} written" + (
-                f", {removed:,} removed" if removed else ""
-            )
-            lines.append(f"{target}: {done}: {named([path.name for path in self.written])}")
+            done = f"{target}: {count(len(self.written) - removed, 'file')} written"
+            done += f", {removed:,} removed" if removed else ""
+            lines.append(f"{done}: {named([path.name for path in self.written])}")
         elif not self.errors:
             lines.append(f"{target}: nothing to be done, its {count(self.files, 'file')} match table and settings")
         return "\n".join(lines)
