@@ -66,7 +66,7 @@ unit: env ## tests of the modules
 workflow: env ## tests that run Snakemake on small clips
 	pytest -n 2 --dist loadfile -m workflow $(call MARKED,workflow)
 
-test-faults: env ## killed jobs, full disks, vanished files, two runs at once, 4,000 videos
+test-faults: env ## killed jobs, full disks, vanished files, two runs at once, 2,000 videos
 	pytest -m faults -n 3 $(call MARKED,faults)
 
 test-gpu: env ## what needs an NVIDIA GPU: every precision, fused layers, short memory (a minute)

@@ -16,7 +16,7 @@ FOLDERS = {"test/normal/01_0014": 17, "train_val/anomaly/x.1": 9, "train_val/ano
 
 @pytest.fixture
 def mixed(tmp_path):
-    workflow = Workflow(tmp_path / "run", {"test/normal/a.mp4": 17, "train_val/anomaly/c.mp4": 9}, bundle_frames=20)
+    workflow = Workflow(tmp_path / "run", {"test/normal/a.mp4": 17, "train_val/anomaly/c.mp4": 9})
     for name, pictures in FOLDERS.items():
         workflow.video(name).mkdir()
         for number in range(pictures):
@@ -26,14 +26,14 @@ def mixed(tmp_path):
 
 
 def test_a_killed_run_is_resumed(mixed, tmp_path):
-    whole = Workflow(tmp_path / "whole", {}, bundle_frames=20)
+    whole = Workflow(tmp_path / "whole", {})
     shutil.copytree(mixed.video("."), whole.video("."))
     whole.run()
     features = whole.features()
     assert {name.removesuffix(".npy") for name in features} == {*FOLDERS, "test/normal/a", "train_val/anomaly/c"}
 
     run = mixed.start()
-    assert wait_until(lambda: mixed.staged() or mixed.features(), lambda: run.going)
+    assert wait_until(mixed.staged, lambda: run.going)
     run.signal_all(signal.SIGKILL)
     run.end()
     done = {**mixed.staged(), **mixed.features()}

@@ -14,7 +14,7 @@ from i3d.config import complete
 from i3d.cost import calibration, machine
 from i3d.errors import UserError
 from i3d.network import engine as engine_module
-from i3d.selfcheck import check, numerics
+from i3d.selfcheck import check, numerics, pipe_speed
 from i3d.selfcheck.check import Budget, SelfCheck
 from i3d.selfcheck.classes import class_names
 from i3d.selfcheck.reference import reference_weights
@@ -89,6 +89,7 @@ def test_a_sound_machine_passes_and_is_measured(videos, published, only_fp32):
 def test_a_precision_that_fails_is_recorded_and_the_others_go_on(tmp_path, monkeypatch):
     """Without videos and weights, too."""
     break_kernels_of(monkeypatch, "bf16")
+    monkeypatch.setattr(pipe_speed, "start_seconds", lambda *_: 1.0)
     found, report = run(tmp_path / "none", weights=str(tmp_path / "later.pth"))
     assert found.passed == ("fp32",)
     assert "allowed is 1e-02" in found.failed["bf16"]
