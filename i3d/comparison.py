@@ -89,15 +89,14 @@ def compare(
 ) -> Comparison:
     """Compare the features below two folders by name; `frames` are decoded frames by feature of ours, where known."""
     own = dict(_arrays_below(ours))
-    index = VideoIndex(own)
+    others = {other.name: other for other in _find_features(theirs)}
     pairs: dict[str, Pair] = {}
     only_theirs = []
-    for other in _find_features(theirs):
-        fits = index.find(other.name)
+    for name, fits in VideoIndex(own).find_each(others).items():
         if len(fits) == 1 and fits[0] not in pairs:
-            pairs[fits[0]] = Pair(fits[0], own[fits[0]], other, (frames or {}).get(fits[0]))
+            pairs[fits[0]] = Pair(fits[0], own[fits[0]], others[name], (frames or {}).get(fits[0]))
         else:
-            only_theirs.append(other.name)
+            only_theirs.append(name)
     result = Comparison(list(pairs.values()), [name for name in own if name not in pairs], only_theirs)
     crops_first = _are_crops_first(pair.theirs for pair in result.pairs)
     similarities = [found for pair in result.pairs if (found := _align(pair, crops_first)) is not None]

@@ -1,9 +1,10 @@
-"""Folders of numbered pictures as videos: how they are recognised, and the order of their frames."""
+"""Folders: those of numbered pictures, which are videos, and what in any folder is not content."""
 
 import os
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from itertools import pairwise
+from pathlib import Path
 
 PICTURE_SUFFIXES = {"jpg", "jpeg", "png", "bmp", "tif", "tiff", "webp"}
 BYSTANDERS = {"thumbs.db", "ehthumbs.db", "desktop.ini", "@eadir", "__macosx"}  # left in any folder by systems
@@ -21,6 +22,20 @@ class NotFramesError(Exception):
 def is_bystander(name: str) -> bool:
     """Whether a file or folder of this name is hidden or system litter, not content."""
     return name.startswith(".") or name.lower() in BYSTANDERS
+
+
+def walk(root: Path) -> Iterator[tuple[Path, list[str], list[str]]]:
+    """Yield each folder below a root, by the first path that leads there, with its folders and files in order.
+
+    Links are followed; bystanders are passed over.
+    """
+    seen = set()
+    for folder, folders, files in os.walk(root, followlinks=True):
+        real = os.path.realpath(folder)
+        folders[:] = [] if real in seen else sorted(name for name in folders if not is_bystander(name))
+        if real not in seen:
+            seen.add(real)
+            yield Path(folder), list(folders), sorted(name for name in files if not is_bystander(name))
 
 
 def is_picture(name: str) -> bool:

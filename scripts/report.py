@@ -13,7 +13,7 @@ from i3d import quantities
 from i3d.config import complete
 from i3d.errors import UserError, run_main
 from i3d.exports import annotations
-from i3d.exports.ground_truth import ground_truth
+from i3d.exports.ground_truth import Truth, ground_truth
 from i3d.exports.source import Source
 from i3d.records.record import OK, ORPHANED
 from i3d.report import events, figures, html_pages, near_copies, statistics
@@ -119,16 +119,19 @@ def draw_events(args: argparse.Namespace) -> None:
         (row for row in source.table if row.status == OK and row.split == settings.test_split),
         key=lambda row: (-(row.label or 0), row.video),
     )
-    note, matched = "no annotations are set: `ground_truth: annotations`", annotations.Matched()
+    frequency = next((row.frequency for row in rows if row.frequency), settings.frequency)
+
+    def truth_by(matched: annotations.Matched) -> Truth:
+        return ground_truth(rows, matched, source.features, frequency, videos=Path(settings.videos))
+
+    note, truth = "no annotations are set: `ground_truth: annotations`", truth_by(annotations.Matched())
     if source.annotations_path:
         try:
-            matched = annotations.match_annotations(source.annotated.events, source.table, rows, source.copies)
+            truth = truth_by(annotations.match_annotations(source.annotated.events, source.table, rows, source.copies))
             note = ""
         except UserError as error:  # the magnitudes are worth a look without the events
             print(f"warning: {error}", file=sys.stderr)
             note = shorten(f"events are not shown: {error}", 110, placeholder="…")
-    frequency = next((row.frequency for row in rows if row.frequency), settings.frequency)
-    truth = ground_truth(rows, matched, source.features, frequency, videos=Path(settings.videos))
     tracks = [events.track(video, args.metadata.parent, frequency) for video in truth.videos]
     found = events.summaries(tracks)
     (args.output / "events").mkdir(parents=True, exist_ok=True)

@@ -49,6 +49,16 @@ def words(ours, theirs):
     return result, " / ".join(result.words)
 
 
+def test_one_name_in_two_folders_is_two_recordings(tmp_path):
+    for tree, name, seed in (("ours", "test/01", 0), ("theirs", "test/01", 0), ("theirs", "Train/01", 1)):
+        path = tmp_path / tree / f"{name}.npy"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        np.save(path, features(96, seed=seed))
+    result = compare(tmp_path / "ours", tmp_path / "theirs")
+    assert [(pair.video, pair.theirs.name) for pair in result.pairs] == [("test/01.npy", "test/01.npy")]
+    assert result.only_theirs == ["Train/01.npy"]
+
+
 def test_equal_trees_are_the_same(trees):
     result, text = words(*trees(lambda array: array, lambda name: name.replace(".npy", "_i3d.npy")))
     assert text == "relative distance 0, cosine 1.0000 (medians): as from the same numbers"

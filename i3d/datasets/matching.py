@@ -1,7 +1,7 @@
 """Find the video that a name in an official list or annotation refers to."""
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from itertools import takewhile
 from pathlib import PurePosixPath
 
@@ -18,26 +18,61 @@ class VideoIndex:
         self._by_name: dict[str, list[str]] = defaultdict(list)
         for video in videos:
             path = PurePosixPath(video)
-            for name in {path.name, path.stem}:
+            is_suffix = has_suffix(path.name) or not path.suffix[1:].isdecimal()  # as in the folder of pictures x.1
+            for name in {path.name, path.stem if is_suffix else path.name}:
                 self._by_name[name].append(video)
 
     def find(self, entry: str) -> list[str]:
         """The videos that a name fits best: the same file name, with or without suffix, and most folders in common.
 
-        Several if the name is ambiguous, none if it fits no video.
+        Several if the name is ambiguous, none if it fits no video. A name that is the whole path of one fits it alone.
         """
-        path = PurePosixPath(entry.replace("\\", "/"))
+        path = _path(entry)
         videos = next((self._by_name[name] for name in _forms(path.name) if name in self._by_name), [])
         if len(videos) < 2:
             return list(videos)
         common = {video: _folders_in_common(PurePosixPath(video), path) for video in videos}
-        return [video for video in videos if common[video] == max(common.values())]
+        best = [video for video in videos if common[video] == max(common.values())]
+        return [video for video in best if PurePosixPath(video).parent == path.parent] or best
+
+    def find_each(self, entries: Collection[str]) -> dict[str, list[str]]:
+        """The videos of each name, as `find`; names of the same file in different folders are told apart.
+
+        Of two names that fit one video, one that lies in its folder and one that does not, the second is another's,
+        which is missing.
+        """
+        found = {entry: self.find(entry) for entry in entries}
+        at_home = {
+            video
+            for entry, videos in found.items()
+            for video in videos
+            if _folders_in_common(PurePosixPath(video), _path(entry)) and _agree(video, entry)
+        }
+        return {
+            entry: [video for video in videos if video not in at_home or _agree(video, entry)]
+            for entry, videos in found.items()
+        }
+
+
+def _path(entry: str) -> PurePosixPath:
+    return PurePosixPath(entry.replace("\\", "/"))
+
+
+def _agree(video: str, entry: str) -> bool:
+    """Whether the folders that both name are the same."""
+    pairs = zip(PurePosixPath(video).parts[-2::-1], _path(entry).parts[-2::-1], strict=False)
+    return all(one == other for one, other in pairs)
+
+
+def has_suffix(name: str) -> bool:
+    """Whether a name ends in the suffix of a video or feature."""
+    return PurePosixPath(name).suffix.lower() in SUFFIXES
 
 
 def _forms(name: str) -> Iterator[str]:
     """A file name, also without its suffix, and without `_i3d`."""
     yield name
-    stem = PurePosixPath(name).stem if PurePosixPath(name).suffix.lower() in SUFFIXES else name
+    stem = PurePosixPath(name).stem if has_suffix(name) else name
     yield stem
     yield stem.removesuffix(FEATURE_ENDING)
 

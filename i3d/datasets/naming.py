@@ -1,19 +1,18 @@
 """Derive split, category and label of each video from its data set, and find the annotations."""
 
 import hashlib
-import os
 from collections import Counter, defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from pathlib import Path, PurePosixPath
 
-from i3d.datasets.matching import VideoIndex
+from i3d.datasets.matching import VideoIndex, has_suffix
 from i3d.datasets.sheet import Rules, read_sheet
 from i3d.digests import file_sha256, json_digest
 from i3d.errors import UserError
 from i3d.files import read_file
-from i3d.frame_folders import is_bystander
+from i3d.frame_folders import is_bystander, walk
 from i3d.quantities import count, named
 from i3d.results.names import Naming
 from i3d.settings import VIDEO_SUFFIXES, Settings
@@ -194,24 +193,14 @@ def _content(path: Path) -> str:
 
 
 def _find_files(root: Path, names: Collection[str]) -> dict[str, list[Path]]:
-    """Find files and folders of these names, which may be patterns, anywhere under a folder.
-
-    Hidden ones are passed over, as are `__MACOSX` and the like.
-    """
+    """Find files and folders of these names, which may be patterns, anywhere under a folder."""
     paths: dict[str, list[Path]] = defaultdict(list)
     if not names:
         return paths
-    seen = set()
-    for folder, folders, files in os.walk(root, followlinks=True):
-        real = os.path.realpath(folder)
-        if real in seen:
-            folders[:] = []
-            continue
-        seen.add(real)
-        folders[:] = sorted(name for name in folders if not is_bystander(name))
+    for folder, folders, files in walk(root):
         for name in names:
             fits = [each for each in (*folders, *files) if each == name or ("*" in name and fnmatchcase(each, name))]
-            paths[name] += [Path(folder, each) for each in sorted(fits) if not is_bystander(each)]
+            paths[name] += [folder / each for each in sorted(fits)]
     return paths
 
 
@@ -266,12 +255,16 @@ def _matched(
 
 
 def _entry(line: str, index: VideoIndex) -> tuple[list[str], str, str]:
-    """The videos that a line fits, its name, and the rest. Names, too, may contain spaces and commas."""
-    cuts = [len(line), *(place for place, letter in enumerate(line) if letter in BETWEEN)]
-    for cut in cuts:
-        name = line[:cut].strip(QUOTES)
-        if videos := index.find(name):
-            return videos, name, line[cut:].strip(BETWEEN + QUOTES)
+    """The videos that a line fits, its name, and the rest. Names, too, may contain spaces and commas.
+
+    The longest name counts that fits; none ends before a suffix of videos.
+    """
+    ends = [*(place for place, letter in enumerate(line) if letter in BETWEEN), len(line)]
+    names = {end: line[:end].strip(QUOTES) for end in ends}
+    first = next((end for end, name in names.items() if has_suffix(name)), 0)
+    for end, name in reversed(names.items()):
+        if end >= first and (videos := index.find(name)):
+            return videos, name, line[end:].strip(BETWEEN + QUOTES)
     return [], line, ""
 
 

@@ -47,7 +47,7 @@ def _feature_list(split: Split, path: Path) -> Files:
     needed = split.source.choice(split.name).min_snippets
     split.source.warn(f"left out, fewer than {needed} snippets: {row.video} ({row.snippets})" for row in left_out)
     if split.is_for_tests:
-        split.source.warn(trainers.too_short(rows))
+        split.source.warn(trainers.too_short(rows, split.name))
     split.source.warn(trainers.misread("Smart-Surveillance", rows, lines))
     facts = selection.counts(rows) | {"left_out": [row.video for row in left_out]}
     return {path: text_of(lines), path.with_name(f"{split.name}.json"): json_of(facts)}
@@ -62,7 +62,10 @@ def _snippet_times(split: Split, path: Path) -> Files:
     """When each snippet of a split's videos begins and ends."""
     rule = SnippetRule(split.source.clip_length, split.source.frequency)
     videos = Path(split.settings.videos)
-    inputs = [[row.video, row.digest, row.snippets, row.frames_decoded, row.resample_fps] for row in split.rows]
+    inputs = [
+        [row.video, row.digest, row.snippets, row.frames_decoded, row.constant_fps, (videos / row.video).exists()]
+        for row in split.rows
+    ]
     key = json_digest([inputs, rule.clip_length, rule.frequency])
     return {path: Lazy(key, lambda: csv_of(frame_times.snippet_table(split.rows, videos, rule)))}
 
@@ -138,7 +141,7 @@ def _s3r_pickle(split: Split, path: Path) -> Files:
 
 
 # Which splits get a file. A file of the whole data set is listed under the split for tests.
-every, _tested, _truthful = attrgetter("splits"), attrgetter("tested"), attrgetter("truthful")
+_every, _tested, _truthful = attrgetter("splits"), attrgetter("tested"), attrgetter("truthful")
 
 
 def _trained(source: Source) -> Sequence[str]:
@@ -164,17 +167,17 @@ def _if_timed(source: Source) -> Sequence[str]:
 _ALL = "lists ground_truth ur_dmu deepmil vadclip tevad_s3r s3r"
 
 EXPORTS = (
-    Export("lists ground_truth", lists_folder, "{split}.list", every, _feature_list),
+    Export("lists ground_truth", lists_folder, "{split}.list", _every, _feature_list),
     Export("lists", lists_folder, "{split}_snippet_times.csv", _if_timed, _snippet_times),
     Export("ground_truth", lists_folder, "{split}_gt.npy", _truthful, _ground_truth),
     Export("ground_truth", lists_folder, "reconcile.csv", _once_if_annotated, reconcile.reconciled),
     Export(_ALL, lists_folder, "trainers.txt", _once, _trainer_commands),
-    Export("ur_dmu deepmil vadclip", crops_folder, "{split}.json", every, _crop_files),
-    Export("ur_dmu deepmil", crops_folder, "{split}.list", every, _crop_list),
+    Export("ur_dmu deepmil vadclip", crops_folder, "{split}.json", _every, _crop_files),
+    Export("ur_dmu deepmil", crops_folder, "{split}.list", _every, _crop_list),
     Export("deepmil", crops_folder, "{split}_one_crop.list", _tested, _one_crop_list),
-    Export("vadclip", crops_folder, "{split}.csv", every, vadclip.table),
+    Export("vadclip", crops_folder, "{split}.csv", _every, vadclip.table),
     Export("vadclip", crops_folder, "{split}_gt_segment.npy", _if_annotated, vadclip.segments),
-    Export("tevad_s3r s3r", flat_folder, "{split}.list", every, _flat_list),
+    Export("tevad_s3r s3r", flat_folder, "{split}.list", _every, _flat_list),
     Export("tevad_s3r s3r", flat_folder, "{split}_ground_truth.json", _if_annotated, _s3r_labels),
     Export("s3r", flat_folder, "{split}_regular_features.pickle", _trained, _s3r_pickle),
 )

@@ -13,7 +13,6 @@ Unless stated otherwise, frames are numbered from 0 and an event includes its la
 
 import csv
 import hashlib
-import os
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from io import BytesIO, StringIO
@@ -24,12 +23,13 @@ import numpy as np
 
 from i3d.errors import UserError
 from i3d.files import read_file
-from i3d.frame_folders import is_bystander
+from i3d.frame_folders import walk
 
 FRAMES, SECONDS, NAME = ("start_annotation", "end_annotation"), ("start_seconds", "end_seconds"), "event_name"
 MSAD = ("starting frame of anomaly", "ending frame of anomaly")
 TRACKS = "_tracks.txt"
 NORMAL_CLASS = 0  # of TAD
+NONE = (-1, -1)  # in the place of an event's frames
 
 
 class Event(NamedTuple):
@@ -65,7 +65,7 @@ def read(path: Path, expected: str | None = None) -> Annotations:
     Raises UserError for annotations that cannot be read or are of another form than `expected`, and for a malformed
     event, naming the line.
     """
-    annotations = _folder(path) if path.is_dir() else _file(path)
+    annotations = _folder(path) if path.is_dir() else _file(path, expected)
     if expected is not None and annotations.format != expected:
         raise UserError(
             f"{path}: these annotations are of the form {annotations.format}, not {expected}, as the data set's are; "
@@ -88,7 +88,7 @@ def content_digest(path: Path) -> str:
         return ""
 
 
-def _file(path: Path) -> Annotations:
+def _file(path: Path, expected: str | None) -> Annotations:
     try:
         text = read_file(path).decode("utf-8-sig")
     except FileNotFoundError:
@@ -101,7 +101,8 @@ def _file(path: Path) -> Annotations:
     if not lines:
         raise UserError(f"{path}: holds no annotations; name the right file in `ground_truth: annotations`")
     understood: set[int] = set()
-    for form, parse in (("ucf_crime", _ucf_crime), ("tad", _tad), ("xd_violence", _xd_violence)):
+    forms = (("ucf_crime", _ucf_crime), ("tad", _tad), ("xd_violence", _xd_violence))
+    for form, parse in sorted(forms, key=lambda form: form[0] != expected):  # a line may be of two
         parsed = {number: line for number, words in lines.items() if (line := parse(words))}
         if len(parsed) == len(lines):
             return _lines(path, form, parsed)
@@ -128,7 +129,7 @@ def _ucf_crime(words: Sequence[str]) -> _Line | None:
     """name, class, first and last frame of each event, -1 for none."""
     if len(words) < 4 or len(words) % 2 or _numbers(words[1:2]) is not None or (frames := _numbers(words[2:])) is None:
         return None
-    return _Line(words[0], [Event(*pair, words[1]) for pair in _paired(frames) if pair != (-1, -1)])
+    return _Line(words[0], [Event(*pair, words[1]) for pair in _paired(frames) if pair != NONE])
 
 
 def _tad(words: Sequence[str]) -> _Line | None:
@@ -137,7 +138,7 @@ def _tad(words: Sequence[str]) -> _Line | None:
     if numbers is None or len(numbers) < 4 or len(numbers) % 2 or numbers[0] <= numbers[1]:
         return None
     total, kind, *frames = numbers
-    events = [Event(*pair) for pair in _paired(frames) if pair != (-1, -1)]
+    events = [Event(*pair) for pair in _paired(frames) if pair != NONE]
     return _Line(words[0], events if kind != NORMAL_CLASS else [], total)
 
 
@@ -145,12 +146,15 @@ def _xd_violence(words: Sequence[str]) -> _Line | None:
     """name, first and last frame of each event, or class, first and last frame of each."""
     frames = _numbers(words[1:])
     if frames is not None:
-        return _Line(words[0], [Event(*pair) for pair in _paired(frames)]) if frames and not len(frames) % 2 else None
+        if not frames or len(frames) % 2:
+            return None
+        return _Line(words[0], [Event(*pair) for pair in _paired(frames) if pair != NONE])
     kinds, bounds = words[1::3], [*zip(words[2::3], words[3::3], strict=False)]
     frames = _numbers([word for pair in bounds for word in pair])
     if frames is None or len(words) % 3 != 1 or _numbers(kinds) is not None:
         return None
-    return _Line(words[0], [Event(*pair, kind) for kind, pair in zip(kinds, _paired(frames), strict=True)])
+    events = zip(kinds, _paired(frames), strict=True)
+    return _Line(words[0], [Event(*pair, kind) for kind, pair in events if pair != NONE])
 
 
 def _numbers(words: Sequence[str]) -> list[int] | None:
@@ -278,11 +282,9 @@ def _folder(path: Path) -> Annotations:
 def _files_of(path: Path) -> list[Path]:
     """The tracks below a folder or, without any, the masks."""
     tracks, masks = [], []
-    for folder, folders, files in os.walk(path, followlinks=True):
-        folders[:] = sorted(name for name in folders if not is_bystander(name))
-        files = [name for name in files if not is_bystander(name)]
-        tracks += [Path(folder, name) for name in sorted(files) if name.endswith(TRACKS)]
-        masks += [Path(folder, name) for name in sorted(files) if name.endswith(".npy")]
+    for folder, _, files in walk(path):
+        tracks += [folder / name for name in files if name.endswith(TRACKS)]
+        masks += [folder / name for name in files if name.endswith(".npy")]
     return tracks or masks
 
 

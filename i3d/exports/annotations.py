@@ -43,7 +43,7 @@ def match_annotations(annotations: Events, table: Sequence[Row], chosen: Sequenc
     index = VideoIndex(rows)
     in_split = {row.video for row in chosen}
     matched = Matched()
-    fits = {name: [rows[video] for video in index.find(name)] for name in annotations}
+    fits = {name: [rows[video] for video in videos] for name, videos in index.find_each(annotations).items()}
     for name, events in annotations.items():
         originals = [row for row in fits[name] if not copies.is_copy(row.video)] or fits[name]
         meant = [row for row in originals if row.video in in_split]
@@ -54,7 +54,7 @@ def match_annotations(annotations: Events, table: Sequence[Row], chosen: Sequenc
             )
         for row in meant:
             matched.events[row.video] = [*matched.events.get(row.video, []), *events]
-    of_source = _by_source(annotations)
+    of_source = _by_source(annotations, copies)
     for row in chosen:
         if row.video not in matched.events and copies.is_copy(row.video):
             _inherit(row, annotations, of_source, fits, copies, matched)
@@ -64,11 +64,11 @@ def match_annotations(annotations: Events, table: Sequence[Row], chosen: Sequenc
     return matched
 
 
-def _by_source(annotations: Events) -> dict[str, list[str]]:
+def _by_source(annotations: Events, copies: CopyNames) -> dict[str, list[str]]:
     """Annotated names, keyed by themselves with and without their suffix."""
     names: dict[str, list[str]] = defaultdict(list)
     for name in annotations:
-        for key in {name, PurePosixPath(name).with_suffix("").as_posix() if name else name}:
+        for key in {name, copies.plain(name)}:
             names[key].append(name)
     return names
 
@@ -125,7 +125,7 @@ def _carried_over(events: list[Event | Span], origin: Row | None, copy: Row) -> 
 def _own_count(row: Row) -> float:
     """Frames of the recording itself, estimated if it was resampled."""
     frames = row.frames_decoded or 0
-    return frames if row.resample_fps is None or not row.fps else round(frames * row.fps / row.resample_fps)
+    return frames if row.constant_fps is None or not row.fps else round(frames * row.fps / row.constant_fps)
 
 
 def resampled(event: Event, source_fps: float, target_fps: float) -> Event:

@@ -8,27 +8,36 @@ import re
 from collections.abc import Iterable
 from pathlib import PurePosixPath
 
+from i3d.datasets.matching import SUFFIXES
+
 
 class CopyNames:
     """Names of copies, which continue with `_` and one of `endings`, once or more often.
 
-    `*` in an ending matches any characters but `_`, as in `rot*`.
+    `*` in an ending matches any characters but `_`, as in `rot*`. `extensions` are suffixes of videos besides the
+    usual ones; what else follows a dot is part of a name.
     """
 
-    def __init__(self, endings: Iterable[str] = ()) -> None:
+    def __init__(self, endings: Iterable[str] = (), extensions: Iterable[str] = ()) -> None:
+        self._suffixes = SUFFIXES | {f".{each.lstrip('.').lower()}" for each in extensions}
         self._endings = [_expression(ending) for ending in endings]
         self._whole = re.compile("|".join(self._endings) or "(?!)")
         self._ends = re.compile(rf"(.+?)(?:_(?:{self._whole.pattern}))+")
 
     def source(self, video: str) -> str:
         """The path of the video's source without its suffix; the video's own path when it is no copy."""
-        path = PurePosixPath(video).with_suffix("")
+        path = PurePosixPath(self.plain(video))
         folders = [self._stripped(folder) for folder in path.parts[:-1] if not self._whole.fullmatch(folder)]
         return PurePosixPath(*folders, self._stripped(path.name)).as_posix()
 
     def is_copy(self, video: str) -> bool:
         """Whether the name says that the video is a copy."""
-        return self.source(video) != PurePosixPath(video).with_suffix("").as_posix()
+        return self.source(video) != self.plain(video)
+
+    def plain(self, video: str) -> str:
+        """The path of a video without its suffix, which a folder of pictures does not have."""
+        path = PurePosixPath(video)
+        return (path.with_suffix("") if path.suffix.lower() in self._suffixes else path).as_posix()
 
     def _stripped(self, name: str) -> str:
         match = self._ends.fullmatch(name)

@@ -45,9 +45,10 @@ def _id(row: Row, plain: bool) -> str:
 
 
 def links(rows: Sequence[Row], ids: Sequence[str], features: Path, folder: Path) -> dict[Path, Content]:
-    """The relative link `folder/<id>_i3d.npy` to each feature."""
+    """The relative link `folder/<id>_i3d.npy` to each feature, also where `folder` lies behind a link itself."""
+    there, here = os.path.realpath(features), os.path.realpath(folder)
     return {
-        folder / f"{name}{ENDING}": Link(os.path.relpath((features / row.feature_file).absolute(), folder.absolute()))
+        folder / f"{name}{ENDING}": Link(os.path.relpath(f"{there}/{row.feature_file}", here))
         for row, name in zip(rows, ids, strict=True)
     }
 

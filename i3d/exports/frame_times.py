@@ -37,15 +37,15 @@ def frame_times(row: Row, videos: Path) -> FrameTimes:
     Raises UserError when neither timestamps nor a rate are known, as for a folder of pictures.
     """
     frames = row.frames_decoded or 0
-    if row.resample_fps is None and (recorded := _recorded(videos / row.video, frames)) is not None:
+    if row.constant_fps is None and (recorded := _recorded(videos / row.video, frames)) is not None:
         return recorded
-    rate = row.resample_fps or row.fps
+    rate = row.frame_rate
     if not rate:
         raise UserError(
             f"{row.video}: its frame rate is unknown, and its recording is not under {videos}, so its seconds cannot "
             "be mapped to frames; annotate it in frames"
         )
-    return FrameTimes(np.arange(frames) / rate, np.arange(1, frames + 1) / rate, recorded=row.resample_fps is not None)
+    return FrameTimes(np.arange(frames) / rate, np.arange(1, frames + 1) / rate, recorded=row.constant_fps is not None)
 
 
 def snippet_table(rows: Iterable[Row], videos: Path, rule: SnippetRule) -> list[list[str]]:

@@ -32,10 +32,9 @@ class VideoTruth:
 
 @dataclass(frozen=True)
 class Truth:
-    """The truth of a split's videos, in their order, the anomalies that were not annotated, and warnings."""
+    """The truth of a split's videos, in their order, and warnings."""
 
     videos: list[VideoTruth]
-    unannotated: list[str]
     warnings: list[str]
 
     def values(self) -> np.ndarray:
@@ -107,7 +106,7 @@ def ground_truth(
         truths.append(VideoTruth(row, frames, segments))
     if not any(video.segments for video in truths):
         warnings.append("no frame at all is marked, so no AUC can be computed against this ground truth")
-    return Truth(truths, bare, warnings)
+    return Truth(truths, warnings)
 
 
 def _segments(row: Row, events: Sequence[Event | Span], held: int, videos: Path, warnings: list[str]) -> list[Event]:
@@ -140,15 +139,15 @@ def _own_frames(events: Sequence[Event | Span], row: Row, videos: Path, warnings
         if isinstance(event, Span):
             assert times is not None
             own.append(times.event(event))
-        elif row.resample_fps is None:
+        elif row.constant_fps is None:
             own.append(event)
         elif not row.fps:
             raise UserError(
-                f"{row.video}: its own frame rate is unknown, so its events cannot be mapped to {row.resample_fps:g} "
+                f"{row.video}: its own frame rate is unknown, so its events cannot be mapped to {row.constant_fps:g} "
                 "fps; take it out of the split"
             )
         else:
-            own.append(resampled(event, row.fps, row.resample_fps))
+            own.append(resampled(event, row.fps, row.constant_fps))
     return own
 
 

@@ -24,7 +24,6 @@ from i3d.exports.receipts import RECEIPTS, Files, publish, read_receipt, receipt
 from i3d.exports.source import NO_ANNOTATIONS, Source
 from i3d.paths import is_below
 from i3d.quantities import SPELT_OUT, count, named
-from i3d.records.work_folder import WorkFolder
 from i3d.results.names import METADATA
 from i3d.settings import Settings
 
@@ -178,14 +177,24 @@ class _Making:
     def _note_failure(self, unit: _Unit, error: UserError) -> None:
         if unit not in self._wanted:
             self._outcome.warnings.append(f"{unit.path} stays as it was made earlier, and may not fit: {error}")
-        elif str(error) not in self._outcome.errors:
+            return
+        if str(error) not in self._outcome.errors:
             self._outcome.errors.append(str(error))
+        if read_receipt(unit.receipt).marks:
+            self._outcome.warnings.append(f"{unit.path} stays as it was made earlier, and may not fit the others")
 
     def _warn_of_other_settings(self, due: list[_Unit]) -> None:
-        """Warn of the settings of an earlier call that this one lacks, once."""
+        """Warn of the features and the settings of an earlier call that are not those of this one, once."""
         now = _flat(self._state["settings"])
         for unit in due:
             state = read_receipt(unit.receipt).state
+            features = state.get("features", self._state["features"])
+            if features != self._state["features"] and os.path.lexists(features):
+                self._outcome.warnings.append(
+                    f"{unit.path} was of {features} and now is of {self._state['features']}; to have both, set `lists: "
+                    "{folder: ...}` and `crops: {folder: ...}` for one of them"
+                )
+                return
             before = _flat(state.get("settings", {}))
             if state and before != now:
                 changes = [
@@ -255,11 +264,13 @@ def _state(source: Source, metadata: Path) -> dict[str, Any]:
         FORMAT,
         file_sha256(metadata),
         str(source.features.absolute()),
+        Path(settings.videos).is_dir(),  # recordings say when each frame is shown
         [str(export.folder(settings).absolute()) for export in EXPORTS],
         annotation_formats.content_digest(Path(annotations)) if annotations else None,
     ]
     chosen = beyond_defaults(settings, *SETTINGS)
-    return {"digest": json_digest([*parts, chosen]), "settings": chosen, "annotations": annotations}
+    state = {"settings": chosen, "features": str(source.features.absolute()), "annotations": annotations}
+    return {"digest": json_digest([*parts, chosen]), **state}
 
 
 def _annotations_before(settings: Settings) -> str | None:
@@ -291,18 +302,14 @@ def _flat(settings: Any, prefix: str = "") -> dict[str, Any]:
 
 @contextmanager
 def _alone(features: Path) -> Iterator[None]:
-    """Hold a lock, as some targets share files; go on without one if none can be created."""
-    path = WorkFolder.beside(features).root / "exports.lock"
+    """Hold a lock on the features tree, as some targets share files; go on without one where there are none."""
+    opened = os.open(features, os.O_RDONLY)
     try:
-        path.parent.mkdir(exist_ok=True)
-        file = path.open("a")
-    except OSError:
-        yield
-        return
-    with file:
         with suppress(OSError):
-            fcntl.flock(file, fcntl.LOCK_EX)
+            fcntl.flock(opened, fcntl.LOCK_EX)
         yield
+    finally:
+        os.close(opened)
 
 
 def _paths(paths: Iterable[Path], limit: int = SPELT_OUT) -> str:

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from i3d.datasets.matching import VideoIndex
-from i3d.exports.annotation_formats import Annotations, Span
+from i3d.exports.annotation_formats import Span
 from i3d.exports.receipts import Files, csv_of, text_of
 from i3d.exports.source import Split
 from i3d.quantities import count
@@ -52,9 +52,9 @@ def reconciled(split: Split, path: Path) -> Files:
 
 def _lines_of(split: Split) -> list[Line]:
     """A line for each video of a split, with features or without, and for each annotated name without a video."""
-    table = split.source.table
-    official = _official_lengths(split.source.annotated, table)
-    annotated = set(_by_video(split.source.annotated.events, table))
+    table, annotations = split.source.table, split.source.annotated
+    official = _by_video(annotations.frames, table)
+    annotated = set(_by_video(annotations.events, table))
     truths = {video.row.video: video for video in split.truth.videos}
     lines = []
     for row in table:
@@ -84,16 +84,11 @@ def _lines_of(split: Split) -> list[Line]:
     return lines + [Line(name, split.name, problem="annotated, but there is no such video") for name in unknown]
 
 
-def _official_lengths(annotated: Annotations, table: Sequence[Row]) -> dict[str, int]:
-    """The length of each video according to the annotations."""
-    return _by_video(annotated.frames, table)
-
-
 def _by_video(by_name: Mapping[str, Any], table: Sequence[Row]) -> dict[str, Any]:
     """Replace annotated names by the videos that they fit alone."""
     index = VideoIndex(row.video for row in table if row.status != ORPHANED)
-    fits = ((index.find(name), value) for name, value in by_name.items())
-    return {videos[0]: value for videos, value in fits if len(videos) == 1}
+    fits = index.find_each(by_name)
+    return {fits[name][0]: value for name, value in by_name.items() if len(fits[name]) == 1}
 
 
 def _problems(line: Line, row: Row, split: Split) -> Iterable[str]:
@@ -107,7 +102,7 @@ def _problems(line: Line, row: Row, split: Split) -> Iterable[str]:
     if line.events and row.damaged:
         yield f"its events may lie in other frames: {row.damaged}"
     frames = row.frames_decoded
-    if row.resample_fps is not None or frames is None:
+    if row.constant_fps is not None or frames is None:
         return
     if line.annotated_last is not None and line.annotated_last >= frames:
         yield f"annotated up to frame {line.annotated_last}, but its last one is {frames - 1}"

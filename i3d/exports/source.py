@@ -29,7 +29,7 @@ class Source:
         self.settings = settings
         self.features = metadata.parent
         self.table = read_metadata(metadata)
-        self.copies = CopyNames(settings.lists.copies)
+        self.copies = CopyNames(settings.lists.copies, settings.extensions)
         self.annotations_path = settings.ground_truth.annotations or annotations
         self._form: str | None = None  # which the annotations must have
         self._why_unannotated = NO_ANNOTATIONS

@@ -3,6 +3,8 @@
 Facts about the trainers' published code; docs/trainers.md says why each edit is needed and what was run.
 """
 
+import json
+import re
 from collections import defaultdict
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -73,14 +75,14 @@ class DataSet:
         return quote(str(self.lists / "i3d" / f"{part.name}{ending}"))
 
 
-def too_short(rows: Iterable[Row]) -> list[str]:
+def too_short(rows: Iterable[Row], split: str) -> list[str]:
     """A warning for each trainer whose test breaks on some of these videos, naming them."""
     broken: dict[tuple[str, ...], list[Row]] = defaultdict(list)
     for row in rows:
         broken[tuple(name for name, need in TESTS_NEED.items() if (row.snippets or 0) < need)].append(row)
     return [
         f"{named([f'{row.video} ({row.snippets})' for row in own])}: too few snippets, {named(trainers)} break on such "
-        f"a test video; leave it out with `lists: {{min_snippets: {{{own[0].split}: "
+        f"a test video; leave it out with `lists: {{min_snippets: {{{split}: "
         f"{max(TESTS_NEED[name] for name in trainers)}}}}}`"
         for trainers, own in broken.items()
         if trainers
@@ -168,4 +170,10 @@ def commands_for(data: DataSet) -> str:
         lstrip_blocks=True,
         keep_trailing_newline=True,
     )
-    return environment.from_string(text).render(data=data, min=min)
+    return environment.from_string(text).render(data=data, min=min, json=json.dumps, substitution=_substitution)
+
+
+def _substitution(pattern: str, text: str) -> str:
+    """The quoted expression with which sed puts a text in the place of a pattern."""
+    escaped = re.sub(r"[\\/&]", r"\\\g<0>", text)
+    return quote(f"s/{pattern}/{escaped}/")

@@ -20,6 +20,7 @@ FAILED: Status = "failed"  # tried again by the next run
 NOT_DONE: Status = "not done"  # its run was stopped, or its job died; in tables only, never in a journal
 ORPHANED: Status = "orphaned"  # there is a feature, but its video is gone; likewise
 
+PICTURES = "pillow"  # the decoder of folders of pictures
 BUNDLE_NAME = re.compile(r"[\w-]*")
 
 
@@ -92,6 +93,16 @@ class Row(VideoRecord, kw_only=True):
     def subset(self) -> str:
         """The video's folder below the videos tree."""
         return self.video.rpartition("/")[0] or "."
+
+    @property
+    def constant_fps(self) -> float | None:
+        """The constant rate that its frames were taken at; pictures of a folder have no times, and are all taken."""
+        return None if self.decoder == PICTURES else self.resample_fps
+
+    @property
+    def frame_rate(self) -> float | None:
+        """The rate of the frames from which its snippets were cut, if known."""
+        return self.constant_fps or self.fps
 
     @property
     def began(self) -> datetime | None:

@@ -46,7 +46,7 @@ class Track:
     @property
     def frames_per_second(self) -> float | None:
         """The rate of the frames from which the snippets were cut, if known."""
-        return self.row.resample_fps or self.row.fps
+        return self.row.frame_rate
 
 
 @dataclass(frozen=True)

@@ -24,7 +24,7 @@ from i3d.report.speed import bundle_speeds, total_speed
 from i3d.report.statistics import STATUSES, Neighbour, Outlier, Statistics, duration, largest_subsets, status_counts
 
 INK, FAINT, LINE = "#22303c", "#6b7780", "#d9dee2"
-STATUS_COLOURS = {"ok": "#4b8f8c", "skipped": "#c3cad0", "failed": "#c8553d"}
+STATUS_COLOURS = {"ok": "#4b8f8c", "skipped": "#c3cad0", "failed": "#c8553d", "not done": "#e0b04c"}
 LABEL_COLOURS = {1: "#c07f2d", 0: "#3f6ea3", None: "#8d979e"}
 DEVICE_COLOURS = ("#4b8f8c", "#c07f2d", "#3f6ea3", "#8c5a8f")
 LABEL_NAMES = {1: "anomaly", 0: "normal", None: "no label"}

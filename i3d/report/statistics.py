@@ -10,9 +10,9 @@ import numpy as np
 
 from i3d.errors import UserError
 from i3d.exports.ground_truth import load
-from i3d.records.record import FAILED, OK, SKIPPED, Row
+from i3d.records.record import FAILED, NOT_DONE, OK, SKIPPED, Row
 
-STATUSES = (OK, SKIPPED, FAILED)
+STATUSES = (OK, SKIPPED, FAILED, NOT_DONE)
 OUTLIER_Z = 3.5  # as robust_z's authors advise
 FEW = 5  # videos; the spread of fewer means nothing
 BLOCK = 1024  # videos per matrix product: bounds its memory
@@ -68,8 +68,7 @@ def largest_subsets(rows: Iterable[Row], most: int) -> list[str]:
 
 def duration(row: Row) -> float | None:
     """Seconds of video, from the decoded frames and their rate."""
-    rate = row.resample_fps or row.fps
-    return row.frames_decoded / rate if row.frames_decoded and rate else None
+    return row.frames_decoded / row.frame_rate if row.frames_decoded and row.frame_rate else None
 
 
 def measure(rows: Iterable[Row], features: Path, threads: int = 1) -> Statistics:

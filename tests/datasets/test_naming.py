@@ -104,6 +104,13 @@ def test_a_category_that_a_sheet_does_not_know_gives_no_label(tmp_path):
     assert [own.label for own in opened(tmp_path, "xd_violence").names(videos).of.values()] == ["0"] + 7 * ["1"]
 
 
+def test_a_folder_of_training_videos_is_never_taken_for_tests(tmp_path):
+    DATA_SETS["xd_violence"].files(tmp_path)
+    videos = [f"{folder}/x_label_A.mp4" for folder in ("train/videos", "XD/videos", "test/videos", "Train/1-1004")]
+    said = [own.split for own in opened(tmp_path, "xd_violence").names(videos).of.values()]
+    assert said == ["", "test", "test", "train"]
+
+
 def seventh(folder, text=SEVENTH):
     (folder / "seventh.yaml").write_text(text)
     (folder / "train.csv").write_text("fight-1.mp4,fight\nquiet,er-3.mp4\ncalm/a b.mp4\ngone.mp4\nquiet,er-3.mp4\n")
@@ -157,6 +164,23 @@ def test_names_in_a_list_may_be_quoted_and_followed_by_more(tmp_path):
         (tmp_path / "train.csv").write_text(f"{line}\n")
         dataset = opened(tmp_path, tmp_path / "seventh.yaml")
         assert dataset.names(VIDEOS).of["calm/a b.mp4"].split == "train", line
+
+
+def test_a_name_with_spaces_is_not_taken_for_a_shorter_one(tmp_path):
+    videos = ("cam.mp4", "cam 1.mp4", "b/fight.mp4", "x y 2-1.mp4", "x y.mp4")
+    for line, video in (
+        ("cam 1.mp4 266 1 75 110", "cam 1.mp4"),
+        ("cam 2.mp4 266 1", None),
+        ("cam 1 266", "cam 1.mp4"),
+        ("fight 2.mp4", None),
+        ("fight fight 2", "b/fight.mp4"),
+        ("x y 2-1,0", "x y 2-1.mp4"),
+    ):
+        sheet = seventh(tmp_path, SEVENTH.replace('"**/{category}-[0-9]*"', '"**/*", category: x'))
+        (tmp_path / "train.csv").write_text(f"{line}\n")
+        names = opened(tmp_path, sheet).names(videos)
+        assert [each for each, own in names.of.items() if own.split] == ([video] if video else []), line
+        assert bool(names.missing) == (video is None)
 
 
 def test_many_reasons_are_counted(tmp_path):

@@ -45,6 +45,17 @@ def test_xd_violences_pairs_with_and_without_classes(tmp_path):
     }
 
 
+def test_one_event_with_a_class_in_each_line_is_of_the_form_that_is_asked_for(tmp_path):
+    """It may be UCF-Crime's, too. A pair of -1 is none in both."""
+    path = written(tmp_path, "x_label_B4-0-0 B4 0 1517\ny_label_G-0-0 G -1 -1\n")
+    assert read(path).format == "ucf_crime"
+    assert read(path, "xd_violence")[:2] == (
+        "xd_violence",
+        {"x_label_B4-0-0": [Event(0, 1517, "B4")], "y_label_G-0-0": []},
+    )
+    assert read(written(tmp_path, "x -1 -1\ny 3 9\n")).events == {"x": [], "y": [Event(3, 9)]}
+
+
 def test_tads_lines_say_the_frames_in_all(tmp_path):
     text = "frames/abnormal/01_Accident_006.mp4 266 1 75 110\nframes/normal/Normal_008.mp4 77 0 0 77\n"
     assert read(written(tmp_path, text)) == (
@@ -102,6 +113,14 @@ def test_tracks_of_objects(tmp_path):
     path.write_text("1,9\n")
     with pytest.raises(UserError, match=r"_tracks.txt, line 1: must be object,first,last"):
         read(tmp_path)
+
+
+def test_links_that_lead_round_are_followed_once(tmp_path):
+    (tmp_path / "a").mkdir()
+    (tmp_path / "a/up").symlink_to(tmp_path)
+    (tmp_path / "a/again").symlink_to(tmp_path / "a")
+    (tmp_path / "a/x_tracks.txt").write_text("1,3,9\n")
+    assert read(tmp_path).events == {"x": [Event(3, 9)]}
 
 
 def test_seconds(tmp_path):

@@ -88,6 +88,35 @@ def test_a_name_that_fits_two_videos_is_refused():
     assert matched(rows, {"test/west/anomaly/x": [Event(0, 1)]}).events == {"test/west/anomaly/x.mp4": [Event(0, 1)]}
 
 
+def test_a_path_is_that_video_however_many_end_in_it():
+    rows = [row("test/anomaly/x.mp4", snippets=3), row("old/test/anomaly/x.mp4", snippets=3)]
+    for name in ("test/anomaly/x.mp4", "test/anomaly/x"):
+        assert matched(rows, {name: [Event(0, 1)]}).events == {"test/anomaly/x.mp4": [Event(0, 1)]}
+
+
+def test_events_of_a_video_of_that_name_in_another_folder_are_not_taken():
+    """The other video is missing; a foreign root, and names without folders, are no contradiction."""
+    rows = [row("test/anomaly/01.mp4", snippets=3)]
+    for root in ("", "/data/", "C:\\data\\"):
+        found = matched(
+            rows, {f"{root}test/anomaly/01.mp4": [Event(0, 1)], f"{root}train/anomaly/01.mp4": [Event(5, 9)]}
+        )
+        assert found.events == {"test/anomaly/01.mp4": [Event(0, 1)]}
+        assert found.unknown == [f"{root}train/anomaly/01.mp4"]
+    both = matched(rows, {"01": [Event(0, 1)], "test/anomaly/01.mp4": [Event(5, 9)]})
+    assert both.events == {"test/anomaly/01.mp4": [Event(0, 1), Event(5, 9)]}
+    foreign = matched(rows, {"Videos/Crime/01.mp4": [Event(0, 1)]})
+    assert foreign.events == {"test/anomaly/01.mp4": [Event(0, 1)]}
+
+
+def test_what_follows_a_dot_may_be_part_of_a_name():
+    rows = [row(f"test/anomaly/{name}", snippets=3, feature_file=f"test/anomaly/{name}.npy") for name in ("x", "x.1")]
+    rows.append(row("test/anomaly/x_flip_h", snippets=3, feature_file="test/anomaly/x_flip_h.npy"))
+    found = matched(rows, {"x": [Event(0, 1)], "x.1": [Event(5, 9)], ".": [Event(0, 1)]})
+    assert found.events["test/anomaly/x_flip_h"] == [Event(0, 1)]
+    assert found.unknown == ["."]
+
+
 def test_a_name_is_held_against_the_videos_of_all_splits_and_of_no_others():
     rows = [row(f"{split}/anomaly/x.mp4", snippets=3) for split in ("test", "train")]
     with pytest.raises(UserError, match="x: this annotated name fits test/anomaly/x.mp4, train/anomaly/x.mp4"):

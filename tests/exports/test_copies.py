@@ -29,6 +29,11 @@ def test_other_names_are_none(video):
     assert not COPIES.is_copy(video) and COPIES.source(video) == video.rpartition(".")[0]
 
 
+def test_a_folder_of_pictures_has_no_suffix_and_a_rare_one_is_one():
+    assert COPIES.source("t/a/cam_12.30.45") == "t/a/cam_12.30.45" and COPIES.source("t/a/x.1_flip_h") == "t/a/x.1"
+    assert CopyNames(["flip_h"], ["xyz"]).source("t/a/x_flip_h.XYZ") == "t/a/x"
+
+
 def test_endings_are_configurable_and_no_expressions():
     rotated = CopyNames(["rot*", "a.b"])
     assert rotated.source("t/a/x_rot15.mp4") == "t/a/x" == rotated.source("t/a/x_a.b.mp4")

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from i3d.errors import UserError
-from i3d.exports.flat_names import in_segments, s3r_pickle, video_ids
+from i3d.exports.flat_names import in_segments, links, s3r_pickle, video_ids
 from tests.support.finished_trees import table, write_tree
 from tests.support.rows import row
 
@@ -27,6 +27,17 @@ def test_names_of_a_data_set_are_its_own():
     rows[1].feature_file = "B/Abuse001_x264.npy"
     with pytest.raises(UserError, match="both want Abuse001_x264_i3d.npy"):
         video_ids(rows, rows, plain=True)
+
+
+def test_links_lead_to_the_features_from_behind_a_link(tmp_path):
+    features = write_tree(tmp_path, dim=4)
+    (tmp_path / "scratch/far/lists").mkdir(parents=True)
+    (tmp_path / "lists").symlink_to("scratch/far/lists")
+    rows = [each for each in table(features) if each.status == "ok"]
+    for path, link in links(rows, video_ids(rows), features, tmp_path / "lists/i3d/x").items():
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.symlink_to(link.target)
+        assert not link.target.startswith("/") and np.load(path).shape[1:] == (10, 4)
 
 
 @pytest.mark.parametrize("snippets", [1, 2, 31, 32, 33, 200])

@@ -38,7 +38,7 @@ def test_sixteen_values_per_snippet(features, tmp_path):
     armed, theft, normal = np.split(values, [32, 96])
     assert np.flatnonzero(armed).tolist() == [0, 1, 2, 3]
     assert np.flatnonzero(theft).tolist() == [5, 6, 7, 8, 9, 20]
-    assert not normal.any() and truth.warnings == [] == truth.unannotated
+    assert not normal.any() and truth.warnings == []
 
 
 def test_events_are_clipped_and_that_is_told(features, tmp_path):
@@ -60,7 +60,6 @@ def test_normal_videos_are_zero_and_anomalies_without_a_row_as_asked_for(feature
     annotations = annotate(tmp_path, "Normal_002.mp4,0,9,x", "theft.1.mp4,-1,-1,x")
     truth = truth_of(features, annotations)
     assert truth.values().shape == (128,) and not truth.values().any()
-    assert truth.unannotated == ["test/anomaly/armed_002.MP4"]
     assert truth.warnings == [
         "1 anomaly is not annotated and marked all zeros: test/anomaly/armed_002.MP4",
         "test/non_anomaly/Normal_002.mp4: it is normal, so its annotated events are left out",
@@ -100,6 +99,16 @@ def test_resampled_videos_are_mapped(tmp_path):
     features = write_tree(tmp_path, [("test/anomaly/a.mp4", 2, 1, 40, "")], resample_fps=15)
     with pytest.raises(UserError, match="frame rate is unknown"):
         truth_of(features, annotate(tmp_path, "a.mp4,30,49,x"))
+
+
+def test_pictures_have_no_times_and_are_never_resampled(tmp_path):
+    """With `fps` set, the table says so of them, too."""
+    features = write_tree(tmp_path, [("test/anomaly/a.mp4", 2, 1, 40, "")], resample_fps=15, decoder="pillow")
+    truth = truth_of(features, annotate(tmp_path, "a.mp4,4,6,x"))
+    assert np.flatnonzero(truth.values()).tolist() == [4, 5, 6]
+    (tmp_path / "s.csv").write_text("video_name,start_seconds,end_seconds\na.mp4,0,1\n")
+    with pytest.raises(UserError, match="its frame rate is unknown"):
+        truth_of(features, tmp_path / "s.csv")
 
 
 def test_a_vanished_feature_is_named(features, tmp_path):

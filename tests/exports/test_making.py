@@ -16,6 +16,7 @@ from tests.support.bystanders import snapshot
 from tests.support.data_sets import DATA_SETS
 from tests.support.finished_trees import annotate, write_tree
 from tests.support.paths import ROOT
+from tests.support.workflow import write_clip
 
 LISTED = (
     ("train_val/anomaly/a.mp4", 3, 1, 50, 30),
@@ -120,6 +121,41 @@ def test_annotations_that_were_found_are_not_taken_for_another_tree(project, tmp
     assert outcome.errors == [] and project.truth().sum() == 7 + 21
     outcome = project.make("ground_truth", dataset=str(tmp_path / "eighth.yaml"), videos=str(tmp_path / "other"))
     assert any("found.csv, the annotations of Eighth, are not under" in error for error in outcome.errors)
+
+
+def test_exports_of_another_tree_in_the_same_folder_are_said(project, tmp_path):
+    project.make("lists")
+    other = write_tree(tmp_path / "clip", LISTED, dim=4)
+    settings = complete({"lists": {"folder": str(tmp_path / "lists")}})
+    warning = make("lists", other / "metadata.csv", settings).warnings[0]
+    assert warning.startswith(
+        f"{tmp_path}/lists/test.list was of {project.features} and now is of {other}; to have both"
+    )
+    shutil.rmtree(other)
+    assert not any("to have both" in each for each in project.make("lists").warnings), "the other is gone"
+
+
+def test_ground_truth_follows_when_the_recordings_come(project, tmp_path):
+    project.events.write_text("video_name,start_seconds,end_seconds\nf,0.1,0.3\ng,0,0.2\n")
+    settings = {"ground_truth": events_of(project), "videos": str(tmp_path / "videos"), "snippet_times": True}
+    assert any("is not here" in warning for warning in project.make("ground_truth", **settings).warnings)
+    project.make("lists", **settings)
+    assert project.make("ground_truth", **settings).written == []
+    for video, _, _, frames, _ in LISTED:
+        write_clip(tmp_path / "videos" / video, frames)
+    made = project.make("ground_truth", **settings)
+    assert not any("is not here" in warning for warning in made.warnings)
+    times = project.lines("lists/test_snippet_times.csv")
+    assert times[1].startswith("test/anomaly/f.mp4,0,0,15,0.000000,0.640000,timestamps")
+
+
+def test_what_stays_as_it_was_beside_a_new_list_is_said(project):
+    project.make("ground_truth", ground_truth=events_of(project))
+    project.rewrite_table(lambda row: None if row["video"].startswith("test/anomaly/f") else row)
+    project.events.write_text("no annotations\n")
+    outcome = project.make("ground_truth", ground_truth=events_of(project))
+    assert "no annotation of a known form" in outcome.errors[0]
+    assert any("lists/test_gt.npy stays as it was made earlier, and may not fit" in each for each in outcome.warnings)
 
 
 def test_a_second_call_finds_nothing_to_do(project):

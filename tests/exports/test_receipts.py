@@ -158,7 +158,9 @@ def test_receipts_of_earlier_releases_are_read(folder):
     assert publish(receipt, {folder / "test.list": b"new\n"}, STATE) == [folder / "test.list", folder / "test.json"]
 
 
-@pytest.mark.parametrize("content", ["[1", "[1]", '{"a": 1}', '{"files": 1, "state": {}}', "[" * 100_000])
+@pytest.mark.parametrize(
+    "content", ["[1", "[1]", '{"a": 1}', '{"files": 1, "state": {}}', pytest.param("[" * 100_000, id="deep")]
+)
 def test_a_damaged_receipt_names_nothing(folder, content):
     (folder / RECEIPTS / "test.list").write_text(content)
     assert list(receipts_in(folder)) == ["test"]

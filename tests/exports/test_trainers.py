@@ -1,5 +1,6 @@
 """Warnings and commands for trainers: videos that break them, paths they misread, settings that do not mix."""
 
+import subprocess
 from pathlib import Path
 
 from i3d.exports import trainers
@@ -9,11 +10,13 @@ from tests.support.rows import row
 
 def test_short_test_videos_are_named_with_the_trainers_they_break():
     rows = [row(f"test/anomaly/{count}.mp4", snippets=count) for count in (1, 2, 3)]
-    all_five, four = trainers.too_short(rows)
+    all_five, four = trainers.too_short(rows, "test")
     assert all_five.startswith("test/anomaly/1.mp4 (1): too few snippets, RTFM, MGFN, TEVAD, S3R, Smart-Surveillance")
     assert four.startswith("test/anomaly/2.mp4 (2): too few snippets, RTFM, MGFN, TEVAD, S3R break")
     assert "`lists: {min_snippets: {test: 3}}`" in four
-    assert trainers.too_short(rows[2:]) == []
+    assert trainers.too_short(rows[2:], "test") == []
+    (held_out,) = trainers.too_short([row("train_val/anomaly/1.mp4", snippets=1)], "val")
+    assert "`lists: {min_snippets: {val: 3}}`" in held_out
 
 
 def test_paths_that_a_trainer_misreads_are_told():
@@ -100,7 +103,7 @@ def test_the_commands_hold_this_data_sets_numbers_and_paths():
         "DeepMIL": ("s/810/210/", "--test-rgb-list /d/crops/test_one_crop.list", "--feature-size 2048"),
         "VadCLIP": (
             "--classes-num 2",
-            "{'Normal': 'normal', 'anomaly': 'anomaly'}",
+            '{"Normal": "normal", "anomaly": "anomaly"}',
             "videos_num = 11",
             "nn.Linear(2048, visual_width)",
         ),
@@ -127,13 +130,33 @@ def test_vadclip_takes_clips_features_without_an_edit_of_its_width():
     assert "src/xd_train.py" in of_xd and "label_map" not in of_xd and "videos_num = 11" in of_xd
 
 
+def test_any_words_for_events_reach_vadclips_code(tmp_path):
+    labels = {"Normal": "normal", "fight/brawl & 'run'": 'a "b" \\1 $HOME `x`', "schlägerei": "x"}
+    text = block(trainers.commands_for(data_set(labels=labels)), "VadCLIP")
+    (tmp_path / "src/utils").mkdir(parents=True)
+    for name in ("ucf_train", "ucf_test"):
+        (tmp_path / f"src/{name}.py").write_text("label_map = dict({'Normal': 'normal'})\n")
+    (tmp_path / "src/utils/ucf_detectionMAP.py").write_text("classlist = [1]\nclasses_num = 14\n")
+    edits = [line for line in text.splitlines() if "label_map" in line or "ucf_detectionMAP" in line]
+    subprocess.run(["bash", "-e", "-c", "\n".join(edits)], cwd=tmp_path, check=True)
+    for path, name, expected in (
+        ("ucf_train.py", "label_map", labels),
+        ("ucf_test.py", "label_map", labels),
+        ("utils/ucf_detectionMAP.py", "classlist", list(labels)),
+        ("utils/ucf_detectionMAP.py", "classes_num", 3),
+    ):
+        values: dict = {}
+        exec((tmp_path / "src" / path).read_text(), values)
+        assert values[name] == expected
+
+
 def test_what_breaks_a_trainers_own_code_is_in_its_lines():
     """As found by following the lines to the letter."""
     text = trainers.commands_for(data_set())
     for name, words in {
         "DeepMIL": ("--gpus 0", 'torch.Generator("cuda")'),
         "PEL4VAD": ("CUDA_VISIBLE_DEVICES",),
-        "VadCLIP": ("mkdir -p model", "step % 1280", "weights_only=False", "classlist = ['Normal', 'anomaly']"),
+        "VadCLIP": ("mkdir -p model", "step % 1280", "weights_only=False", 'classlist = ["Normal", "anomaly"]'),
         "TEVAD": ("mkdir -p output",),
         "S3R": ("mkdir -p data/ucf-crime/i3d", "envcols = 24, 80", "max_iter = ", 'torch.Generator("cuda")'),
         "MGFN": ("the same videos are never trained on",),

@@ -115,6 +115,11 @@ def test_the_script_draws_the_test_split_with_events_or_without(tmp_path):
         *(events.OUTSIDE, "theft", events.OUTSIDE, events.OUTSIDE)
     ]
     assert len(rows) == 8 and float(rows[0]["magnitude"]) == pytest.approx(504.5 * 8**0.5)
+    (tmp_path / "seconds.csv").write_text("video_name,start_seconds,end_seconds\nNormal_002,1,2\ntheft.1,0,1\n")
+    no_rate = write_tree(tmp_path / "other", [("test/anomaly/theft.1.mp4", 4, 1, 70, "")], dim=8)
+    done = draw(no_rate, out, ground_truth={"annotations": str(tmp_path / "seconds.csv")})
+    assert done.returncode == 0 and "its frame rate is unknown" in done.stderr
+    assert "events are not shown" in (out / "separation.svg").read_text()
     annotate(tmp_path, "theft.1,9,5,theft")
     done = draw(features, out, ground_truth=annotations)
     assert done.returncode == 0 and "ends (frame 5) before it starts" in done.stderr

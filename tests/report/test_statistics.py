@@ -17,10 +17,11 @@ def statistics(vectors, magnitude=None):
 
 def test_counts_are_per_folder_and_status():
     rows = [row("t/b/1.mp4"), row("t/a/2.mp4", "skipped"), row("t/a/3.mp4"), row("t/a/4.mp4"), row("5.mp4", "failed")]
+    rows.append(row("t/b/6.mp4", "not done"))
     assert insight.status_counts(rows) == {
-        ".": {"ok": 0, "skipped": 0, "failed": 1},
-        "t/a": {"ok": 2, "skipped": 1, "failed": 0},
-        "t/b": {"ok": 1, "skipped": 0, "failed": 0},
+        ".": {"ok": 0, "skipped": 0, "failed": 1, "not done": 0},
+        "t/a": {"ok": 2, "skipped": 1, "failed": 0, "not done": 0},
+        "t/b": {"ok": 1, "skipped": 0, "failed": 0, "not done": 1},
     }
     assert list(insight.status_counts(rows)) == [".", "t/a", "t/b"]
 
