@@ -14,7 +14,7 @@ pytestmark = pytest.mark.faults
 
 SIGNALS = (signal.SIGKILL, signal.SIGTERM, signal.SIGINT)
 VICTIMS = ("extract", "decode", "snakemake and its jobs", "snakemake alone")
-KILLS = 6  # in a row; every moment is tried in tests/planning/test_crashes.py
+KILLS = 5  # in a row; every moment is tried in tests/planning/test_crashes.py
 LASTING = {"catalog.json", "lock", "trees.json", "journals", "plans", "bundles", "extracted"}
 
 

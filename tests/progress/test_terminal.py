@@ -86,11 +86,11 @@ def test_ctrl_c_leaves_one_line_and_keeps_what_is_done(workflow):
 
 @pytest.fixture
 def failing(workflow) -> list[str]:
-    """The command of a run in which every video fails."""
+    """The command of a run of one bundle in which every video fails."""
     path = workflow.folder / "overflowing.pth"
     weights = backbone("i3d_r50").random_weights()
     torch.save({key: value * 1e9 if value.dim() == 5 else value for key, value in weights.items()}, path)
-    return workflow.command(*CORES, weights=path.name)
+    return workflow.command(*CORES, weights=path.name, bundle_frames=1000)
 
 
 def check_errors(lines: list[str]) -> None:
