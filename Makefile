@@ -36,7 +36,7 @@ demo: env ## make small videos, run the whole workflow on the CPU, draw the repo
 	@echo "tables:    demo/features/metadata.csv, demo/features/feature_config.txt"
 	@echo "look at:   demo/report.html in a browser$$(find demo/features/.i3d/report -name '*.png' 2>/dev/null | sort | head -n 1 | sed 's/^/, or at the picture /')"
 	@echo "next:      put videos under dataset/videos, then: source $(BIN)/activate"
-	@echo "           snakemake --cores 1 weights && snakemake -n && snakemake --cores all"
+	@echo "           snakemake --cores 1 weights && snakemake -n -q && snakemake --cores all"
 
 report: env ## figures, near copies and contact sheets of the last run's features, as report.html; CONFIG as for status
 	snakemake --cores all $(SETTINGS) -- report
