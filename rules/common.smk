@@ -206,11 +206,12 @@ def cores() -> int:
 
 
 def time_limit(wildcards, attempt) -> str:
-    """The time limit of the bundle's job, for a cluster."""
+    """The time limit of the bundle's job, for a cluster; the plan is the main process's, which submits the job."""
     bundle = WORK.bundle(wildcards.bundle)
     return time_limits.runtime(
         read_bundle(bundle).weight if bundle.exists() else 0,
         attempt,
+        seconds=plan().seconds_of(wildcards.bundle) if workflow.is_main_process else 0.0,
         frames_per_second=SETTINGS.frames_per_second,
         longest=SETTINGS.longest_job,
     )

@@ -1,6 +1,6 @@
 """The price of the due videos: time on this machine, or GPU hours on a cluster's slices."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -9,9 +9,10 @@ from i3d.cost.devices import device_name as one_name
 from i3d.cost.machine import cpu_count, device_name, on_gpu
 from i3d.cost.prices_in_words import price_text, time_text
 from i3d.cost.speeds import Known, known_speeds, of_others
-from i3d.cost.work import VideoWork, weigh
+from i3d.cost.time_limits import minutes_for, seconds_within
+from i3d.cost.work import VideoWork, frames_within, weigh
 from i3d.decoding.probe import Probe
-from i3d.quantities import size
+from i3d.quantities import count, duration, size
 from i3d.records.bundles import Bundle
 from i3d.records.record import VideoRecord
 from i3d.settings import NumericSettings, Settings
@@ -47,6 +48,7 @@ class Pricing:
     settings: NumericSettings
     calibration: Path
     lent: Mapping[str, Offer]  # offers of the cluster in the settings, or of this one
+    longest: int  # minutes of a cluster job
     piped: bool  # whether frames are never on disk
 
     @classmethod
@@ -57,12 +59,26 @@ class Pricing:
         device, calibration = device_name(machine.gres, settings.device), Path(settings.calibration)
         gpu, cpus, threads = on_gpu(machine.gres, settings.device), machine.cpus, machine.decode_threads
         known = known_speeds(device, numeric, calibration, records, on_gpu=gpu, cpus=cpus, decode_threads=threads)
-        piped = settings.frames == "pipe"
-        return cls(machine, device, known, numeric, calibration, offers(settings.cluster), piped)
+        lent, longest, piped = offers(settings.cluster), settings.longest_job, settings.frames == "pipe"
+        return cls(machine, device, known, numeric, calibration, lent, longest, piped)
 
     def weight(self, frames: int, probe: Probe) -> int:
         """Return how many frames of plain video take as long as this video."""
         return weigh(self._work(frames, probe), self.known.speeds, self.machine.decode_threads)
+
+    def bundle_frames(self, most: int) -> int:
+        """Return the weight to pack bundles to: `most`, or less where a cluster's longest job is too short for that."""
+        if not self.machine.gres:
+            return most
+        seconds, threads = seconds_within(self.longest), self.machine.decode_threads
+        return min(most, frames_within(seconds, self.settings.frequency, self.known.speeds, threads))
+
+    def seconds(self, bundle: Bundle, probes: Mapping[str, Probe]) -> float:
+        """Return the seconds that a job takes for a bundle, without its start."""
+        return self.known.speeds.bundle_seconds(self._works(bundle, probes), self.machine.decode_threads)
+
+    def _works(self, bundle: Bundle, probes: Mapping[str, Probe]) -> list[VideoWork]:
+        return [self._work(entry.frames, probes[entry.video]) for entry in bundle.videos]
 
     def _work(self, frames: int, probe: Probe) -> VideoWork:
         pixels = probe.width * probe.height if probe.width and probe.height else USUAL_PIXELS
@@ -70,16 +86,33 @@ class Pricing:
 
     def text(self, bundles: Iterable[Bundle], probes: Mapping[str, Probe]) -> str:
         """Return the price of bundles, in words."""
-        works = [[self._work(entry.frames, probes[entry.video]) for entry in bundle.videos] for bundle in bundles]
+        bundles = list(bundles)
+        works = [self._works(bundle, probes) for bundle in bundles]
         if not self.machine.gres:
             return time_text(works, self.known, self.machine.cpus)
-        return price_text(
+        price = price_text(
             works,
             self.device,
             self.known,
             of_others(self.device, self._comparable(), self.known, self.settings, self.calibration),
             charged={name: each.charged(self.machine.cpus, self.machine.memory_gb) for name, each in self.lent.items()},
             decode_threads=self.machine.decode_threads,
+        )
+        names = [entry.video for bundle in bundles for entry in bundle.videos]
+        return "\n".join(filter(None, (price, self._too_long_text(names, [work for each in works for work in each]))))
+
+    def _too_long_text(self, names: Sequence[str], works: Sequence[VideoWork]) -> str:
+        """Return a warning of videos that take more than the longest job, each a whole attempt in vain, if any."""
+        threads = self.machine.decode_threads
+        seconds = [self.known.speeds.bundle_seconds([work], threads) for work in works]
+        too_long = sum(each > 60 * self.longest for each in seconds)
+        if not too_long or self.known.guessed:
+            return ""
+        most = max(seconds)
+        return (
+            f"  warning: {count(too_long, 'video')} will not be done within `longest_job`, {self.longest} minutes "
+            f"({names[seconds.index(most)]} takes {duration(most)}): set it to {minutes_for(most)}, where the cluster "
+            "has a partition for that, or take a faster GPU or precision"
         )
 
     def _comparable(self) -> list[str]:

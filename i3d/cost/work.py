@@ -83,6 +83,12 @@ def weigh(video: VideoWork, speeds: Speeds, decode_threads: int) -> int:
     return max(video.frames, round(video.frames * seconds / plain_seconds)) if plain_seconds else video.frames
 
 
+def frames_within(seconds: float, frequency: int, speeds: Speeds, decode_threads: int) -> int:
+    """Return how many frames of plain video, with a snippet every `frequency`, a bundle's job processes in a time."""
+    plain = VideoWork(frequency, PLAIN_PIXELS, 1, PLAIN_CODEC)
+    return int(frequency * seconds / _seconds_in_a_bundle(plain, speeds, decode_threads))
+
+
 def _seconds_in_a_bundle(video: VideoWork, speeds: Speeds, decode_threads: int) -> float:
     decoding = speeds.decode_seconds(video.pixels, video.frames, video.codec) / decode_threads
     return max(decoding, speeds.network_seconds(video.snippets))

@@ -152,6 +152,15 @@ class Plan:
             return bundle if known else None
         return self.pending.get(video)
 
+    def seconds_of(self, bundle: str) -> float:
+        """Return the seconds that a bundle's job takes, without its start; 0 for a bundle of another plan."""
+        return self._seconds.get(bundle, 0.0)
+
+    @cached_property
+    def _seconds(self) -> dict[str, float]:
+        probes = {video: known.probe for video, known in self.videos.items()}
+        return {bundle.name: self.pricing.seconds(bundle, probes) for bundle in self.bundles}
+
     @cached_property
     def tree(self) -> str:
         """A digest of the tables' content under the present settings; the tables are due when it changes."""
@@ -319,7 +328,7 @@ def make_plan(
         elsewhere, refused = elsewhere | refused, {}
     skipped = _records(decisions, "skipped")
     replaces = {video: found.replaces for video, found in evidence.items() if found.replaces is not None}
-    groups = pack([_entry(item, pricing) for item in pending], settings.bundle_frames)
+    groups = pack([_entry(item, pricing) for item in pending], pricing.bundle_frames(settings.bundle_frames))
     return Plan(
         settings=numeric,
         videos=videos,

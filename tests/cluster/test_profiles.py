@@ -83,3 +83,14 @@ def test_a_plan_on_a_laptop_shows_the_slices_of_the_profiles_cluster(tmp_path, m
     rows = [line.split()[0] for line in output.splitlines() if line.endswith(" RGU hours") or " RGU hours  " in line]
     assert rows == ["h100_1g.10gb", "h100_2g.20gb", "h100_3g.40gb", "h100"]
     assert "a100" not in output
+
+
+@pytest.mark.workflow
+def test_a_job_gets_the_time_that_the_plan_expects(tmp_path, monkeypatch):
+    """By a made-up self-check of a slow network, with which 25 snippets take 5000 seconds."""
+    monkeypatch.setenv("SLURM_CONF", os.devnull)
+    workflow = Workflow(tmp_path, {"test/a.mp4": 400}, clip_length=16, frequency=16, sample_mode="oversample")
+    slow = calibration.NetworkSpeed("fp32", 20, 0.005, 3.0, 7200.0)
+    calibration.save(tmp_path / "calibration.json", msgspec.structs.replace(MEASURED, network=(slow,)))
+    output = workflow.run("-n", "--profile", "profiles/narval", "--verbose", cores=6, calibration="calibration.json")
+    assert "runtime=135," in output or "runtime=135\n" in output, "half as much again, and ten minutes"

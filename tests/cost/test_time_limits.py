@@ -1,6 +1,6 @@
 import pytest
 
-from i3d.cost.time_limits import runtime
+from i3d.cost.time_limits import minutes_for, runtime, seconds_within
 
 
 @pytest.mark.parametrize(
@@ -15,8 +15,22 @@ from i3d.cost.time_limits import runtime
     ],
 )
 def test_runtime_follows_frames_and_attempt(frames, attempt, limit):
-    assert runtime(frames, attempt, frames_per_second=250, longest=180) == limit
+    assert runtime(frames, attempt, seconds=0, frames_per_second=250, longest=180) == limit
 
 
 def test_longest_job_wins_over_the_hour():
-    assert runtime(0, 1, frames_per_second=250, longest=1) == "1m"
+    assert runtime(0, 1, seconds=0, frames_per_second=250, longest=1) == "1m"
+
+
+def test_the_plans_estimate_counts_where_it_is_longer():
+    assert runtime(250 * 3600, 1, seconds=2 * 3600, frames_per_second=250, longest=600) == "190m"
+    assert runtime(250 * 3600, 1, seconds=1800, frames_per_second=250, longest=600) == "100m"
+
+
+@pytest.mark.parametrize("minutes", [20, 60, 180, 10080])
+def test_work_that_just_fits_into_a_limit_is_given_that_limit(minutes):
+    assert minutes_for(seconds_within(minutes)) == minutes
+
+
+def test_a_limit_shorter_than_a_start_leaves_time_for_work():
+    assert seconds_within(9) == 3 * 60
