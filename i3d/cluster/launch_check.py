@@ -76,20 +76,25 @@ def _check_account(account: str, names: list[str]) -> None:
 
 
 def _check_gpu(request: Request, offered: list[str], lent: Mapping[str, Offer]) -> None:
-    """Raise UserError, naming the line to change, unless the GPU is among those `offered` by `sinfo`."""
+    """Raise UserError, naming the line to change, unless the GPU is one, among those `offered` by `sinfo`."""
     gpu = request.gpu
+    if gpu is not None:
+        gpu.refuse_several()
     if gpu is None or not offered or not gpu.model or gpu.device in map(device_name, offered):
         return
-    nearest = _nearest_gpu(gpu.model, offered)
+    named = [name for name in offered if name]  # the others are of no type
+    nearest = _nearest_gpu(gpu.model, named)
     note = ""
     if nearest:
         offers = [lent[name] for name in (device_name(nearest), gpu.device) if name in lent]
         rgu = [f"{offer.charged(request.cpus, request.memory_mb / 1024):.3g}" for offer in offers]
         price = f", charged as {' RGU instead of '.join(rgu)} RGU" if rgu else ""
         note = f", the nearest that it has{price}"
+    instead = "gpu:1" if nearest is None and named != offered else f"gpu:{nearest or 'TYPE'}:1"
+    has = named + (["GPUs without a type"] if named != offered else [])
     raise UserError(
-        f'This cluster does not offer the GPU {gpu.model!r}: write `gres: "gpu:{nearest or "TYPE"}:1"` in '
-        f"{SETTINGS}{note} (it has {', '.join(offered)})."
+        f'This cluster does not offer the GPU {gpu.model!r}: write `gres: "{instead}"` in {SETTINGS}{note} '
+        f"(it has {', '.join(has)})."
     )
 
 

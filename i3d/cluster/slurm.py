@@ -50,7 +50,7 @@ class Partition:
     name: str
     default: bool
     minutes: int | None  # None: no limit
-    gpus: frozenset[str]  # the models, such as `a100_4g.20gb`
+    gpus: frozenset[str]  # the models, such as `a100_4g.20gb`; empty for GPUs without a type
 
 
 def partitions() -> list[Partition]:
@@ -70,7 +70,7 @@ def parse_partitions(text: str) -> list[Partition]:
 
 
 def gpus_of(listed: Iterable[Partition]) -> list[str]:
-    """Return the models of all GPUs in these partitions, by their names in SLURM."""
+    """Return the models of all GPUs in these partitions, by their names in SLURM; empty for GPUs without a type."""
     return sorted(set().union(*(each.gpus for each in listed)))
 
 

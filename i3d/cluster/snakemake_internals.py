@@ -153,13 +153,14 @@ class ClusterJob:
 
 
 def cluster_job(workflow: Any) -> ClusterJob | None:
-    """Return the resources of a bundle's job in the profile; None if they include no GPU."""
+    """Return the resources of a bundle's job in the profile; None if they include no GPU. Raises UserError for more."""
     settings = workflow.resource_settings
     defaults = _written(settings._parsed_default_resources)
     own = [defaults | _written(settings._parsed_overwrite_resources.get(rule, {})) for rule in ("decode", "extract")]
     request = request_of_members(own)
     if request is None:
         return None
+    request.refuse_several()
     threads = {rule: getattr(count, "value", count) for rule, count in settings.overwrite_threads.items()}
     decode_threads = int(threads.get("decode", 1))
     cpus, memory_mb = (sum(_number(each.get(name)) for each in own) for name in ("cpus_per_task", "mem_mb"))

@@ -3,11 +3,12 @@
 import re
 import shlex
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 from typing import Any, Literal
 
 from i3d.cost.devices import device_name
+from i3d.errors import UserError
 
 _OPTION = re.compile(r"--(?:gres|gpus|gpus-per-(?:node|task|socket)|tres-per-(?:node|task|job))")
 
@@ -30,6 +31,14 @@ class GpuRequest:
     def gres(self) -> str:
         """The GPUs as a generic resource, such as `gpu:a100_4g.20gb:1`."""
         return ":".join(filter(None, ("gpu", self.model, str(self.count))))
+
+    def refuse_several(self) -> None:
+        """Raise UserError for more than one GPU: a bundle's job uses one, and would pay for all."""
+        if self.count > 1:
+            one = replace(self, count=1)
+            raise UserError(
+                f"The profile asks for {self.count} GPUs, `{self.gres}`, and a job uses one of them: write `{one.gres}`"
+            )
 
     @property
     def options(self) -> str:

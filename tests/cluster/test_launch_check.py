@@ -128,6 +128,29 @@ def test_a_missing_slice_has_its_nearest_with_the_price(slurm):
     )
 
 
+@pytest.mark.parametrize(
+    ("listed", "asked", "words"),
+    [
+        ("gpu:4", "a100", r"write `gres: \"gpu:1\"` in .*config.yaml \(it has GPUs without a type\)\."),
+        ("gpu:4,gpu:h100:2", "gtx_1080", r"write `gres: \"gpu:1\"` .*\(it has h100, GPUs without a type\)"),
+        ("gpu:4,gpu:h100:2", "a100", r"write `gres: \"gpu:h100:1\"` in .*, the nearest .*\(it has h100, GPUs without"),
+    ],
+)
+def test_gpus_without_a_type_are_asked_for_by_number(slurm, listed, asked, words):
+    slurm.answers["sinfo"] = f"gpubase_bygpu_b1|3:00:00|{listed}\n"
+    with pytest.raises(UserError, match=words):
+        check(pair(gres=f"gpu:{asked}:1"))
+    check(pair(gres="gpu:1"))
+
+
+@pytest.mark.parametrize("resources", [{"gres": "gpu:a100:4"}, {"gres": None, "gpu": 4, "gpu_model": "a100"}])
+def test_several_gpus_for_a_job_are_refused(slurm, resources):
+    told = "asks for 4 GPUs, `gpu:a100:4`, and a job uses one of them: write `gpu:a100:1`"
+    with pytest.raises(UserError, match=told):
+        check(pair(**resources))
+    assert not slurm.tried
+
+
 def test_a_gpu_is_offered_by_any_of_its_names(slurm):
     slurm.answers["sinfo"] = SINFO.replace("a100_4g.20gb", "nvidia_h100_80gb_hbm3_2g.20gb")
     check(pair(gres="gpu:h100_2g.20gb:1"))

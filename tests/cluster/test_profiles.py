@@ -86,6 +86,16 @@ def test_a_plan_on_a_laptop_shows_the_slices_of_the_profiles_cluster(tmp_path, m
 
 
 @pytest.mark.workflow
+def test_a_plan_refuses_several_gpus_for_a_job(tmp_path):
+    """One would compute, and all would be paid for."""
+    workflow = Workflow(tmp_path, {"test/a.mp4": 17}, copied=True)
+    profile = tmp_path / "profiles/nibi/config.yaml"
+    profile.write_text(profile.read_text().replace('gres: "gpu:h100_2g.20gb:1"', 'gres: "gpu:h100:4"'))
+    output = workflow.run("-n", "--profile", "profiles/nibi", cores=4, ok=False)
+    assert "error: The profile asks for 4 GPUs, `gpu:h100:4`, and a job uses one of them: write `gpu:h100:1`" in output
+
+
+@pytest.mark.workflow
 def test_a_job_gets_the_time_that_the_plan_expects(tmp_path, monkeypatch):
     """By a made-up self-check of a slow network, with which 25 snippets take 5000 seconds."""
     monkeypatch.setenv("SLURM_CONF", os.devnull)

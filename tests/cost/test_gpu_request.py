@@ -3,6 +3,7 @@
 import pytest
 
 from i3d.cost.gpu_request import GpuRequest, parse_gres, read_request, request_of_members
+from i3d.errors import UserError
 
 
 @pytest.mark.parametrize(
@@ -58,3 +59,9 @@ def test_rules_that_share_a_job_share_its_gpu():
     assert request_of_members([asked, asked]) == GpuRequest("a100", 1, "gpus")
     assert request_of_members([{}, {"gres": "gpu:a100"}]) == GpuRequest("a100", 1)
     assert request_of_members([{}, {}]) is None
+
+
+def test_several_gpus_are_refused_where_a_job_asks_for_them():
+    parse_gres("gpu:h100:1").refuse_several()
+    with pytest.raises(UserError, match="asks for 2 GPUs, `gpu:2`, and a job uses one of them: write `gpu:1`"):
+        read_request({"gpu": 2}).refuse_several()

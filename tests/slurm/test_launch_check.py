@@ -30,7 +30,7 @@ def test_a_sound_launch_passes():
         ({}, 181, 100, "cpubase_bycore_b1 ends at 180.*gpubase_bygpu_b5"),
         ({}, 180, 1001, "more than the 1000 that each user of the QOS normal may have"),
         ({"cpus_per_task": 9}, 180, 100, "SLURM would refuse these jobs .*node configuration is not available"),
-        ({"gres": "gpu:a100_4g.20gb:5"}, 180, 100, "SLURM would refuse these jobs"),
+        ({"gres": "gpu:a100_4g.20gb:5"}, 180, 100, "asks for 5 GPUs, `gpu:a100_4g.20gb:5`, and a job uses one"),
         ({"qos": "gold"}, 180, 100, "SLURM would refuse these jobs .*Invalid qos"),
         ({"slurm_extra": "--constraint=gold"}, 180, 100, "SLURM would refuse these jobs .*Invalid feature"),
         ({"slurm_extra": "--reservation=gold"}, 180, 100, "SLURM would refuse these jobs .*[Rr]eservation"),
