@@ -9,10 +9,11 @@ import pytest
 import yaml
 from snakemake.profiles import ProfileConfigFileParser
 
-from i3d.cluster.profiles import PROFILES
+from i3d.cluster.profiles import PROFILES, options
 from i3d.cost import calibration
 from i3d.cost.devices import offers
 from i3d.cost.gpu_request import parse_gres
+from i3d.errors import UserError
 from tests.support.calibrations import MEASURED
 from tests.support.workflow import Workflow
 
@@ -83,6 +84,12 @@ def test_a_plan_on_a_laptop_shows_the_slices_of_the_profiles_cluster(tmp_path, m
     rows = [line.split()[0] for line in output.splitlines() if line.endswith(" RGU hours") or " RGU hours  " in line]
     assert rows == ["h100_1g.10gb", "h100_2g.20gb", "h100_3g.40gb", "h100"]
     assert "a100" not in output
+
+
+def test_one_cpu_is_too_few_to_decode_and_to_feed_the_gpu():
+    with pytest.raises(UserError, match=r"fir: `cpus: 1` is too few, .*: write 2"):
+        options("fir", "gpu:h100:1", 1, 40)
+    assert options("fir", "gpu:h100:1", 2, 40)["set-threads"]["decode"] == 1
 
 
 @pytest.mark.workflow
