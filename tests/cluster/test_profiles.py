@@ -2,6 +2,9 @@
 
 import math
 import os
+import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import msgspec
@@ -15,6 +18,7 @@ from i3d.cost.devices import offers
 from i3d.cost.gpu_request import parse_gres
 from i3d.errors import UserError
 from tests.support.calibrations import MEASURED
+from tests.support.paths import ROOT
 from tests.support.workflow import Workflow
 
 CLUSTERS = ("fir", "narval", "nibi", "rorqual")
@@ -90,6 +94,57 @@ def test_one_cpu_is_too_few_to_decode_and_to_feed_the_gpu():
     with pytest.raises(UserError, match=r"fir: `cpus: 1` is too few, .*: write 2"):
         options("fir", "gpu:h100:1", 1, 40)
     assert options("fir", "gpu:h100:1", 2, 40)["set-threads"]["decode"] == 1
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["--profile", "profiles/narval"],
+        ["--profile=profiles/narval/", "--workflow-profile=none"],
+        ["--workflow-profile", "profiles/narval"],
+    ],
+)
+def test_files_beside_the_profile_in_use_win_over_the_workflows(arguments, tmp_path, monkeypatch):
+    shutil.copytree(PROFILES, tmp_path / "profiles", ignore=shutil.ignore_patterns("settings.yaml"))
+    ours = tmp_path / "profiles/shared/options.yaml"
+    ours.write_text(ours.read_text().replace("retries: 2", "retries: 7"))
+    monkeypatch.chdir(tmp_path)
+    assert options("narval", "gpu:a100:1", 6, 40)["retries"] == 2
+    monkeypatch.setattr(sys, "argv", ["snakemake", "-n", *arguments])
+    found = options("narval", "gpu:a100:1", 6, 40)
+    assert found["retries"] == 7
+    assert found["configfile"] == [
+        str(PROFILES / "shared/settings.yaml"),
+        str(tmp_path / "profiles/narval/narval.yaml"),
+    ]
+    monkeypatch.setattr(sys, "argv", ["snakemake"])
+    monkeypatch.setenv("SNAKEMAKE_PROFILE", str(tmp_path / "profiles/narval"))
+    assert options("narval", "gpu:a100:1", 6, 40) == found
+    with pytest.raises(UserError, match=f"{tmp_path}/profiles/mine/mine.yaml is missing, .* `cluster: null`"):
+        options("mine", "gpu:a100:1", 6, 40)
+
+
+STEPS = (  # of profiles/README.md, "Another SLURM cluster"
+    "cp -r profiles/nibi profiles/mine && mv profiles/mine/nibi.yaml profiles/mine/mine.yaml",
+    "sed -i 's/^cluster: .*/cluster: null/' profiles/mine/mine.yaml",
+    "sed -i -e 's/gpu:h100_2g.20gb:1/gpu:gtx_1080:1/' -e 's/\"nibi\"/\"mine\"/' profiles/mine/config.yaml",
+    "sed -i -e 's/# slurm_partition: .*/slurm_partition: gpus/' -e '/slurm_account:/d' profiles/shared/options.yaml",
+)
+
+
+@pytest.mark.workflow
+def test_the_steps_for_another_cluster_work_in_a_folder_without_a_clone(tmp_path, monkeypatch):
+    monkeypatch.delenv("CC_CLUSTER", raising=False)
+    monkeypatch.setenv("SLURM_CONF", os.devnull)
+    shutil.copytree(PROFILES, tmp_path / "profiles")
+    workflow = Workflow(tmp_path, {"test/a.mp4": 17}, existing=True)
+    for step in STEPS:
+        subprocess.run(step, shell=True, check=True, cwd=tmp_path)
+    command = ("-n", "-s", f"{ROOT}/Snakefile", "--profile", "profiles/mine", "--verbose")
+    output = workflow.run(*command, cores=4)
+    assert "slurm_partition=gpus" in output and "slurm_account" not in output
+    assert "an unknown time: gtx_1080 is in no table" in output
+    assert "; up to " not in output, "frames go through a pipe, as shared/settings.yaml says"
 
 
 @pytest.mark.workflow
