@@ -9,6 +9,7 @@ from logging import Logger
 from pathlib import Path
 from typing import Any
 
+from i3d import commands
 from i3d.cluster import launch_check, live_jobs, slurm_executor
 from i3d.cluster.deaths import Death
 from i3d.cluster.queue_watch import QueueWatch
@@ -108,7 +109,7 @@ def wait_for_jobs(workflow: Any, work: WorkFolder, say: Callable[[str], None]) -
         return
     if is_locked(workflow) and (living := live_jobs.living(work)):
         raise UserError(
-            "this folder is locked by a Snakemake that was killed, or still runs: `snakemake --unlock` unlocks it, "
-            f"then a run waits for {'; '.join(map(str, living))}"
+            "this folder is locked by a Snakemake that was killed, or still runs: "
+            f"{commands.snakemake('--unlock')} unlocks it, then a run waits for {'; '.join(map(str, living))}"
         )
     live_jobs.wait_for_jobs(work, say, status_seconds(workflow))

@@ -6,6 +6,7 @@ would show up as jobs that fail one after another, or wait for ever.
 """
 
 import getpass
+import shlex
 import subprocess
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
@@ -197,4 +198,4 @@ def check_with_controller(call: Submission, minutes: int) -> None:
         return
     if NO_ANSWER.search(words):
         raise UserError(f"SLURM does not answer now ({words}): try again later.")
-    raise UserError(f"SLURM would refuse these jobs ({words}); tried `{' '.join(command)}`. Change {SETTINGS}.")
+    raise UserError(f"SLURM would refuse these jobs ({words}); tried `{shlex.join(command)}`. Change {SETTINGS}.")

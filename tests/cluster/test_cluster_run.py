@@ -73,8 +73,10 @@ def test_in_a_locked_folder_nobody_waits_in_vain(work, monkeypatch, locked, nolo
     waited = []
     monkeypatch.setattr(live_jobs, "living", lambda work, **_: [live_jobs.Living(mark, ("7",))])
     monkeypatch.setattr(live_jobs, "wait_for_jobs", lambda *_: waited.append(True))
+    monkeypatch.setenv("I3D_COMMAND", '[["--snakefile", "CLONE/Snakefile", "--directory", "data"], []]')
     if locked and not nolock:
-        with pytest.raises(UserError, match="is locked .*`snakemake --unlock` .* waits for jobs 7 of alice's run"):
+        unlock = "`snakemake --snakefile CLONE/Snakefile --directory data --cores 1 --unlock`"
+        with pytest.raises(UserError, match=f"is locked .*{unlock} unlocks it, .* waits for jobs 7 of alice's run"):
             wait_for_jobs(run, work, print)
     else:
         wait_for_jobs(run, work, print)

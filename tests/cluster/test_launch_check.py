@@ -1,3 +1,4 @@
+import re
 from types import SimpleNamespace
 
 import pytest
@@ -273,6 +274,13 @@ def test_the_controller_has_the_last_word(tmp_path, monkeypatch, words, told):
     program(tmp_path, monkeypatch, "sbatch", f"echo '{words}' >&2; exit 1")
     with pytest.raises(UserError, match=told):
         launch.check_with_controller(Submission(("-A", "x")), 60)
+
+
+def test_a_call_that_was_refused_can_be_pasted(tmp_path, monkeypatch):
+    program(tmp_path, monkeypatch, "sbatch", "echo 'Invalid feature specification' >&2; exit 1")
+    tried = "`sbatch --test-only '--constraint=a&b' --time=60 --wrap=true`"
+    with pytest.raises(UserError, match=re.escape(tried)):
+        launch.check_with_controller(Submission(("--constraint=a&b",)), 60)
 
 
 def test_a_limit_that_passes_is_no_refusal(tmp_path, monkeypatch):

@@ -117,7 +117,8 @@ def test_after_a_killed_snakemake_only_what_its_job_left_is_done_from_another_fo
 
     said = workflow.run(ok=False, **PAIRS).rstrip().splitlines()[-1]
     assert said.startswith("error: this folder is locked by a Snakemake that was killed"), "at once, not after the job"
-    assert f"`snakemake --unlock` unlocks it, then a run waits for jobs {struck} of your run in" in said
+    assert "`snakemake --config " in said and " --profile profiles/narval --unlock`" in said
+    assert f" unlocks it, then a run waits for jobs {struck} of your run in" in said
     trees = {name: workflow.folder / str(workflow.config[name]) for name in ("videos", "features")}
     elsewhere = SlurmWorkflow(tmp_path / "elsewhere")
     assert f"jobs {struck} of your run in {workflow.folder}" in elsewhere.run("-n", **PAIRS, **trees)
