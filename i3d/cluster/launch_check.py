@@ -19,7 +19,7 @@ from i3d.cost.work import assumed
 from i3d.errors import UserError
 from i3d.settings import NumericSettings
 
-SETTINGS = "the profile's config.yaml"
+PROFILE_FILE = "the profile's config.yaml"
 ACCOUNT_VARIABLE = "I3D_ACCOUNT"  # Snakemake deletes variables SLURM_... where it runs in a job itself
 ANCESTORS = 5  # of an account, whose limits apply as well
 
@@ -49,7 +49,7 @@ def _check_threads(request: Request) -> None:
     if request.cpus < request.threads:
         raise UserError(
             f"A job asks for {request.cpus} CPUs and its rules use {request.threads} threads: lower set-threads, or "
-            f"raise cpus_per_task in {SETTINGS}."
+            f"raise cpus_per_task in {PROFILE_FILE}."
         )
 
 
@@ -67,12 +67,12 @@ def _check_account(account: str, names: list[str]) -> None:
     if "$" in account:
         raise UserError(
             f"No SLURM account is set: `export {ACCOUNT_VARIABLE}=NAME` in this shell and in ~/.bashrc, or write NAME "
-            f"as slurm_account in {SETTINGS} ({yours})."
+            f"as slurm_account in {PROFILE_FILE} ({yours})."
         )
     if account and names and account.lower() not in names:
         raise UserError(
             f"The SLURM account {account!r} is not one of yours: set {ACCOUNT_VARIABLE}, or slurm_account in "
-            f"{SETTINGS}, to one that is ({yours}; for GPU work, the one ending in _gpu if there is one)."
+            f"{PROFILE_FILE}, to one that is ({yours}; for GPU work, the one ending in _gpu if there is one)."
         )
 
 
@@ -94,7 +94,7 @@ def _check_gpu(request: Request, offered: list[str], lent: Mapping[str, Offer]) 
     instead = "gpu:1" if nearest is None and named != offered else f"gpu:{nearest or 'TYPE'}:1"
     has = named + (["GPUs without a type"] if named != offered else [])
     raise UserError(
-        f'This cluster does not offer the GPU {gpu.model!r}: write `gres: "{instead}"` in {SETTINGS}{note} '
+        f'This cluster does not offer the GPU {gpu.model!r}: write `gres: "{instead}"` in {PROFILE_FILE}{note} '
         f"(it has {', '.join(has)})."
     )
 
@@ -122,7 +122,7 @@ def _check_time(call: Submission, longest: int, listed: list[Partition]) -> None
     fitting = {each.name for each in listed if each.minutes is None or each.minutes >= longest}
     raise UserError(
         f"Jobs may ask for {longest} minutes, but the partition {taken[0].name} ends at {max(limits)}: lower "
-        f"longest_job, or set slurm_partition in {SETTINGS} ({', '.join(sorted(fitting)) or 'none fits'})."
+        f"longest_job, or set slurm_partition in {PROFILE_FILE} ({', '.join(sorted(fitting)) or 'none fits'})."
     )
 
 
@@ -198,4 +198,4 @@ def check_with_controller(call: Submission, minutes: int) -> None:
         return
     if NO_ANSWER.search(words):
         raise UserError(f"SLURM does not answer now ({words}): try again later.")
-    raise UserError(f"SLURM would refuse these jobs ({words}); tried `{shlex.join(command)}`. Change {SETTINGS}.")
+    raise UserError(f"SLURM would refuse these jobs ({words}); tried `{shlex.join(command)}`. Change {PROFILE_FILE}.")

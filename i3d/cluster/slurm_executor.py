@@ -33,7 +33,7 @@ class _Composed(BaseException):
 
 @dataclass(frozen=True)
 class Submission:
-    """Return the options of the executor's `sbatch` call for a job, except the ones that differ between jobs."""
+    """The options of the executor's `sbatch` call for a job, except the ones that differ between jobs."""
 
     words: tuple[str, ...]
 
