@@ -44,16 +44,16 @@ class ClusterRun:
             launch_check.check(self._run, self._settings.longest_job, offers(self._settings.cluster))
 
     def attend(self, *, writes: bool) -> None:
-        """Start looking after the jobs; `writes`: they write to the features tree."""
+        """Start looking after the jobs; `writes`: they write to the features tree, where their state is noted."""
         if self._run is None or not self._run.requests:
             return
         executor = self._run.executor
-        shutil.rmtree(self._work.died, ignore_errors=True)
         if writes:
+            shutil.rmtree(self._work.died, ignore_errors=True)
             live_jobs.put_mark(self._work, executor.run_uuid)
         pause = 1.5 * status_seconds(self._workflow)
         slurm_executor.attend(executor, died=self._note_death, say=self._log.warning, pause=pause)
-        notes = self._work.progress / "queue.txt"
+        notes = self._work.progress / "queue.txt" if writes else None
         self._watch = QueueWatch(executor.run_uuid, notes, self._log.warning, pause)
         self._watch.start()
 

@@ -22,9 +22,12 @@ USUAL = {"Priority", "Resources", "BeginTime", "None", "Cleaning", "Prolog"}  # 
 
 
 class QueueWatch:
-    """Watches the jobs of one name until stopped. `say` is called with a sentence for each unusual reason."""
+    """Watches the jobs of one name until stopped, and writes why they wait to the file `notes`, if there is one.
 
-    def __init__(self, name: str, notes: Path, say: Callable[[str], None], pause: float) -> None:
+    `say` is called with a sentence for each unusual reason.
+    """
+
+    def __init__(self, name: str, notes: Path | None, say: Callable[[str], None], pause: float) -> None:
         self._name, self._notes, self._say, self._pause = name, notes, say, pause
         self._said: set[str] = set()
         self._stopping = threading.Event()
@@ -43,7 +46,7 @@ class QueueWatch:
         query = ("squeue", "--noheader", "--array", "--states=PENDING", "--format=%i|%r", f"--name={self._name}")
         rows = [line.strip().partition("|") for line in ask(*query, seconds=30).splitlines()]
         reasons = Counter(reason.strip("()").partition(",")[0] for _, _, reason in rows)
-        if self._notes.parent.is_dir():  # the end of the run removes it
+        if self._notes is not None and self._notes.parent.is_dir():  # the end of the run removes it
             write_atomically(self._notes, waiting_text(reasons))
         for reason in reasons.keys() - USUAL - self._said:
             self._said.add(reason)

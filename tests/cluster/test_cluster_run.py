@@ -5,7 +5,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from i3d.cluster import cluster_run, deaths, live_jobs
+from i3d.cluster import cluster_run, deaths, live_jobs, queue_watch
 from i3d.cluster.cluster_run import ClusterRun, wait_for_jobs
 from i3d.config import complete
 from i3d.errors import UserError
@@ -61,6 +61,23 @@ def test_a_retry_keeps_the_logs_of_the_attempt_before_it(die, work, tmp_path):
         f"decode/{BUNDLE}.attempt2.log": "half of them\n",
     }
     assert work.died_of(BUNDLE).read_text().startswith("its job 3 reached its time limit")
+
+
+@pytest.mark.parametrize("writes", [False, True])
+def test_only_a_run_that_extracts_replaces_what_is_noted_beside_the_tree(work, monkeypatch, writes):
+    """A self-check may be another user's, while jobs of the tree's owner are at work."""
+    monkeypatch.setattr(queue_watch, "ask", lambda *command, **_: "5|Priority\n")
+    monkeypatch.setattr(slurm_jobs, "set_gres_string", slurm_jobs.set_gres_string)
+    notes = {work.died_of(BUNDLE): "its job 3 reached its time limit\n", work.progress / "queue.txt": "7 held by you"}
+    for path, text in notes.items():
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text)
+    slurm = ClusterRun(workflow(pair()), complete({}), work, logging.getLogger("test"))
+    slurm.attend(writes=writes)
+    assert slurm._watch.look() == 1
+    slurm.end()
+    found = [path.read_text() if path.exists() else "" for path in notes]
+    assert found == (["", "1 for their turn"] if writes else [*notes.values()])
 
 
 @pytest.mark.parametrize(("locked", "nolock"), [(False, False), (True, False), (True, True)])

@@ -35,6 +35,12 @@ def test_a_run_that_has_ended_gets_no_folder_back(watch, tmp_path):
     assert not (tmp_path / "progress").exists()
 
 
+def test_a_watch_without_notes_tells_the_unusual_ones(watch):
+    watch.queue[:] = ["8|JobHeldUser"]
+    assert QueueWatch("i3d_a", None, watch.said.append, pause=60).look() == 1
+    assert watch.said == ["warning: job 8 waits because a user holds it (JobHeldUser); `scontrol release 8` lets it go"]
+
+
 @pytest.mark.parametrize(
     ("reason", "words"),
     [
