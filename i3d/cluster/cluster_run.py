@@ -65,14 +65,30 @@ class ClusterRun:
                 live_jobs.living(self._work, tidy=True)  # removes this run's mark, unless a cancelled job still ends
 
     def _note_death(self, job: Any, death: Death) -> None:
-        """Log a death, note it for the table, and keep logs that the next attempt would overwrite."""
+        """Log a death, note it for the table, and keep logs that the next attempt would overwrite.
+
+        What cannot be written is a warning: this is the executor's thread, whose end would be the run's.
+        """
         if bundle := bundle_of(job):
-            write_atomically(self._work.died_of(bundle), death.reason + "\n")
+            try:
+                write_atomically(self._work.died_of(bundle), death.reason + "\n")
+            except UserError as error:
+                self._log.warning(f"warning: why bundle {bundle} died is not in the table: {error}")
         if job.attempt <= job.restart_times:
-            copies = ((log, log.with_suffix(f".attempt{job.attempt}{log.suffix}")) for log in map(Path, death.logs))
-            death = replace(death, logs=tuple(str(shutil.copyfile(log, copy)) for log, copy in copies))
+            death = replace(death, logs=tuple(self._kept(Path(log), job.attempt) for log in death.logs))
         text = _death_text(_name_of(job, bundle, self._work), death, job.attempt, job.restart_times + 1)
         self._log.error(text, extra={DIED: [member.jobid for member in members(job)]})
+
+    def _kept(self, log: Path, attempt: int) -> str:
+        """Copy a log of an attempt; returns the copy, or the log itself if it cannot be copied."""
+        copy = log.with_suffix(f".attempt{attempt}{log.suffix}")
+        try:
+            return str(shutil.copyfile(log, copy))
+        except OSError as error:
+            self._log.warning(f"warning: {log} is not kept from the next attempt: {copy}: {error.strerror}")
+            with suppress(OSError):
+                copy.unlink()
+            return str(log)
 
 
 def _name_of(job: Any, bundle: str, work: WorkFolder) -> str:

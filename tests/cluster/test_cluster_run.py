@@ -1,10 +1,13 @@
 """What is done for a run's jobs: logs of attempts that failed, and folders that are locked."""
 
+import errno
 import logging
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
 
+from i3d import files
 from i3d.cluster import cluster_run, deaths, live_jobs, queue_watch
 from i3d.cluster.cluster_run import ClusterRun, wait_for_jobs
 from i3d.config import complete
@@ -61,6 +64,25 @@ def test_a_retry_keeps_the_logs_of_the_attempt_before_it(die, work, tmp_path):
         f"decode/{BUNDLE}.attempt2.log": "half of them\n",
     }
     assert work.died_of(BUNDLE).read_text().startswith("its job 3 reached its time limit")
+
+
+def test_a_full_disk_does_not_end_the_run_when_a_job_dies(die, work, tmp_path, monkeypatch):
+    def full(*_):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    def half(source, copy):
+        Path(copy).write_text("model")
+        full()
+
+    monkeypatch.setattr(files.os, "fsync", full)
+    monkeypatch.setattr(cluster_run.shutil, "copyfile", half)
+    said = die(1, extract="model on cuda\n")
+    log = f"logs/extract/{BUNDLE}.log"
+    assert f"why bundle {BUNDLE} died is not in the table: cannot write {work.died_of(BUNDLE)}: No space left" in said
+    assert f"{log} is not kept from the next attempt: {log.removesuffix('.log')}.attempt1.log: No space left" in said
+    assert "reached its time limit (TIMEOUT); attempt 1 of 3, tried again" in said
+    assert f"all of it: {log}\n" in said
+    assert not list(tmp_path.rglob("*attempt*")), "half a copy is none"
 
 
 @pytest.mark.parametrize("writes", [False, True])
