@@ -8,6 +8,7 @@ from pathlib import Path
 
 import msgspec
 
+from i3d.planning.absence import Absence
 from i3d.planning.catalog import UNREAD, Catalog, Known
 from i3d.planning.decide import Evidence, Waiting, skipped_record, why_too_short_or_unreadable
 from i3d.planning.sharing import first_closed, refuse_unreadable
@@ -38,11 +39,10 @@ class EarlierRuns:
         self.work = work
         self.records = records
         self._catalog = catalog
-        self._videos = videos
+        self._absence = Absence(videos)
         self._digests = digests
         self.trees = trees
         self._taken: set[str] = set()  # features that move with their video
-        self._tops: dict[str, bool] = {}  # whether a top folder of the videos holds anything
         self._obstacles: dict[Path, str | None] = {}  # by folder of features
 
     def evidence(self, item: Known, fingerprint: str, *, again: bool) -> Evidence:
@@ -87,7 +87,7 @@ class EarlierRuns:
         )
 
     def elsewhere(self, rule: SnippetRule) -> dict[str, VideoRecord]:
-        """Return records of videos outside this run's subsets, and of features whose video is gone."""
+        """Return records of videos outside this run's subsets or out of reach, and of features whose video is gone."""
         others: dict[str, VideoRecord] = {}
         for video, records in self.records.items():
             if video in self._digests:
@@ -95,14 +95,16 @@ class EarlierRuns:
             with_feature = next(
                 (each for each in reversed(records) if each.status == OK and self.is_in_place(each)), None
             )
-            if not self._is_gone(video) or records[-1].tree not in self.trees:
+            if with_feature and with_feature.feature_file in self._taken:
+                continue
+            if not self._absence.is_gone(video) or records[-1].tree not in self.trees:
                 newest = with_feature or records[-1]
                 if newest.status != OK or with_feature:
                     others[video] = newest
-            elif with_feature and with_feature.feature_file not in self._taken:
+            elif with_feature:
                 others[video] = msgspec.structs.replace(with_feature, status=ORPHANED, reason=ORPHAN_REASON)
         for video, entry in self._catalog.videos.items():
-            if video not in self._digests and video not in others and not self._is_gone(video):
+            if video not in self._digests and video not in others and not self._absence.is_gone(video):
                 reason = why_too_short_or_unreadable(entry.probe, rule)
                 if reason is not None:
                     others[video] = skipped_record(video, entry.probe, reason)
@@ -142,33 +144,19 @@ class EarlierRuns:
             self._obstacles[folder] = None if above.is_dir() else f"{above} is no folder, and must be one; move it away"
         return self._obstacles[folder]
 
-    def _is_gone(self, video: str) -> bool:
-        return video not in self._digests and not os.path.lexists(self._videos / video)
-
-    def _has_top_of(self, video: str) -> bool:
-        """Whether a video's top folder in the videos tree exists and is not empty; else a disk may not be mounted."""
-        top = video.partition("/")[0] if "/" in video else "."
-        if top not in self._tops:
-            try:
-                self._tops[top] = any((self._videos / top).iterdir())
-            except OSError:
-                self._tops[top] = False
-        return self._tops[top]
-
     @cached_property
     def _left_behind(self) -> dict[str, list[VideoRecord]]:
         """Records of features whose video is no longer in its place, by the video's content."""
-        gone: dict[str, list[VideoRecord]] = defaultdict(list)  # by the folder at the top
+        missing: dict[Path | None, list[VideoRecord]] = defaultdict(list)  # by the blank folder that may hold the video
         for video, records in self.records.items():
-            if self._is_gone(video):
+            if video not in self._digests and self._absence.is_missing(video):
                 ours = [each for each in reversed(records) if each.status == OK and each.tree in self.trees]
-                gone[video.partition("/")[0]] += filter(self.is_in_place, ours)
+                missing[self._absence.blank(video)] += filter(self.is_in_place, ours)
         here = set(self._digests.values()) - {UNREAD}
         by_content: dict[str, list[VideoRecord]] = defaultdict(list)
-        for records in gone.values():
-            # A folder that is gone as a whole was renamed if most of its videos are elsewhere now.
-            renamed = 2 * sum(record.digest in here for record in records) > len(records)
-            for record in records:
-                if renamed or self._has_top_of(record.video):
+        for folder, records in missing.items():
+            # The videos of a blank folder were moved if most of them are elsewhere now.
+            if folder is None or 2 * sum(record.digest in here for record in records) > len(records):
+                for record in records:
                     by_content[record.digest].append(record)
         return by_content

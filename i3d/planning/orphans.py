@@ -7,6 +7,7 @@ from pathlib import Path
 from i3d import commands
 from i3d.errors import UserError
 from i3d.paths import is_below
+from i3d.planning.absence import Absence
 from i3d.planning.plan import PlanFile
 from i3d.quantities import count, named
 from i3d.records import journal
@@ -41,19 +42,16 @@ def refuse_too_many(plan: PlanFile, videos: Path, removable: Mapping[str, Path])
     """Raise UserError if so much is gone that a disk may not be mounted, or 'videos' may be wrong."""
     command = commands.snakemake("orphaned", config={"orphaned": "all"})
     advice = f"check whether a disk is not mounted; if they are really gone, run {command}"
-    tops = {video.partition("/")[0] for video in removable if "/" in video}
-    if gone := sorted(str(videos / top) for top in tops if not _holds_anything(videos / top)):
-        raise UserError(f"orphaned: {named(gone)} is gone or empty, but features of its videos still exist; {advice}")
+    absence = Absence(videos)
+    blank = {str(folder) for video in removable if (folder := absence.blank(video)) is not None}
+    if blank:
+        raise UserError(
+            f"orphaned: {named(sorted(blank))} is gone or empty, or cannot be read, but features of its videos still "
+            f"exist; {advice}"
+        )
     present = len(plan.features) + sum(record.status == OK for record in plan.elsewhere.values())
     if len(removable) > present:
         raise UserError(
             f"orphaned: the videos of {count(len(removable), 'feature')} are gone, and only {present:,} are there; "
             f"{advice}"
         )
-
-
-def _holds_anything(folder: Path) -> bool:
-    try:
-        return any(folder.iterdir())
-    except OSError:
-        return False

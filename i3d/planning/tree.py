@@ -154,6 +154,11 @@ def _is_folder(path: Path | os.DirEntry) -> bool:
         return False
 
 
+def _may_have_been_a_folder(link: os.DirEntry) -> bool:
+    """Whether a link leads nowhere, and is not called like a file."""
+    return not _suffix(link.name) and not os.path.exists(link.path)  # noqa: PTH110 (Path.exists raises)
+
+
 def _folders(root: Path) -> list[str]:
     return sorted(str(path.relative_to(root)) for path in root.glob("*/*/") if path.is_dir())[:LISTED]
 
@@ -195,9 +200,10 @@ class _Walk:
             (folders if _is_folder(entry) else files).append(entry.name)
         for name in folders:
             self._folder(folder / name, above | {real})
+        lost = {entry.name for entry in entries if entry.is_symlink() and _may_have_been_a_folder(entry)}
         others = []
         for name in files:
-            if _suffix(name) in self.suffixes:
+            if _suffix(name) in self.suffixes or name in lost:
                 self._file(folder / name)
             elif not is_bystander(name):
                 others.append(name)

@@ -10,7 +10,7 @@ from i3d.records.record import OK, ORPHANED
 from i3d.results.metadata import read_metadata
 from scripts import aggregate, orphaned
 from tests.support.bystanders import lost, plant, snapshot
-from tests.support.plans import finish, make_plan
+from tests.support.plans import finish, make_plan, move
 
 
 @pytest.fixture
@@ -90,14 +90,54 @@ def test_most_videos_gone_is_refused_unless_confirmed(finished, tmp_path):
     assert len(lost(before, snapshot(tmp_path / "features/test", tmp_path / "features/train"))) == 3
 
 
+@pytest.mark.parametrize("folder", ["train", "test/nested"])
 @pytest.mark.parametrize("leave_folder", [False, True])
-def test_a_top_folder_that_is_gone_or_empty_is_refused(finished, tmp_path, leave_folder):
-    (tmp_path / "videos/train/long.mp4").unlink()
+def test_a_top_folder_that_is_gone_or_any_that_is_empty_is_refused(finished, tmp_path, folder, leave_folder):
+    """As the place is where a disk is mounted."""
+    if folder != "train":
+        (tmp_path / "videos/test/nested").mkdir()
+        (tmp_path / "videos/train/long.mp4").rename(tmp_path / "videos/test/nested/long.mp4")
+        plan = make_plan(finished)
+        plan.stage_moved()
+        move(plan, "test/nested/long.mp4")
+    (tmp_path / "videos" / folder / "long.mp4").unlink()
     if not leave_folder:
-        (tmp_path / "videos/train").rmdir()
-    with pytest.raises(UserError, match=r"orphaned: .*videos/train is gone or empty.*disk is not mounted"):
+        (tmp_path / "videos" / folder).rmdir()
+    feature = tmp_path / "features" / folder / "long.npy"
+    if folder == "train" or leave_folder:
+        with pytest.raises(UserError, match=rf"orphaned: .*videos/{folder} is gone or empty.*disk is not mounted"):
+            call(orphaned, finished)
+        assert feature.exists()
+        call(orphaned, finished, "--all")
+    else:
         call(orphaned, finished)
+    assert not feature.exists()
+
+
+def test_videos_behind_a_link_to_nothing_are_not_gone(finished, tmp_path):
+    (tmp_path / "videos/train").rename(tmp_path / "disk")
+    (tmp_path / "videos/train").symlink_to(tmp_path / "disk")
+    write_tables(finished)
+    table = rows(tmp_path)
+    (tmp_path / "disk").rename(tmp_path / "not mounted")
+    assert (make_plan(finished).orphaned, make_plan(finished).due) == ({}, [])
+    write_tables(finished)
+    assert set(table) < set(rows(tmp_path)), "the video's row is as it was"
+    reasons = {row.video: row.reason for row in read_metadata(tmp_path / "features/metadata.csv")}
+    assert reasons["train"] == "unreadable: a link to nothing" and reasons["train/long.mp4"] is None
+    call(orphaned, finished, "--all")
     assert (tmp_path / "features/train/long.npy").exists()
+    (tmp_path / "videos/train").unlink()
+    assert list(make_plan(finished).orphaned) == ["train/long.mp4"]
+
+
+def test_videos_that_were_behind_a_link_and_are_elsewhere_now_were_moved(finished, tmp_path):
+    (tmp_path / "videos/train").rename(tmp_path / "disk")
+    (tmp_path / "videos/train").symlink_to(tmp_path / "disk")
+    (tmp_path / "disk").rename(tmp_path / "videos/train_val")
+    plan = make_plan(finished)
+    assert (list(plan.waiting), plan.pending, plan.orphaned) == (["train_val/long.mp4"], {}, {})
+    assert "train/long.mp4" not in plan.elsewhere
 
 
 def test_a_file_that_is_no_longer_the_recorded_one_or_lies_beyond_a_link_stays(finished, tmp_path, capsys):

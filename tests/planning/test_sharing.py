@@ -87,6 +87,21 @@ def test_features_that_cannot_be_read_are_an_error(ours):
 
 
 @needs_root
+def test_videos_in_a_folder_that_must_not_be_entered_are_not_gone(ours, tmp_path):
+    config, work = ours
+    as_user(ALICE, 0o022, work)
+    (tmp_path / "videos/test").chmod(0o700)
+
+    def plan() -> None:
+        made = make_plan(config)
+        assert "Permission denied" in (made.skipped["test"].reason or "")
+        kept = {video: record.status for video, record in made.elsewhere.items() if record.status != "skipped"}
+        assert kept == {f"test/{name}.mp4": "ok" for name in ("b", "long", "n17")}
+
+    assert as_user(BOB, 0o022, plan) == ""
+
+
+@needs_root
 def test_a_folder_of_features_that_must_not_be_entered_costs_its_videos_alone(ours, tmp_path):
     config, _ = ours
     shutil.copytree(tmp_path / "videos/test", tmp_path / "videos/new")

@@ -60,12 +60,16 @@ def test_links_are_followed_once_and_broken_ones_named(tree, tmp_path):
     (root / "test" / "up").symlink_to(root)
     (root / "dangling.mp4").symlink_to(tmp_path / "nothing")
     (root / "loop.mp4").symlink_to(root / "loop.mp4")
+    (root / "test/anomaly").symlink_to(tmp_path / "not_mounted/anomaly")
+    (root / "test/notes.txt").symlink_to(tmp_path / "nothing")
     found = find_videos(root, MP4)
     assert names(found) == ["linked/b.mp4", "test/a.mp4"]
     assert found.refused == {
         "dangling.mp4": "unreadable: a link to nothing",
         "loop.mp4": "unreadable: a link to itself",
+        "test/anomaly": "unreadable: a link to nothing",
     }
+    assert found.passed_over == {".txt": 1}
 
 
 def test_pipes_and_devices_are_named(tree):
