@@ -3,6 +3,7 @@
 import errno
 import os
 import re
+import secrets
 import shutil
 import stat
 from collections.abc import Iterator
@@ -22,20 +23,22 @@ class IrregularError(OSError):
 
 
 _T = TypeVar("_T")
-_serial = count()
 PART_NAME = re.compile(r"\.\d+-\d+\.part")  # as `part_of` makes them
 
 
 def part_of(path: Path) -> Path:
-    """Return a unique, hidden name beside `path`, to write to before renaming; it is short even if `path` is long."""
-    return path.with_name(f".{os.getpid()}-{next(_serial)}.part")
+    """Return a hidden name beside `path`, to write to before renaming; it is short even if `path` is long.
+
+    It is unique by chance, as a process of the same number may write to the folder from another host.
+    """
+    return path.with_name(f".{os.getpid()}-{secrets.randbits(64)}.part")
 
 
 def write_atomically(path: Path, content: bytes | str) -> None:
     """Write a file, text as UTF-8: forced to disk under a temporary name, then renamed. Raises UserError on failure."""
     with writing(path):
         path.parent.mkdir(parents=True, exist_ok=True)
-        with _replacing(path) as part, part.open("wb") as file:
+        with _replacing(path) as part, part.open("xb") as file:
             file.write(content.encode() if isinstance(content, str) else content)
             file.flush()
             os.fsync(file.fileno())

@@ -2,13 +2,15 @@
 
 import errno
 import os
+import subprocess
+import sys
 import tempfile
 from pathlib import Path
 
 import pytest
 
 from i3d.errors import UserError
-from i3d.files import move, part_of, read_file, write_atomically
+from i3d.files import PART_NAME, move, part_of, read_file, write_atomically
 
 
 def test_what_cannot_be_written_is_named_and_leaves_nothing(tmp_path):
@@ -25,8 +27,17 @@ def test_the_longest_name_can_be_written(tmp_path):
     path = tmp_path / ("漢" * 85)  # 255 bytes
     write_atomically(path, "é")
     assert path.read_bytes() == "é".encode()
-    assert part_of(path) != part_of(path)
     assert [each.name for each in tmp_path.iterdir()] == [path.name]
+
+
+def test_processes_of_the_same_number_do_not_meet():
+    """As two jobs of a run may have, each on a node of its own."""
+    code = "import os, pathlib, i3d.files; os.getpid = lambda: 7; print(i3d.files.part_of(pathlib.Path('x')), end='')"
+    command = [sys.executable, "-c", code]
+    names = [subprocess.run(command, capture_output=True, text=True, check=True).stdout for _ in range(2)]
+    names += [part_of(Path("x")).name for _ in range(2)]
+    assert len(set(names)) == len(names)
+    assert all(map(PART_NAME.fullmatch, names)), "the end of a run removes what a killed process left"
 
 
 @pytest.fixture

@@ -35,7 +35,7 @@ class FeatureWriter:
             raise NotFiniteError(f"NaN or Inf in the features of snippet {self.snippets}")
         if self._file is None:
             self.path.parent.mkdir(parents=True, exist_ok=True)
-            self._file = self._part.open("wb")
+            self._file = self._part.open("xb")
             self._file.write(bytes(HEADER_BYTES))
         self._file.write(np.ascontiguousarray(features).data)
         self.snippets += 1

@@ -58,6 +58,17 @@ def test_two_tries_at_one_video_do_not_meet(tmp_path):
     assert np.load(tmp_path / "x.npy").tolist() == [[[2, 2, 2, 2]]]
 
 
+def test_the_temporary_file_of_another_is_not_written_to(tmp_path, monkeypatch):
+    theirs = tmp_path / ".7-7.part"
+    theirs.write_bytes(b"theirs")
+    monkeypatch.setattr("i3d.network.feature_file.part_of", lambda path: theirs)
+    writer = FeatureWriter(tmp_path / "x.npy", 10, 2048)
+    with pytest.raises(FileExistsError):
+        writer.append(snippet(1))
+    writer.discard()
+    assert theirs.read_bytes() == b"theirs"
+
+
 @pytest.mark.parametrize("wrong", [np.zeros((10, 2048)), np.zeros((9, 2048), np.float32)])
 def test_wrong_snippets_are_refused(tmp_path, wrong):
     with pytest.raises(ValueError, match="a snippet must be"):
