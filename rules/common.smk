@@ -102,7 +102,7 @@ def plan() -> Plan:
         if made.is_due and snakemake_internals.runs(workflow):
             check_writable(WORK, made.replaced.values())
         if may_write(WORK) and (made.is_due and snakemake_internals.executes(workflow) or not made.path.exists()):
-            made.write()
+            made.write(names=snakemake_internals.runs(workflow))
     if workflow.is_main_process and snakemake_internals.executes(workflow):
         logger.info(status_text(made, f"all in {made.path}") + "\n")
         if made.problem is not None:

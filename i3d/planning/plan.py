@@ -207,9 +207,10 @@ class Plan:
                 "first to make them anew"
             )
 
-    def write(self) -> None:
-        """Write the bundle files and the plan file that the jobs read, and the names of the videos tree."""
-        write_names(self.work, self.trees)
+    def write(self, *, names: bool = True) -> None:
+        """Write the bundle files and the plan file that the jobs read; with `names`, record the videos tree's, too."""
+        if names:
+            write_names(self.work, self.trees)
         for bundle in self.bundles:
             write_bundle(bundle, self.work.bundle(bundle.name))
         content = PlanFile(
