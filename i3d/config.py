@@ -36,7 +36,11 @@ def complete(config: dict[str, Any], prefix: str = "") -> Settings:
             "config: 'fps' and 'via_jpeg' exclude each other, as the original scripts kept each recording's rate; "
             "leave one of them out"
         )
-    return msgspec.convert(_with_paths(schema(), _suiting_the_model(config), prefix), Settings)
+    try:
+        return msgspec.convert(_with_paths(schema(), _suiting_the_model(config), prefix), Settings)
+    except msgspec.ValidationError as error:  # of what JSON schema lets pass, such as a number of 400 digits
+        expected, _, where = str(error).partition(" - at `$.")
+        raise UserError(f"config: invalid value of '{where.rstrip('`')}'; {expected.replace('E', 'e', 1)}") from None
 
 
 def _refuse_endless(value: Any) -> None:
@@ -123,7 +127,8 @@ def _in_order(schema: dict[str, Any], section: type[msgspec.Struct]) -> dict[str
 
 
 def _typed(schema: dict[str, Any], value: Any) -> Any:
-    """Return `value` with texts read as YAML wherever `schema` wants another type."""
+    """Return `value` with texts read as YAML, and 16.0 as 16, wherever `schema` wants another type."""
+    kinds = [schema["type"]] if isinstance(schema.get("type"), str) else schema.get("type", [])
     if isinstance(value, dict):
         if isinstance(free := schema.get("additionalProperties"), dict):
             return {str(key): _typed(free, inner) for key, inner in value.items()}
@@ -131,20 +136,21 @@ def _typed(schema: dict[str, Any], value: Any) -> Any:
         return {key: _typed(known.get(key, {}), inner) for key, inner in value.items()}
     if isinstance(value, list):
         return [_typed(schema.get("items", {}), inner) for inner in value]
-    if type(value) is int and schema.get("type") == "string" and "pattern" in schema:
+    if type(value) is int and kinds == ["string"] and "pattern" in schema:
         return str(value)  # YAML's reading of the suffix 264
     if isinstance(value, str) and value not in schema.get("enum", [value]):
         by_name = {_named(choice): choice for choice in schema["enum"]}
         return by_name.get(value.lower(), value)
-    if isinstance(value, str) and "type" in schema:
-        kinds = [schema["type"]] if isinstance(schema["type"], str) else schema["type"]
+    if isinstance(value, float) and value.is_integer() and "integer" in kinds:
+        return int(value)
+    if isinstance(value, str) and kinds:
         try:
             read = yaml.safe_load(value)
         except (yaml.YAMLError, ValueError, RecursionError):
             return value
         if "string" not in kinds or (read is None and "null" in kinds):
             _refuse_endless(read)
-            return _typed(schema, read) if isinstance(read, list | dict) else read
+            return read if isinstance(read, str) else _typed(schema, read)
     return value
 
 

@@ -70,7 +70,9 @@ def test_a_tilde_is_the_home_folder_in_every_path(monkeypatch):
     ("argument", "section", "key", "value"),
     [
         ("crops={test_crop: 0}", "crops", "test_crop", 0),
+        ("crops={test_crop: 3.0}", "crops", "test_crop", 3),
         ("crops={test_crop: null}", "crops", "test_crop", None),
+        ("lists={min_snippets: {test: 3.0}}", "lists", "min_snippets", {"test": 3}),
         ("lists={min_snippets: {test: 3, '2024': 2}}", "lists", "min_snippets", {"test": 3, "2024": 2}),
         ("lists={validation: {fraction: 0.25, seed: 7}}", "lists", "validation", {"fraction": 0.25, "seed": 7}),
         ("lists={categories: [007, on]}", "lists", "categories", ["007", "on"]),
@@ -82,6 +84,12 @@ def test_a_tilde_is_the_home_folder_in_every_path(monkeypatch):
 def test_nested_settings_of_the_command_line_have_the_schemas_types(argument, section, key, value):
     found = complete(parse_config([argument]))[section][key]
     assert found == value and type(found) is type(value)
+
+
+@pytest.mark.parametrize("given", [16.0, "16.0"])
+def test_a_whole_number_may_be_written_as_a_fraction(given):
+    config = complete({"frequency": given, "batch_size": given, "longest_job": given, "fps": given})
+    assert [repr(config[key]) for key in ("frequency", "batch_size", "longest_job", "fps")] == ["16"] * 3 + ["16.0"]
 
 
 def test_null_on_the_command_line_is_none():
@@ -141,6 +149,9 @@ def test_a_choice_of_several_types_is_taken_as_the_command_line_hands_it_over(gi
             "invalid value 'often' of 'frequency'; expected a whole number of at least 1",
         ),
         ({"frequency": 0}, "invalid value 0 of 'frequency'"),
+        ({"frequency": 16.5}, "invalid value 16.5 of 'frequency'; expected a whole number"),
+        ({"frequency": 1e300}, "invalid value 1.* of 'frequency'; expected a whole number of at least 1 and at most"),
+        ({"stall_seconds": 10**400}, "invalid value of 'stall_seconds'; expected `float` > 0"),
         ({"clip_length": True}, "invalid value True of 'clip_length'"),
         ({"precision": "fp8"}, "expected one of fp32, tf32, bf16, fp16"),
         ({"subsets": "test"}, r"expected a list like \[a, b\]"),
