@@ -1,6 +1,7 @@
 """Settings on the command lines of the programs beside Snakemake, and the settings of the last run."""
 
 import argparse
+import json
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -31,6 +32,24 @@ def add_settings(parser: argparse._ActionsContainer, names: Iterable[str]) -> No
         choices = f" ({', '.join(map(str, own['enum']))})" if "enum" in own else ""
         text = f"{own['description']}{choices}; default: {default}".replace("%", "%%")
         parser.add_argument(f"--{name.replace('_', '-')}", metavar="VALUE", help=text)
+
+
+def add_all_settings(parser: argparse.ArgumentParser) -> None:
+    """Add `--settings`, which takes all settings in one text, to a program."""
+    text = "what config/config.yaml may hold, as YAML or JSON"
+    parser.add_argument("--settings", type=_read_settings, default={}, metavar="TEXT", help=text)
+
+
+def _read_settings(text: str) -> Any:
+    """Read JSON, as the rules write it and YAML takes for something else in places, or YAML."""
+    try:
+        return json.loads(text)
+    except (ValueError, RecursionError):
+        pass
+    try:
+        return yaml.safe_load(text)
+    except (yaml.YAMLError, ValueError, RecursionError) as error:
+        raise argparse.ArgumentTypeError(f"cannot be read as YAML ({_in_a_line(error)}); correct it") from None
 
 
 def given_settings(args: argparse.Namespace, names: Iterable[str]) -> dict[str, str]:

@@ -267,7 +267,7 @@ def why_not_extracted() -> str | None:
 
 
 def settings(*keys):
-    """A function for `params:` that gives these settings, or all, as far as they are not the defaults."""
+    """A function for `params:` that gives these settings, or all, as far as they are not the defaults, in JSON."""
 
     def as_text(wildcards) -> str:
         return json.dumps(beyond_defaults(SETTINGS, *keys))

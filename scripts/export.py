@@ -7,8 +7,7 @@ import argparse
 import sys
 from pathlib import Path
 
-import yaml
-
+from i3d.command_line import add_all_settings
 from i3d.config import complete
 from i3d.errors import PREFIX, UserError, run_main
 from i3d.exports.all_exports import TARGETS
@@ -19,7 +18,7 @@ def parse() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("target", choices=TARGETS, help="what to make")
     parser.add_argument("--metadata", type=Path, required=True, help="metadata.csv, at the top of the features")
-    parser.add_argument("--settings", type=yaml.safe_load, default={}, help="what config/config.yaml may hold, as YAML")
+    add_all_settings(parser)
     parser.add_argument("--asked", nargs="*", default=(), metavar="TARGET", help="all targets of the run")
     return parser.parse_args()
 

@@ -7,9 +7,8 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from textwrap import shorten
 
-import yaml
-
 from i3d import quantities
+from i3d.command_line import add_all_settings
 from i3d.config import complete
 from i3d.errors import UserError, run_main
 from i3d.exports import annotations
@@ -165,9 +164,7 @@ def parse() -> argparse.Namespace:
     command.set_defaults(run=draw_figures)
 
     command = commands.add_parser("events", parents=[shared], help=draw_events.__doc__)
-    command.add_argument(
-        "--settings", type=yaml.safe_load, default={}, help="what config/config.yaml may hold, as YAML"
-    )
+    add_all_settings(command)
     command.set_defaults(run=draw_events)
 
     command = commands.add_parser("contact-sheets", parents=[shared], help=draw_contact_sheets.__doc__)

@@ -9,8 +9,7 @@ Ends with an error if not even fp32 gives the right numbers. Other precisions th
 import argparse
 from pathlib import Path
 
-import yaml
-
+from i3d.command_line import add_all_settings
 from i3d.config import complete
 from i3d.cost import machine
 from i3d.cost.calibration import save
@@ -43,7 +42,7 @@ def main() -> None:
 
 def parse_args() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--settings", type=yaml.safe_load, default={}, help="what config/config.yaml may hold, as YAML")
+    add_all_settings(parser)
     parser.add_argument("--gres", default="", help="what a SLURM job asked for, like gpu:a100_4g.20gb:1")
     parser.add_argument("--cpus", type=int, default=machine.cpu_count(), help="CPUs to use, of those there are")
     parser.add_argument("--report", type=Path, help="file to write what is printed to as well")

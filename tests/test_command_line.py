@@ -1,8 +1,12 @@
 """Settings as programs take them on their command lines, and from files."""
 
+import argparse
+import json
+
 import pytest
 
-from i3d.command_line import read_config, read_setting
+from i3d.command_line import add_all_settings, read_config, read_setting
+from i3d.config import beyond_defaults, complete
 from i3d.errors import UserError
 
 NO_YAML = ["[a", "2020-99-99", "[" * 5000, "a: b: c", "!!python/object:os.system x", "\0"]
@@ -25,3 +29,25 @@ def test_what_is_no_setting_is_one_sentence(tmp_path):
     with pytest.raises(UserError, match="write KEY=VALUE"):
         read_setting("videos")
     assert read_setting("subsets=[a, b]") == ("subsets", ["a", "b"])
+
+
+def settings_of(text: str):
+    parser = argparse.ArgumentParser()
+    add_all_settings(parser)
+    return parser.parse_args(["--settings", text]).settings
+
+
+@pytest.mark.parametrize("ensure_ascii", [False, True])
+def test_settings_of_the_rules_are_read_as_they_were_written(ensure_ascii):
+    given = complete({"videos": "\U0001f600/videos é", "stall_seconds": 1e-05, "lists": {"categories": ["on", "007"]}})
+    text = json.dumps(beyond_defaults(given), ensure_ascii=ensure_ascii)
+    assert complete(settings_of(text)) == given
+
+
+def test_settings_written_by_hand_may_be_yaml(capsys):
+    assert settings_of("{videos: a b, subsets: [c]}") == {"videos": "a b", "subsets": ["c"]}
+    for text in NO_YAML[:5]:
+        with pytest.raises(SystemExit):
+            settings_of(text)
+        said = capsys.readouterr().err.splitlines()[-1]
+        assert "argument --settings: cannot be read as YAML (" in said and said.endswith("; correct it")
