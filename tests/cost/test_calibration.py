@@ -1,5 +1,6 @@
 """The calibration file: what fits is found, what does not is told."""
 
+import errno
 import re
 import subprocess
 import sys
@@ -85,6 +86,15 @@ def test_entries_saved_at_the_same_time_all_stay(path, changed):
     for writer in writers:
         writer.join(60)
     assert {entry.clip_length for entry in calibration.read(path)} == {16, *range(8, 14)}
+
+
+def test_a_file_system_without_locks_is_no_obstacle(path, measured, changed, monkeypatch):
+    def flock(file, operation):
+        raise OSError(errno.ENOSYS, "Function not implemented")
+
+    monkeypatch.setattr(calibration.fcntl, "flock", flock)
+    save(path, changed(clip_length=32))
+    assert calibration.read(path) == [measured, changed(clip_length=32)]
 
 
 def test_a_damaged_file_is_kept_beside_the_new_one(path, measured):
