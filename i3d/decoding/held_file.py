@@ -81,6 +81,48 @@ class HeldFile:
         return link
 
 
+class Reading:
+    """A held file with a position, for libraries that read Python's files.
+
+    Libraries take what the system cannot read for the end of the file, as they take damage: `raise_error` tells. `name`
+    has the file's suffix, by which FFmpeg distinguishes similar formats.
+    """
+
+    def __init__(self, file: HeldFile) -> None:
+        self.name = os.fspath(file.path)
+        self._file = file
+        self._position = 0
+        self._error: OSError | MemoryError | None = None
+
+    def read(self, count: int) -> bytes:
+        """Read up to `count` bytes; none after an error."""
+        count = min(count, self._file.size - self._position)
+        if count <= 0 or self._error is not None:
+            return b""
+        try:
+            content = self._file.read(self._position, count)
+        except (OSError, MemoryError) as error:
+            self._error = error
+            return b""
+        self._position += len(content)
+        return content
+
+    def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
+        """Move to an offset from the start, the position or the end; return the new position."""
+        origin = {os.SEEK_SET: 0, os.SEEK_CUR: self._position, os.SEEK_END: self._file.size}[whence]
+        self._position = max(0, origin + offset)
+        return self._position
+
+    def tell(self) -> int:
+        """The position."""
+        return self._position
+
+    def raise_error(self) -> None:
+        """Raise what the system said when reading failed; do nothing if it has not."""
+        if self._error is not None:
+            raise self._error
+
+
 def _refuse_irregular(mode: int) -> None:
     if not stat.S_ISREG(mode):
         raise UnreadableError("a directory, not a file" if stat.S_ISDIR(mode) else "not a regular file")

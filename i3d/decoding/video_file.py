@@ -19,7 +19,7 @@ from av.video.stream import VideoStream
 
 from i3d.decoding.damage import Faults
 from i3d.decoding.file_kinds import MP4_FORMAT, left_out, why_no_video, why_not_open
-from i3d.decoding.held_file import HeldFile, UnreadableError
+from i3d.decoding.held_file import HeldFile, Reading, UnreadableError
 
 # Texts, playlists and picture lists that FFmpeg plays as videos; some of them would open other files.
 NOT_VIDEO_FORMATS = {
@@ -39,13 +39,17 @@ class Video:
         self.file = file if isinstance(file, HeldFile) else HeldFile(file)
         self.hidden = 0
         self._end = 0  # offset in bytes of the end of the last packet read
+        self._reading = Reading(self.file)
         try:
-            with self.file.name() as name:
-                self.container: InputContainer = av.open(name, metadata_errors="replace", container_options=OPTIONS)
+            self.container: InputContainer = av.open(
+                self._reading, mode="r", metadata_errors="replace", container_options=OPTIONS
+            )
         except (av.FFmpegError, ValueError) as error:  # ValueError from PyAV on nonsensical parameters
+            self._reading.raise_error()
             if isinstance(error, MemoryError):
                 raise UnreadableError("its header is nonsense: it asks for more memory than there is") from None
             raise UnreadableError(why_not_open(self.file)) from None
+        self._reading.raise_error()
         # PyAV would invent timestamps, wrong ones in AVI.
         self.container.flags &= ~cast(int, ContainerFlags.gen_pts.value)
         self.format = self.container.format.name
@@ -72,9 +76,13 @@ class Video:
         return Fraction(self.container.duration, av.time_base) if self.container.duration else None
 
     def packets(self) -> Iterator[av.Packet]:
-        """Yield the stream's packets up to where the file breaks off, without the empty last one. Once per Video."""
+        """Yield the stream's packets up to where the file breaks off, without the empty last one. Once per Video.
+
+        Raises OSError if the file cannot be read at present.
+        """
         with contextlib.suppress(av.FFmpegError, IndexError):
             yield from (packet for packet in self.container.demux(self.stream) if packet.size)
+        self._reading.raise_error()
 
     def why_no_video(self, frames: int) -> str | None:
         """Say why this is not a video, given the number of frames decoded from it; None if it is."""
@@ -88,7 +96,8 @@ class Video:
     def decode(self, faults: Faults, mend: Callable[[av.Packet], None] | None = None) -> Iterator[av.VideoFrame]:
         """Decode whatever can be decoded; note the rest in `faults`. Once per Video.
 
-        `mend` may change each packet's timestamps before it is decoded.
+        `mend` may change each packet's timestamps before it is decoded. Raises OSError if the file cannot be read at
+        present, MemoryError if there is too little memory.
         """
         context, packets = self.stream.codec_context, self.container.demux(self.stream)
         packet: av.Packet | None = None
@@ -96,10 +105,13 @@ class Video:
         while not ended:
             try:
                 packet = next(packets, None)
+            except MemoryError:
+                raise
             except av.FFmpegError:
                 packet, faults.cut = None, True
             except IndexError:  # PyAV at the end of a file in which another stream appeared midway
                 packet = None
+            self._reading.raise_error()
             ended = packet is None
             if packet is not None and mend is not None:
                 mend(packet)

@@ -1,11 +1,13 @@
 """A file that is held open stays the one that was opened, whatever becomes of its path meanwhile."""
 
+import errno
 import io
 import os
 import shutil
 import threading
 from pathlib import Path
 
+import av
 import numpy as np
 import pytest
 
@@ -13,6 +15,7 @@ from i3d.decoding import decoder as decoder_module
 from i3d.decoding import decord_reader, held_file, video_file
 from i3d.decoding.decoder import decode_videos
 from i3d.decoding.held_file import HeldFile, UnreadableError
+from i3d.decoding.probe import Probe, probe
 from i3d.digests import video_digest
 from i3d.frame_stream import CHANGED, End, Frames, StreamWriter, read_stream
 from i3d.settings import JobSettings, NumericSettings
@@ -75,15 +78,15 @@ def test_a_swap_while_a_video_is_decoded_makes_no_difference(
     put_back = []
 
     def swapping(function):
-        def swapped(*arguments):
+        def swapped(*arguments, **options):
             if not put_back:
                 put_back.append(swap(video, other))
-            return function(*arguments)
+            return function(*arguments, **options)
 
         return swapped
 
     place, name = {
-        "opening": (held_file.HeldFile, "name"),
+        "opening": (av, "open"),
         "judging": (decord_reader, "distrust_pictures") if decoder == "decord" else (video_file.Video, "decode"),
         "reading": (decord_reader, "decord_frames") if decoder == "decord" else (decoder_module, "Picture"),
     }[moment]
@@ -190,6 +193,35 @@ def test_without_another_name_the_path_is_opened(clips, tmp_path, monkeypatch):
     for each in (file, HeldFile(clips["plain.mp4"]), HeldFile(clips["plain.mp4"], tmp_path / "none")):
         with each.name() as name:
             assert name == str(clips["plain.mp4"])
+
+
+@pytest.mark.parametrize("decoder", ["decord", "pyav"])
+@pytest.mark.parametrize("readable", [0.0, 0.05, 0.6])
+@pytest.mark.parametrize(
+    "name", ["plain.mp4", "fragments.mp4", "plain.mkv", "sound.flv", "b_frames.avi", "transport.ts"]
+)
+@pytest.mark.parametrize(
+    ("error", "reason"),
+    [
+        (OSError(errno.EIO, "Input/output error"), "Input/output error"),
+        (OSError(errno.ESTALE, "Stale file handle"), "Stale file handle"),
+        (MemoryError(), "needs more than 1024 MB of memory"),
+    ],
+)
+def test_what_cannot_be_read_at_present_is_tried_again(clips, monkeypatch, name, decoder, readable, error, reason):
+    """Neither damage nor no video, at planning or later."""
+    reading, end = os.pread, int(readable * clips[name].stat().st_size)
+
+    def failing(number, count, start):
+        if start + count > end:
+            raise error
+        return reading(number, count, start)
+
+    monkeypatch.setattr(held_file.os, "pread", failing)
+    _, result = decode(clips[name], decoder)
+    assert (result["status"], result["reason"], result["damaged"]) == ("failed", reason, None)
+    assert "digest" not in result
+    assert probe(clips[name], clip_length=16) == Probe()
 
 
 def test_pipes_devices_and_folders_are_refused_at_once(tmp_path):
