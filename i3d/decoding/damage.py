@@ -12,13 +12,18 @@ class Faults:
     bad_frames: int = 0
     cut: bool = False
 
-    def words(self, declared: int | None) -> str | None:
-        """Describe the damage, None if there is none; `declared` frames should have been decoded."""
+    def words(self, declared: int | None, estimated: int | None = None) -> str | None:
+        """Describe the damage, None if there is none.
+
+        `declared` frames should have been decoded; where the header declares no number, about `estimated`.
+        """
+        missing = self.cut and not declared and estimated is not None and self.frames < estimated
         return damage(
             f"{self.bad_packets} packets could not be decoded" if self.bad_packets else None,
             f"{self.bad_frames} frames have errors" if self.bad_frames else None,
             "the file breaks off" if self.cut else None,
             shortfall(self.frames, declared),
+            f"{self.frames} of about {estimated} frames decoded" if missing else None,
         )
 
 

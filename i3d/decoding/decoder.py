@@ -330,7 +330,7 @@ class VideoDecoder:
             self._send("pyav", frames, picture, video.rate, video.declared)
         if reason := video.why_no_video(self._frames):
             raise UnreadableError(reason)
-        return damage(faults.words(video.declared), video.left_out)
+        return damage(faults.words(video.declared, video.estimated), video.left_out)
 
     def _decode_pictures(self, folder: FrameFolder) -> dict[str, Any]:
         """Send a folder's pictures; return their part of END."""

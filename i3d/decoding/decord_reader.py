@@ -53,6 +53,8 @@ def distrust(video: Video, memory_mb: int) -> str | None:
         return f"decord is unreliable on pictures {stream.width} wide"
     if stream.height % 2:
         return "decord smears the colours of pictures of odd height"
+    if video.breaks_off:
+        return "decord does not notice that the file breaks off"
     if not video.seconds:
         return "decord needs a duration in the header"
     # decord decodes ahead without bound, further on a busy machine: the whole video must fit into memory.

@@ -15,6 +15,9 @@ BEGINNINGS = {
 SEARCHED = 1 << 20  # bytes after the last packet in which a joined file would begin
 PHOTOGRAPH_BYTES = 64 << 20  # largest photograph
 LARGEST_FTYP = 256  # bytes of the first box of an MP4
+HEAD = 1 << 16  # bytes in which headers give the length of their file
+SEGMENT = b"\x18\x53\x80\x67"  # the element that a Matroska file consists of
+ASF_PROPERTIES = bytes.fromhex("a1dcab8c47a9cf118ee400c00c205365")
 
 
 def why_not_open(file: HeldFile) -> str:
@@ -58,6 +61,20 @@ def left_out(file: HeldFile, container: str, end: int) -> str | None:
     return "several videos are joined in this file, and FFmpeg decodes the first alone" if joined else None
 
 
+def breaks_off(file: HeldFile, container: str) -> bool:
+    """Whether a file is shorter than its header says; False if that says nothing."""
+    if container == MP4_FORMAT:
+        return mp4_boxes(file)[1]
+    head, length = file.read(0, HEAD), 0.0
+    if container == "matroska,webm":
+        length = _segment_end(head)
+    elif container == "flv" and (key := re.search(rb"\0\x08filesize\0(.{8})", head, re.DOTALL)):
+        (length,) = struct.unpack(">d", key[1])
+    elif container == "asf" and (properties := re.search(re.escape(ASF_PROPERTIES) + b".{24}(.{8})", head, re.DOTALL)):
+        (length,) = struct.unpack("<Q", properties[1])
+    return file.size < length
+
+
 def mp4_boxes(file: HeldFile) -> tuple[list[bytes], bool]:
     """List the top-level boxes of an MP4 or QuickTime file, and say whether the file ends before they do.
 
@@ -74,6 +91,17 @@ def mp4_boxes(file: HeldFile) -> tuple[list[bytes], bool]:
         kinds.append(kind)
         end += length
     return kinds, end > file.size
+
+
+def _segment_end(head: bytes) -> int:
+    """Where a Matroska file ends (RFC 8794, 4); 0 if its header does not say, as in a live recording."""
+    start = head.find(SEGMENT) + len(SEGMENT)
+    if start < len(SEGMENT) or not any(head[start : start + 1]):
+        return 0
+    octets = 9 - head[start].bit_length()
+    most = (1 << 7 * octets) - 1
+    length = int.from_bytes(head[start : start + octets]) & most
+    return 0 if length == most else start + octets + length
 
 
 def _has_video_behind(file: HeldFile) -> bool:

@@ -88,7 +88,7 @@ def _probe_file(path: Path, fps: Fraction | None, via_jpeg: bool | str, limit: i
     seen = replace(seen, frames=decoded, exact=True, declared=video.declared)
     if reason := video.why_no_video(decoded):
         return replace(seen, reason=reason)
-    return replace(seen, damaged=damage(faults.words(video.declared), video.left_out))
+    return replace(seen, damaged=damage(faults.words(video.declared, video.estimated), video.left_out))
 
 
 def _probe_pictures(path: Path, limit: int) -> Probe:
@@ -131,7 +131,7 @@ def probe_many(
 
 def _estimate(video: "Video", fps: Fraction | None) -> int | None:
     """Estimate the number of frames without reading much; None if that is impossible. Once per Video."""
-    by_time = round(video.seconds * video.rate) if video.seconds and video.rate else None
+    by_time = video.estimated
     frames: int | None
     if video.declared is None and video.file.size <= SMALL_BYTES:
         frames = sum(1 for _ in video.packets())

@@ -18,7 +18,7 @@ from av.stream import Disposition
 from av.video.stream import VideoStream
 
 from i3d.decoding.damage import Faults
-from i3d.decoding.file_kinds import MP4_FORMAT, left_out, why_no_video, why_not_open
+from i3d.decoding.file_kinds import MP4_FORMAT, breaks_off, left_out, why_no_video, why_not_open
 from i3d.decoding.held_file import HeldFile, Reading, UnreadableError
 
 # Texts, playlists and picture lists that FFmpeg plays as videos; some of them would open other files.
@@ -74,6 +74,16 @@ class Video:
         if self.stream.duration is not None and self.stream.time_base:
             return self.stream.duration * self.stream.time_base
         return Fraction(self.container.duration, av.time_base) if self.container.duration else None
+
+    @property
+    def estimated(self) -> int | None:
+        """Number of frames by duration and average rate; None if the header lacks one of them."""
+        return round(self.seconds * self.rate) if self.seconds and self.rate else None
+
+    @property
+    def breaks_off(self) -> bool:
+        """Whether the file is shorter than its header says. Not looked at if frames declared tell the same."""
+        return not self.declared and breaks_off(self.file, self.format)
 
     def packets(self) -> Iterator[av.Packet]:
         """Yield the stream's packets up to where the file breaks off, without the empty last one. Once per Video.
@@ -131,6 +141,7 @@ class Video:
                 faults.frames += 1
                 faults.bad_frames += frame.is_corrupt
                 yield frame
+        faults.cut = faults.cut or self.breaks_off
 
 
 def pictures_in_motion(container: InputContainer) -> list[VideoStream]:

@@ -74,9 +74,37 @@ def test_joined_files_that_are_decoded_to_the_end_are_whole(tmp_path, name, opti
     assert outcomes(path)[1] == (None, None, 50)
 
 
-def test_sound_files_are_not_joined_ones(clips):
-    for name in ("plain.mp4", "sound.flv", "windows.wmv", "fragments.mp4", "timecode.mov"):
+def test_sound_files_are_neither_joined_nor_cut(clips):
+    for name in ("plain.mp4", "sound.flv", "windows.wmv", "fragments.mp4", "timecode.mov", "vp9.webm", "live.mkv"):
         assert [damaged for _, damaged, _ in outcomes(clips[name])] == [None] * 3
+
+
+@pytest.mark.parametrize("name", ["plain.mkv", "alternate_reference.webm", "windows.wmv", "sound.flv", "fragments.mp4"])
+@pytest.mark.parametrize("share", [0.4, 0.5, 0.9])
+def test_files_that_break_off_without_a_count_in_the_header(clips, tmp_path, name, share):
+    data = clips[name].read_bytes()
+    cut = tmp_path / name
+    cut.write_bytes(data[: int(share * len(data))])
+    frames = len(true_frames(cut, 160, 96))
+    assert 0 < frames < 24
+    for reason, damaged, decoded in outcomes(cut):
+        assert (reason, decoded) == (None, frames)
+        assert "the file breaks off" in damaged
+    assert probe(cut, clip_length=16).declared is None
+
+
+def test_a_file_that_breaks_off_between_two_packets_tells_how_much_is_there(tmp_path):
+    whole = tmp_path / "whole.flv"
+    ffmpeg(*pattern(60), *X264, "-bf", "0", whole)
+    data = whole.read_bytes()
+    place = 13  # of the first tag, after the header and a length
+    for _ in range(32):  # metadata, the coder's parameters and 30 pictures
+        place += 11 + int.from_bytes(data[place + 1 : place + 4]) + 4
+    cut = tmp_path / "cut.flv"
+    cut.write_bytes(data[:place])
+    assert outcomes(whole) == [(None, None, 60)] * 3
+    assert outcomes(cut) == [(None, "the file breaks off; 30 of about 60 frames decoded", 30)] * 3
+    assert decode(cut, "decord")[0].begin["decoder_reason"] == "decord does not notice that the file breaks off"
 
 
 def test_fragments_and_their_init_segment(tmp_path, fragments):
