@@ -25,6 +25,7 @@ from i3d.decoding.held_file import HeldFile, Reading, UnreadableError
 NOT_VIDEO_FORMATS = {
     *("tty", "hls", "dash", "concat", "sdp", "rtsp", "image2", "imf", "lavfi", "bin", "adf", "idf", "xbin"),
 }
+PROBED_BYTES = 5_000_000  # FFmpeg's default
 OPTIONS = {"protocol_whitelist": "file", "scan_all_pmts": "1"}  # the latter as in ffmpeg, for transport streams
 
 
@@ -41,9 +42,7 @@ class Video:
         self._end = 0  # offset in bytes of the end of the last packet read
         self._reading = Reading(self.file)
         try:
-            self.container: InputContainer = av.open(
-                self._reading, mode="r", metadata_errors="replace", container_options=OPTIONS
-            )
+            self.container = _opened(self._reading)
         except (av.FFmpegError, ValueError) as error:  # ValueError from PyAV on nonsensical parameters
             self._reading.raise_error()
             if isinstance(error, MemoryError):
@@ -55,7 +54,7 @@ class Video:
         self.format = self.container.format.name
         if self.format in NOT_VIDEO_FORMATS:
             raise UnreadableError(f"not a video but {self.format}")
-        self.stream = _ffmpeg_choice(self.container)
+        self.stream = _ffmpeg_choice(self.file, self.container)
         self.stream.codec_context.thread_count = 1  # reproducible frames; several videos are decoded at once instead
 
     @property
@@ -154,16 +153,42 @@ def nearest(value: Fraction) -> int:
     return floor(value + Fraction(1, 2)) if value >= 0 else -floor(Fraction(1, 2) - value)
 
 
-def _ffmpeg_choice(container: InputContainer) -> VideoStream:
-    """Choose the stream as the ffmpeg program does: most pixels, with 5 million more for a default stream."""
+def _opened(reading: Reading) -> InputContainer:
+    return av.open(reading, mode="r", metadata_errors="replace", container_options=OPTIONS)
+
+
+def _ffmpeg_choice(file: HeldFile, container: InputContainer) -> VideoStream:
+    """Choose the stream as the ffmpeg program does.
+
+    One of which the beginning of the file holds something, then the one of most pixels, with 5 million more for a
+    default stream.
+    """
     streams = pictures_in_motion(container)
     if not streams:
         raise UnreadableError("no video stream, only a cover picture" if container.streams.video else "no video stream")
     streams = [stream for stream in streams if stream.codec_context is not None]
     if not streams:
         raise UnreadableError("no decoder for its codec")
+    if len(streams) == 1:
+        return streams[0]
+    begun = _begun(file, {stream.index for stream in streams})
 
-    def score(stream: VideoStream) -> int:
-        return stream.width * stream.height + (5_000_000 if stream.disposition & Disposition.default else 0)
+    def score(stream: VideoStream) -> tuple[bool, int]:
+        default = bool(stream.disposition & Disposition.default)
+        return stream.index in begun, stream.width * stream.height + 5_000_000 * default
 
     return max(streams, key=score)
+
+
+def _begun(file: HeldFile, wanted: set[int]) -> set[int]:
+    """Find out of which of these streams, by index, there are packets where FFmpeg probes a file."""
+    reading, begun, size = Reading(file), set[int](), 0
+    with contextlib.suppress(av.FFmpegError, IndexError):
+        for packet in _opened(reading).demux():
+            size += packet.size
+            if packet.size and packet.stream_index in wanted:
+                begun.add(packet.stream_index)
+            if begun == wanted or size > PROBED_BYTES:
+                break
+    reading.raise_error()
+    return begun

@@ -170,6 +170,16 @@ KINDS: dict[str, Kind] = {
         ),
         not_decord="video streams",
     ),
+    **{
+        name: Kind(
+            _encoded(
+                *("-map", "0", "-map", "1", *X264, "-filter:v:0", "trim=start_frame=99"),
+                source=[*pattern(size="320x240"), *pattern()],
+            ),
+            not_decord="video streams",
+        )
+        for name in ("empty_first.mkv", "empty_first.avi")
+    },
     "cut_index_first.mp4": Kind(_cut(".mp4", 0.6, *X264, "-movflags", "faststart"), not_decord="decord: "),
     "cut.ts": Kind(_cut(".ts", 0.6, *X264, "-bsf:v", "filter_units=remove_types=6"), not_decord="mpegts"),
 }
