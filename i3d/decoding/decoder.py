@@ -35,7 +35,7 @@ from i3d.decoding.pictures import Picture, kind
 from i3d.decoding.resize import other_pillow, resize, why_pillow
 from i3d.decoding.timestamps import PacketTimes, timed
 from i3d.decoding.video_file import Video
-from i3d.decoding.workers import SHARED_HEADER_BYTES, Channel, Crew, Worker
+from i3d.decoding.workers import SHARED_HEADER_BYTES, Channel, Crew, Worker, too_little_memory
 from i3d.frame_stream import CHANGED, FRAME_BYTES, FRAME_SHAPE, StreamWriter
 from i3d.settings import OLD_FFMPEG, JobSettings, NumericSettings
 from i3d.snippets import SnippetRule
@@ -254,7 +254,7 @@ class VideoDecoder:
         except UnreadableError as error:
             status, reason = "unreadable", str(error)
         except MemoryError:
-            status, reason = "failed", f"needs more than {self._channel.memory_mb} MB of memory"
+            status, reason = "failed", too_little_memory(self._channel.memory_mb)
         except OSError as error:
             status, reason = "failed", error.strerror or type(error).__name__
         with contextlib.suppress(OSError):

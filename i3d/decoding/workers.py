@@ -107,9 +107,9 @@ class Worker:
         self._seen_progress = progress
         limit = self._stall_seconds if progress else max(START_SECONDS, self._stall_seconds)
         if self._stalled > limit:
-            return f"no frame for {limit:g} s"
+            return f"no frame for {limit:g} s" + (" (set by stall_seconds)" if limit == self._stall_seconds else "")
         if self.resident_mb() > self.memory_mb:
-            return f"needs more than {self.memory_mb} MB of memory"
+            return too_little_memory(self.memory_mb)
         return None
 
     def resident_mb(self) -> float:
@@ -144,6 +144,11 @@ class Worker:
     def pid(self) -> int:
         """Process id of the child."""
         return self._process.pid
+
+
+def too_little_memory(memory_mb: int) -> str:
+    """Say that a video needs more memory than the setting allows."""
+    return f"needs more than {memory_mb} MB of memory (set by decode_memory_mb)"
 
 
 class Crew(Generic[Task]):

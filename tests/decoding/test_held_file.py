@@ -205,7 +205,7 @@ def test_without_another_name_the_path_is_opened(clips, tmp_path, monkeypatch):
     [
         (OSError(errno.EIO, "Input/output error"), "Input/output error"),
         (OSError(errno.ESTALE, "Stale file handle"), "Stale file handle"),
-        (MemoryError(), "needs more than 1024 MB of memory"),
+        (MemoryError(), "needs more than 1024 MB of memory (set by decode_memory_mb)"),
     ],
 )
 def test_what_cannot_be_read_at_present_is_tried_again(clips, monkeypatch, name, decoder, readable, error, reason):

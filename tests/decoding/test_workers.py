@@ -128,20 +128,20 @@ def test_only_frames_that_snippets_use_are_delivered(clips, expected):
         (
             STALL,
             {
-                "decord_hang": f"decord: no frame for {STALL:g} s",
+                "decord_hang": f"decord: no frame for {STALL:g} s (set by stall_seconds)",
                 "plain": None,
-                "both_hang": f"no frame for {STALL:g} s",
+                "both_hang": f"no frame for {STALL:g} s (set by stall_seconds)",
             },
         ),
         (
             NO_STALL,
             {
-                "decord_hog": "decord: needs more than 512 MB of memory",
+                "decord_hog": "decord: needs more than 512 MB of memory (set by decode_memory_mb)",
                 "decord_die": "decord: the decoder was killed by SIGKILL",
                 "decord_crash": "decord: the decoder was killed by SIGSEGV",
                 "plain": None,
-                "both_hog": "needs more than 512 MB of memory",
-                "both_leap": "needs more than 512 MB of memory",
+                "both_hog": "needs more than 512 MB of memory (set by decode_memory_mb)",
+                "both_leap": "needs more than 512 MB of memory (set by decode_memory_mb)",
                 "both_die": "the decoder was killed by SIGKILL",
             },
         ),
