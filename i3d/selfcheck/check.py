@@ -90,8 +90,12 @@ class SelfCheck:
             self._speed()
         if "fp32" in self.passed and "fp32" not in self.failed:
             self._decoding()
-            self._together()
-            self._recommend()
+            if any(speed.precision == "fp32" for speed in self.network):
+                self._together()
+                self._recommend()
+            else:
+                self._heading("Recommended")
+                self._line("nothing", "fp32 has no speed here: ask for a larger GPU or slice")
         return self._calibration()
 
     # Numbers ----------------------------------------------------------------------------------------------------------
@@ -175,9 +179,11 @@ class SelfCheck:
                 except UserError as error:
                     self._line(precision, str(error))
                     break
-                if self.on_gpu and speed.batch_size < batch_size:
+                halved = self.on_gpu and speed.batch_size < batch_size
+                if halved:
                     self._line(precision, f"batches of {batch_size} do not fit into the memory")
-                    break
+                    if any(each.precision == precision for each in self.network):
+                        break
                 self.network.append(speed)
                 self._line(precision, _in_words(speed, self.settings.frequency))
                 if self.on_gpu:  # where another batch size means other kernels
@@ -185,8 +191,10 @@ class SelfCheck:
                     expected = features[0] if expected is None else expected
                     verdict = numerics.compare_features(features, expected, precision)
                     if not verdict.passed:
-                        self._fails_after_all(precision, f"{verdict} in batches of {batch_size}")
+                        self._fails_after_all(precision, f"{verdict} in batches of {speed.batch_size}")
                         break
+                if halved:
+                    break
             if self.on_gpu:
                 self._memory(precision, snippet)
 

@@ -17,6 +17,7 @@ from i3d.network import engine as engine_module
 from i3d.selfcheck import check, numerics, pipe_speed
 from i3d.selfcheck.check import Budget, SelfCheck
 from i3d.selfcheck.classes import class_names
+from i3d.selfcheck.numerics import Verdict
 from i3d.selfcheck.reference import reference_weights
 from i3d.specs import PRECISIONS
 from scripts import selfcheck
@@ -140,6 +141,47 @@ def test_the_users_weights_can_fail_alone(videos, published, monkeypatch, only_f
     monkeypatch.setattr(engine_module.Engine, "_forward", overflowing)
     found, _ = run(videos, weights=str(large))
     assert "error inf" in found.failed["fp32"] and "large.pth" in found.failed["fp32"]
+
+
+@pytest.fixture
+def on_small_gpu(monkeypatch, tmp_path):
+    """A function that checks the speed in fp32 of a GPU that holds so many snippets at once, without videos."""
+
+    def run_on(room):
+        forward = engine_module.Engine._forward
+
+        def short(self, snippets):
+            if len(snippets) > room:
+                raise torch.cuda.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB")
+            return forward(self, snippets)
+
+        monkeypatch.setattr(engine_module, "CPU_BATCH", 4)
+        monkeypatch.setattr(engine_module.Engine, "_forward", short)
+        monkeypatch.setattr(check.throughput, "BATCH_SIZES", (2, 4))
+        monkeypatch.setattr(pipe_speed, "start_seconds", lambda *_: 1.0)
+        monkeypatch.setattr(SelfCheck, "_numbers", lambda self: self.passed.update(fp32=Verdict(0.0, 1.0)))
+        lines = []
+        given = {"videos": str(tmp_path / "none"), "weights": "random", "sample_mode": "center_crop", "device": "cpu"}
+        selfcheck = SelfCheck(complete(given), "", 2, lines.append)
+        selfcheck.on_gpu = True
+        return selfcheck.run(), "\n".join(lines)
+
+    return run_on
+
+
+def test_a_gpu_that_holds_fewer_snippets_than_the_smallest_batch_is_measured_with_those(on_small_gpu):
+    found, report = on_small_gpu(1)
+    assert [(speed.precision, speed.batch_size) for speed in found.network] == [("fp32", 1)]
+    assert (found.recommended.precision, found.recommended.batch_size) == ("fp32", 1)
+    assert "batches of 2 do not fit into the memory" in report
+    assert "batches of 4" not in report
+
+
+def test_a_gpu_that_holds_no_snippet_gets_no_recommendation(on_small_gpu):
+    found, report = on_small_gpu(0)
+    assert (found.network, found.recommended) == ((), None)
+    assert "does not hold one snippet" in report
+    assert "ask for a larger GPU or slice" in report
 
 
 def program(monkeypatch, tmp_path, videos, **changes):
