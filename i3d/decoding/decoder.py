@@ -340,7 +340,7 @@ class VideoDecoder:
         self._channel.send({"decoder": "pillow"})
         self._send("pillow", self._ticking(folder.frames()), np.asarray, None, len(folder))
         if not self._frames:
-            raise UnreadableError(f"none of its {len(folder)} pictures can be read")
+            raise UnreadableError(folder.why_no_frames)
         return {"damaged": folder.damaged}
 
     def _ticking(self, frames: Iterable[T]) -> Iterator[T]:

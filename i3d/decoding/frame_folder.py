@@ -18,6 +18,10 @@ from i3d.frame_folders import NotFramesError, Numbered, gaps, pictures_in
 from i3d.quantities import named
 
 FORMATS = ("JPEG", "PNG", "BMP", "DIB", "TIFF", "WEBP", "GIF")  # readers of others may start programs
+DEEP_MODES = ("I", "F", "I;16", "I;16B", "I;16L", "I;16N")  # Pillow would cut their values off at 255
+# Why a picture is no frame.
+BROKEN = "cannot be read"
+DEEP = "have more than 8 bits a channel and must be converted to 8"
 CODECS = {"JPEG": "mjpeg", "MPO": "mjpeg"}  # FFmpeg's names where they are not Pillow's in lower case
 
 
@@ -34,7 +38,7 @@ class FrameFolder:
         weakref.finalize(self, os.close, self._folder)
         self._pictures = self._listed()
         self._digest = PicturesDigest(len(self._pictures))
-        self._broken: list[str] = []
+        self._unused: dict[str, list[str]] = {BROKEN: [], DEEP: []}  # names
         self.codec: str | None = None  # FFmpeg's name for the format of the first picture
 
     def __len__(self) -> int:
@@ -56,22 +60,31 @@ class FrameFolder:
 
     @property
     def damaged(self) -> str | None:
-        """Which pictures are broken or missing, in words; None if all are sound."""
-        count = len(self._broken)
-        broken = f"{count} of {len(self)} pictures cannot be read: {named(self._broken)}" if count else None
-        return damage(broken, gaps(self._pictures))
+        """Which pictures are broken, too deep or missing, in words; None if all are sound."""
+        unused = (
+            f"{len(names)} of {len(self)} pictures {reason}: {named(names)}"
+            for reason, names in self._unused.items()
+            if names
+        )
+        return damage(*unused, gaps(self._pictures))
+
+    @property
+    def why_no_frames(self) -> str:
+        """Why there are no frames, in words, if there are none."""
+        deep = len(self._unused[DEEP])
+        return f"none of its {len(self)} pictures can be read" + (f": {deep} {DEEP}" if deep else "")
 
     def frames(self) -> Iterator[np.ndarray]:
-        """Yield the pictures, uint8 (height, width, 3) of any sizes, without broken ones. Only once.
+        """Yield the pictures, uint8 (height, width, 3) of any sizes, without broken and too deep ones. Only once.
 
         Raises OSError for a picture that cannot be read at present.
         """
         for _, name in self._pictures:
             content = self._read(name)
             self._digest.add(name, None if content is None else len(content), content or b"")
-            frame = None if content is None else self._decoded(content)
-            if frame is None:
-                self._broken.append(name if name.isprintable() else ascii(name))
+            frame = BROKEN if content is None else self._decoded(content)
+            if isinstance(frame, str):
+                self._unused[frame].append(name if name.isprintable() else ascii(name))
             else:
                 yield frame
 
@@ -97,13 +110,16 @@ class FrameFolder:
         with open(number, "rb") as file:  # noqa: PTH123
             return file.read()
 
-    def _decoded(self, content: bytes) -> np.ndarray | None:
+    def _decoded(self, content: bytes) -> np.ndarray | str:
+        """Return a picture, or why it is no frame."""
         try:
             with Image.open(io.BytesIO(content), formats=FORMATS) as image:
+                if image.mode in DEEP_MODES:
+                    return DEEP
                 frame = np.asarray(image.convert("RGB"))
                 self.codec = self.codec or CODECS.get(image.format or "", (image.format or "").lower())
         except MemoryError:
             raise
         except Exception:  # Pillow's readers may raise anything on a broken file
-            return None
+            return BROKEN
         return frame

@@ -99,7 +99,7 @@ def _probe_pictures(path: Path, limit: int) -> Probe:
     frames = folder.frames()
     first = next(frames, None)
     if first is None:
-        raise UnreadableError(f"none of its {len(folder)} pictures can be read")
+        raise UnreadableError(folder.why_no_frames)
     height, width, _ = first.shape
     seen = Probe(len(folder), width=width, height=height, codec=folder.codec, declared=len(folder))
     if len(folder) > limit:

@@ -63,7 +63,7 @@ MODES = [
     *(("L", kind) for kind in ("jpg", "png", "bmp", "tif")),
     *(("RGBA", kind) for kind in ("png", "webp", "tif")),
     *(("P", kind) for kind in ("png", "bmp", "tif")),
-    *(("LA", "png"), ("1", "png"), ("1", "tif"), ("I;16", "png"), ("I;16", "tif"), ("CMYK", "jpg"), ("CMYK", "tif")),
+    *(("LA", "png"), ("1", "png"), ("1", "tif"), ("CMYK", "jpg"), ("CMYK", "tif")),
 ]
 
 
@@ -126,6 +126,27 @@ def test_broken_and_missing_pictures_are_damage(twenty):
     found = probe(twenty, clip_length=16)
     assert (found.frames, found.declared, found.damaged) == (13, 19, result["damaged"])
     assert result["digest"] == video_digest(twenty)
+
+
+DEEP = "have more than 8 bits a channel and must be converted to 8"
+
+
+@pytest.mark.parametrize(("mode", "suffix"), [("I;16", "png"), ("I;16", "tif"), ("I", "tif"), ("F", "tif")])
+def test_pictures_of_more_than_8_bits_are_no_frames(folder, mode, suffix):
+    """Pillow would make almost all of their pixels white."""
+    for number in (1, 2):
+        deep = picture(number, mode="I;16")
+        (deep if mode == "I;16" else deep.convert("I").convert(mode)).save(folder / f"{number}.{suffix}")
+    reason = f"none of its 2 pictures can be read: 2 {DEEP}"
+    _, result = decode(folder)
+    assert (result["status"], result["reason"]) == ("unreadable", reason)
+    assert probe(folder, clip_length=16) == Probe(0, True, reason=reason)
+    picture(3).save(folder / "3.png")
+    (folder / "4.png").write_bytes(b"x")
+    recorder, result = decode(folder)
+    assert np.array_equal(recorder.frames, [shown(folder / "3.png")])
+    damaged = f"1 of 4 pictures cannot be read: 4.png; 2 of 4 pictures {DEEP}: 1.{suffix}, 2.{suffix}"
+    assert (result["status"], result["damaged"]) == ("ok", damaged)
 
 
 def test_other_formats_under_a_pictures_name_are_not_opened(folder):
