@@ -31,6 +31,7 @@ FLOATS = (torch.float16, torch.bfloat16, torch.float32, torch.float64)
 # The first bytes that torch.save writes: of a zip archive, or before PyTorch 1.6 a pickled magic number.
 ZIP_MAGIC = b"PK\x03\x04"
 TORCH_MAGIC = (ZIP_MAGIC, b"\x80\x02\x8a\x0a\x6c\xfc\x9c\x46\xf9\x20\x6a\xa8\x50\x19")
+TORCHSCRIPT = "/constants.pkl"  # in the archives of torch.jit.save alone
 
 # Keys under which training programs keep the state dict, and prefixes of its names: from torch's parallel wrappers,
 # MMAction and Lightning.
@@ -190,8 +191,17 @@ def _read_torch(data: bytes, path: Path) -> dict[Any, Any]:
 
 
 def _check_zip(data: bytes, path: Path) -> None:
-    """Raise UserError for an archive that unpacks to more bytes than it has: torch.save does not compress."""
+    """Raise UserError for TorchScript, and for an archive that unpacks to more bytes than it has.
+
+    torch.save does not compress.
+    """
     entries = zipfile.ZipFile(io.BytesIO(data)).infolist()
+    if any(entry.filename.endswith(TORCHSCRIPT) for entry in entries):
+        raise UserError(
+            f"weights: {path} is a TorchScript archive, a program with its weights; save those alone with "
+            "torch.save(torch.jit.load(path).state_dict(), other_path), or fetch published ones with "
+            f"{commands.snakemake('weights')}"
+        )
     compressed = any(entry.compress_type != zipfile.ZIP_STORED for entry in entries)
     if compressed or sum(entry.file_size for entry in entries) > len(data):
         raise UserError(f"weights: {path} is a compressed archive, which torch.save never writes: get it again")

@@ -263,6 +263,19 @@ def test_archives_that_would_grow_are_refused_before_they_do(save, tmp_path):
     assert "is a compressed archive" in refusal(overlapping, expected)
 
 
+@pytest.mark.filterwarnings("ignore:`torch.jit")
+def test_torchscript_is_called_so_and_its_state_dict_can_be_saved(save, tmp_path):
+    """The form of CLIP's own files, such as ViT-B-16.pt."""
+    path, expected = tmp_path / "program.pt", {"weight": (2, 3), "bias": (2,)}
+    torch.jit.save(torch.jit.script(torch.nn.Linear(3, 2)), path)
+    message = refusal(path, expected)
+    assert "is a TorchScript archive" in message and "get it again" not in message
+    assert "torch.save(torch.jit.load(path).state_dict(), other_path)" in message
+    assert "snakemake --cores 1 weights" in message
+    state = torch.jit.load(path).state_dict()
+    assert torch.equal(load(save(state), expected)["bias"], state["bias"])
+
+
 def test_a_small_file_that_asks_for_much_memory_is_refused(save):
     assert "not a readable PyTorch file" in refusal(
         save({"conv1.weight": Asks(bytearray, 1 << 60)}), {"conv1.weight": (2,)}
