@@ -15,7 +15,7 @@ import time
 import urllib.error
 import urllib.request
 from http import HTTPStatus
-from http.client import HTTPException, HTTPResponse
+from http.client import HTTPException, HTTPMessage, HTTPResponse
 from pathlib import Path
 
 from i3d.backbones import backbone
@@ -26,6 +26,13 @@ from i3d.errors import UserError, run_main
 ATTEMPTS = 5  # in a row that bring no byte
 PAUSE_S = 2.0  # before the next attempt
 TIMEOUT_S = 60  # of silence from the server
+# What a server answers that may serve the file later.
+BUSY = {
+    HTTPStatus.TOO_MANY_REQUESTS,
+    HTTPStatus.BAD_GATEWAY,
+    HTTPStatus.SERVICE_UNAVAILABLE,
+    HTTPStatus.GATEWAY_TIMEOUT,
+}
 CHUNK_BYTES = 1 << 20
 
 
@@ -45,7 +52,8 @@ def download(url: str, target: Path, sha256: str | None = None) -> str:
         for left in target.parent.glob(f"{target.name}.*.part"):  # of other versions
             left.unlink()
     except urllib.error.HTTPError as error:
-        raise UserError(f"{url}: the server answers {error.code} {error.reason}; check the address") from None
+        advice = "run this again later" if error.code in BUSY else "check the address"
+        raise UserError(f"{url}: the server answers {error.code} {error.reason}; {advice}") from None
     except (urllib.error.URLError, TimeoutError) as error:
         raise UserError(
             f"no connection to {url} ({getattr(error, 'reason', error)}): run this where there is one, on a cluster on "
@@ -58,8 +66,7 @@ def download(url: str, target: Path, sha256: str | None = None) -> str:
 
 def _fetch(url: str, target: Path) -> Path:
     """Bring the whole file to a partial one beside the target, named for the version that the server has now."""
-    with _request(url, "HEAD") as response:
-        headers = response.headers
+    headers = _headers(url)
     if headers.get_content_type() == "text/html" or headers["Content-Length"] is None:
         raise UserError(f"{url}: a web page or nothing of known size instead of weights; check the address")
     size = int(headers["Content-Length"])
@@ -85,11 +92,28 @@ def _fetch(url: str, target: Path) -> Path:
                         file.truncate(0)  # the whole comes: another version by now, or a server that sends no parts
                     while chunk := response.read(CHUNK_BYTES):
                         file.write(chunk)
-            except (ConnectionError, TimeoutError, ssl.SSLError, HTTPException):
+            except urllib.error.HTTPError as error:
+                if error.code not in BUSY:
+                    raise
+            except (urllib.error.URLError, ConnectionError, TimeoutError, ssl.SSLError, HTTPException):
                 pass  # what came is kept
             idle = 0 if file.seek(0, 2) > furthest else idle + 1
             furthest = max(furthest, file.tell())
     return partial
+
+
+def _headers(url: str) -> HTTPMessage:
+    """Ask what there is, again if the server is busy, but only once if there is none: then there is no network."""
+    for _ in range(ATTEMPTS - 1):
+        try:
+            with _request(url, "HEAD") as response:
+                return response.headers
+        except urllib.error.HTTPError as error:
+            if error.code not in BUSY:
+                raise
+        time.sleep(PAUSE_S)
+    with _request(url, "HEAD") as response:
+        return response.headers
 
 
 def _request(url: str, method: str, headers: dict[str, str] | None = None) -> HTTPResponse:

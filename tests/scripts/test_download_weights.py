@@ -3,9 +3,11 @@
 import fcntl
 import hashlib
 import resource
+import socket
 import subprocess
 import sys
 import threading
+import urllib.error
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
@@ -23,10 +25,14 @@ class Handler(BaseHTTPRequestHandler):
     """Serves `server.content` as the server's other attributes say, and notes the range of each GET."""
 
     def do_HEAD(self):  # noqa: N802
-        self.start(self.server.status, len(self.server.content) + self.server.promised)
+        if self.is_refused():
+            return
+        self.start(200, len(self.server.content) + self.server.promised)
 
     def do_GET(self):  # noqa: N802
         server = self.server
+        if self.is_refused():
+            return
         server.ranges.append(self.headers["Range"])
         strong = None if (server.etag or "W/").startswith("W/") else server.etag
         in_part = server.ranges_served and self.headers["If-Range"] in (strong, server.modified)
@@ -35,6 +41,11 @@ class Handler(BaseHTTPRequestHandler):
         content_range = f"bytes {start}-{len(server.content) - 1}/{len(server.content)}" if in_part else None
         self.start(206 if in_part else 200, len(content), content_range)
         self.wfile.write(content[: server.cuts.pop(0)] if server.cuts else content)
+
+    def is_refused(self):
+        if refused := bool(self.server.refusals):
+            self.send_error(self.server.refusals.pop(0))
+        return refused
 
     def start(self, status, length, content_range=None):
         self.send_response(status)
@@ -58,8 +69,8 @@ def server(monkeypatch):
     monkeypatch.setenv("no_proxy", "127.0.0.1")
     monkeypatch.setattr(download_weights, "PAUSE_S", 0)
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    vars(server).update(content=CONTENT, etag='"one"', modified=None, status=200, ranges_served=True)
-    vars(server).update(promised=0, cuts=[], ranges=[], content_type="application/octet-stream")
+    vars(server).update(content=CONTENT, etag='"one"', modified=None, ranges_served=True)
+    vars(server).update(promised=0, cuts=[], ranges=[], refusals=[], content_type="application/octet-stream")
     server.url = f"http://127.0.0.1:{server.server_port}/weights.pkl"
     threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
     yield server
@@ -179,10 +190,56 @@ def test_a_second_download_of_the_same_file_waits_its_turn(server, target):
         assert "another download" in refusal(server, target)
 
 
-@pytest.mark.parametrize("status", [403, 404, 503])
-def test_a_refusing_server_is_quoted(server, target, status):
-    server.status = status
-    assert f"{server.url}: the server answers {status}" in refusal(server, target)
+@pytest.mark.parametrize(
+    ("status", "words"),
+    [(403, "Forbidden; check the address"), (404, "Not Found; check the address")]
+    + [(status, "run this again later") for status in (429, 502, 503, 504)],
+)
+def test_a_refusing_server_is_quoted(server, target, status, words):
+    server.refusals = [status] * download_weights.ATTEMPTS
+    message = refusal(server, target)
+    assert message.startswith(f"{server.url}: the server answers {status} ") and message.endswith(words)
+    assert len(server.refusals) == (0 if "later" in words else download_weights.ATTEMPTS - 1)
+
+
+def test_a_busy_server_is_asked_again(server, target):
+    interrupt(server, target, 3000)
+    server.refusals = [503, 429, 503, 502]
+    download(server.url, target)
+    assert target.read_bytes() == CONTENT
+    assert server.ranges == ["bytes=3000-"]
+
+
+def test_a_server_that_is_busy_or_away_in_the_middle_is_asked_again(server, target, monkeypatch):
+    faults = [
+        urllib.error.URLError(ConnectionRefusedError(111, "Connection refused")),
+        urllib.error.URLError(socket.gaierror(-3, "Temporary failure in name resolution")),
+        urllib.error.HTTPError(server.url, 503, "Service Unavailable", None, None),
+    ]
+    request = download_weights._request
+
+    def failing(url, method, headers=None):
+        if method == "GET" and server.ranges and faults:
+            raise faults.pop()
+        return request(url, method, headers)
+
+    monkeypatch.setattr(download_weights, "_request", failing)
+    server.cuts = [3000]
+    download(server.url, target)
+    assert target.read_bytes() == CONTENT
+    assert (server.ranges, faults) == (["bytes=0-", "bytes=3000-"], [])
+
+
+def test_a_file_that_is_gone_in_the_middle_is_not_asked_for_again(server, target, monkeypatch):
+    request = download_weights._request
+
+    def gone(url, method, headers=None):
+        if method == "GET":
+            server.refusals = [404]
+        return request(url, method, headers)
+
+    monkeypatch.setattr(download_weights, "_request", gone)
+    assert "answers 404 Not Found; check the address" in refusal(server, target)
 
 
 def test_a_web_page_is_not_taken_for_weights(server, target):
