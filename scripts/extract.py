@@ -10,7 +10,6 @@ file, in its work folder, says with which settings. By hand:
 import argparse
 import logging
 from collections.abc import Iterator
-from importlib.metadata import version
 from pathlib import Path
 from typing import BinaryIO
 
@@ -33,7 +32,7 @@ from i3d.records.bundles import Bundle, BundleEntry, read_bundle
 from i3d.records.journal import finished
 from i3d.records.record import OK, VideoRecord
 from i3d.records.work_folder import WorkFolder
-from i3d.selfcheck.facts import job_key
+from i3d.selfcheck.facts import installed_versions, job_key
 from i3d.settings import RANDOM, NumericSettings
 
 BY_HAND = (
@@ -149,7 +148,7 @@ def load(bundle: Bundle) -> tuple[Engine, dict[str, object]]:
         else load_state_dict(Path(job.weights), network, settings.weights_sha256)
     )
     engine = Engine(settings, weights, device, batch_size=job.batch_size)
-    versions = {name: version(name) for name in (*PACKAGES, *network.requires)} | gpu_versions(device)
+    versions = installed_versions((*PACKAGES, *network.requires)) | gpu_versions(device)
     return engine, {
         "fingerprint": bundle.fingerprint,
         "bundle": bundle.name,

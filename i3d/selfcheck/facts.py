@@ -2,6 +2,8 @@
 
 import os
 import platform
+from collections.abc import Iterable
+from contextlib import suppress
 from importlib.metadata import PackageNotFoundError, version
 
 import torch
@@ -12,6 +14,15 @@ from i3d.network.gpu_guard import gpu_versions
 from i3d.settings import NumericSettings
 
 PACKAGES = ("torch", "torchvision", "numpy", "llvmlite", "pillow", "av", "decord")
+
+
+def installed_versions(packages: Iterable[str]) -> dict[str, str]:
+    """Versions of those packages that are installed."""
+    versions = {}
+    for package in packages:
+        with suppress(PackageNotFoundError):
+            versions[package] = version(package)
+    return versions
 
 
 def hardware_name(device: torch.device) -> str:
@@ -60,7 +71,7 @@ def gather(device: torch.device) -> dict[str, str]:
         "instructions": sets,
         "resize": f"by Pillow ({why})" if (why := why_pillow()) else "by vector instructions",
         "system": f"{platform.system()} {platform.release()}, Python {platform.python_version()}",
-        "versions": ", ".join(f"{name} {found}" for name in PACKAGES if (found := _installed(name))),
+        "versions": ", ".join(f"{name} {number}" for name, number in installed_versions(PACKAGES).items()),
     }
 
 
@@ -70,10 +81,3 @@ def _onednn_version() -> str:
         if "MKL-DNN" in line:
             return next((word for word in line.split() if word.startswith("v")), "of unknown version").lstrip("v")
     return "of unknown version"
-
-
-def _installed(package: str) -> str | None:
-    try:
-        return version(package)
-    except PackageNotFoundError:
-        return None

@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 import numpy as np
@@ -69,3 +70,23 @@ def test_the_program_ends_with_that_line(frames, tmp_path):
     refused = run("extract.py", "--frames", tmp_path / "none", "--weights", "random", "--feature", tmp_path / "x.npy")
     assert refused.returncode == 1
     assert refused.stderr.startswith("error: ") and refused.stderr.count("\n") == 1
+
+
+def loaded(monkeypatch, tmp_path, *options):
+    """What all records of a call have in common."""
+    command = ["extract.py", "--frames", "x.frames", "--weights", "random", "--feature", str(tmp_path / "x.npy")]
+    monkeypatch.setattr(sys, "argv", [*command, *options])
+    bundle, _ = extract.prepare(extract.parse_args())
+    _, provenance = extract.load(bundle)
+    return provenance
+
+
+def test_a_reader_that_is_not_installed_has_no_version(monkeypatch, tmp_path):
+    def absent(package):
+        if package == "decord":
+            raise PackageNotFoundError(package)
+        return version(package)
+
+    monkeypatch.setattr("i3d.selfcheck.facts.version", absent)
+    names = [entry.partition("=")[0] for entry in loaded(monkeypatch, tmp_path)["versions"].split()]
+    assert "decord" not in names and names[:4] == ["torch", "numpy", "pillow", "av"]
