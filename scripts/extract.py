@@ -33,6 +33,7 @@ from i3d.records.journal import finished
 from i3d.records.record import OK, VideoRecord
 from i3d.records.work_folder import WorkFolder
 from i3d.selfcheck.facts import installed_versions, job_key
+from i3d.selfcheck.numerics import why_left_out
 from i3d.settings import RANDOM, NumericSettings
 
 BY_HAND = (
@@ -137,6 +138,9 @@ def load(bundle: Bundle) -> tuple[Engine, dict[str, object]]:
     """
     settings, job = bundle.settings, bundle.job
     device = choose_device(job.device)
+    if reason := why_left_out(settings.precision, device):
+        instead = "it computes in fp32" if settings.precision == "tf32" else "it may take longer than fp32"
+        log.warning("precision: %s (%s); set 'precision: fp32' or use a GPU", reason, instead)
     key, calibration = job_key(device, settings), Path(job.calibration)
     refuse_failed(calibration, key)
     passed = passed_precisions(calibration, key)

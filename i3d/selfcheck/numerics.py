@@ -48,7 +48,7 @@ def why_left_out(precision: str, device: torch.device) -> str | None:
     if device.type == "cuda" or precision == "fp32":
         return None
     if precision == "tf32":
-        return "a CPU has none"
+        return "a CPU has no tf32"
     return None if fused_cpu.supported(DTYPES[precision]) else f"this CPU has no instructions for {precision}"
 
 

@@ -8,7 +8,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
+from i3d.backbones.i3d_r50 import fused_cpu
 from i3d.errors import run_main
 from scripts import extract
 from scripts.make_demo_videos import write_clip
@@ -90,3 +92,22 @@ def test_a_reader_that_is_not_installed_has_no_version(monkeypatch, tmp_path):
     monkeypatch.setattr("i3d.selfcheck.facts.version", absent)
     names = [entry.partition("=")[0] for entry in loaded(monkeypatch, tmp_path)["versions"].split()]
     assert "decord" not in names and names[:4] == ["torch", "numpy", "pillow", "av"]
+
+
+@pytest.mark.parametrize(
+    ("precision", "words"),
+    [
+        ("tf32", "precision: a CPU has no tf32 (it computes in fp32); set 'precision: fp32' or use a GPU"),
+        (
+            "bf16",
+            "precision: this CPU has no instructions for bf16 (it may take longer than fp32); set 'precision: fp32' or "
+            "use a GPU",
+        ),
+        ("fp32", None),
+    ],
+)
+def test_a_precision_that_gains_nothing_on_a_cpu_is_named(monkeypatch, tmp_path, caplog, precision, words):
+    monkeypatch.setattr(fused_cpu, "supported", lambda dtype: dtype == torch.float32)
+    loaded(monkeypatch, tmp_path, "--device", "cpu", "--precision", precision)
+    warnings = [record.getMessage() for record in caplog.records if record.name == "extract"]
+    assert warnings == ([words] if words else [])
