@@ -11,7 +11,7 @@ from pathlib import Path
 import msgspec
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from i3d.backbones import backbone, i3d_r50
 from i3d.cost import machine
@@ -128,7 +128,9 @@ class SelfCheck:
         else:
             snippet = reference.reference_snippet(self.numeric.rule.frames_used)
             yield self._compared_with_plain("seeded weights", self.reference, precision, snippet)
-        yield numerics.check_layers(self._model(self.reference), self._centre_crop(snippet), self.device, precision)
+        yield numerics.check_layers(
+            self.backbone.plain(self.reference), self._centre_crop(snippet), self.device, precision
+        )
         if self.weights is not None:
             yield self._compared_with_plain(self.settings.weights, self.weights, precision, snippet)
 
@@ -138,7 +140,7 @@ class SelfCheck:
         """Compare fp32 with the plain network's centre crop by plain kernels, and other precisions with fp32."""
         found = self._features(weights, precision, snippet)
         if precision == "fp32":
-            expected = numerics.plain_features(self._model(weights), self._centre_crop(snippet), self.device)
+            expected = numerics.plain_features(self.backbone.plain(weights), self._centre_crop(snippet), self.device)
             verdict = numerics.compare_features(found[:, 2:3], expected, precision)
             self.fp32_features[name] = found
         else:
@@ -380,9 +382,6 @@ class SelfCheck:
             "batch-size": 1,
         }
         return [f"--{name}={value}" for name, value in pairs.items()]
-
-    def _model(self, weights: dict[str, Tensor]) -> nn.Module:
-        return self.backbone.plain(weights)
 
     def _engine(
         self, weights: dict[str, Tensor], precision: str, batch_size: int | None = None, **changes: str

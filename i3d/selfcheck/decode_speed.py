@@ -7,13 +7,12 @@ from itertools import cycle, islice
 from typing import BinaryIO, cast
 
 import numpy as np
-from PIL import Image
 
 from i3d import process
 from i3d.cost.calibration import DecodeSpeed
 from i3d.decoding.decoder import decode_videos
-from i3d.decoding.resize import resize
-from i3d.frame_stream import FRAME_BYTES, FRAME_SHAPE, HEIGHT, WIDTH, StreamWriter
+from i3d.decoding.resize import pillow, resize
+from i3d.frame_stream import FRAME_BYTES, FRAME_SHAPE, StreamWriter
 from i3d.selfcheck.samples import Sample
 from i3d.settings import JobSettings, NumericSettings
 
@@ -113,9 +112,10 @@ def first_frames(sample: Sample, count: int, settings: NumericSettings, job: Job
 def check_resize(width: int, height: int, frames: int = 3) -> int:
     """How many of some frames of noise, width x height, the workflow resizes otherwise than Pillow; 0 is right."""
     generator = np.random.default_rng(width * height)
+    expected = np.empty(FRAME_SHAPE, np.uint8)
     differ = 0
     for _ in range(frames):
         frame = generator.integers(0, 256, (height, width, 3), np.uint8)
-        expected = np.asarray(Image.fromarray(frame).resize((WIDTH, HEIGHT), Image.Resampling.LANCZOS))
+        pillow(frame, expected)
         differ += not np.array_equal(resize(frame), expected)
     return differ
