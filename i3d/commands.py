@@ -33,14 +33,26 @@ def remember(arguments: Sequence[str]) -> None:
 def use(configfiles: Iterable[object], config: Iterable[str], options: Iterable[str] = ()) -> None:
     """Add these settings, each `key=value`, and further options to all commands from now on."""
     files = [str(path) for path in configfiles]
-    os.environ[_VARIABLE] = json.dumps([[*options, *(["--configfile", *files] if files else [])], list(config)])
+    # Files first, as an option has to end them: in a command with a profile no other option follows.
+    os.environ[_VARIABLE] = json.dumps([[*(["--configfile", *files] if files else []), *options], list(config)])
+
+
+def are_for_another_folder() -> bool:
+    """Whether the run does not work in the folder where the user is."""
+    return "--directory" in _remembered()[0]
 
 
 def snakemake(*words: str, cores: str = "1", config: Mapping[str, object] | None = None) -> str:
     """Return the command that makes these targets, in backquotes; `config` adds or replaces settings."""
-    options, remembered = json.loads(os.environ.get(_VARIABLE, "[[], []]"))
+    options, remembered = _remembered()
     settings = dict(setting.partition("=")[::2] for setting in remembered) | dict(config or {})
     pairs = [f"{key}={value}" for key, value in settings.items()]
     jobs = [] if "--profile" in options else ["--cores", cores]  # a profile sets the number
     command = ["snakemake", *(["--config", *pairs] if pairs else []), *options, *jobs, *words]
     return f"`{shlex.join(command)}`"
+
+
+def _remembered() -> tuple[list[str], list[str]]:
+    """Return the options and the settings to add."""
+    options, settings = json.loads(os.environ.get(_VARIABLE, "[[], []]"))
+    return options, settings

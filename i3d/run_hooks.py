@@ -2,6 +2,7 @@
 
 import atexit
 import os
+import shlex
 import subprocess
 import sys
 import time
@@ -11,10 +12,11 @@ from logging import Logger
 from pathlib import Path
 from typing import IO, Any
 
-from i3d import process
+from i3d import commands, process
 from i3d.cluster import snakemake_internals
 from i3d.cluster.cluster_run import ClusterRun
-from i3d.command_line import remember
+from i3d.command_line import LAST_CONFIG, remember
+from i3d.config import beyond_defaults
 from i3d.errors import errors_in_logs, exit_on_user_error
 from i3d.files import remove_empty
 from i3d.planning.plan import Plan
@@ -58,6 +60,7 @@ class RunHooks:
         self._workflow, self._settings, self._work, self._plan = workflow, settings, work, plan
         self._scripts, self._logs, self._aggregate_options, self._log = scripts, logs, aggregate_options, log
         self._features = Path(settings.features)
+        self._is_module = snakemake_internals.is_module(workflow)  # while its Snakefile is read
         self._started = time.time()
         self._runs_before = 0
         self._cluster_run: ClusterRun | None = None
@@ -95,12 +98,21 @@ class RunHooks:
         plan.write()
         plan.set_strangers_aside()
         plan.stage_moved()
-        remember(snakemake_internals.given_config(self._workflow))
+        given = snakemake_internals.given_config(self._workflow)
+        remember(beyond_defaults(self._settings) if self._is_module else given)
         progress.begin_run(self._work.progress, plan.bundles)
-        watch = os.path.relpath(self._scripts / "watch.py")
         self._log.info(
-            f"`python {watch}` shows this run in another terminal", extra={"i3d_progress": str(self._work.progress)}
+            f"`{self._watch}` shows this run in another terminal", extra={"i3d_progress": str(self._work.progress)}
         )
+
+    @property
+    def _watch(self) -> str:
+        """The command that shows this run, from where the user is."""
+        program = self._scripts / "watch.py"
+        if not (self._is_module or commands.are_for_another_folder()):
+            return shlex.join(["python", os.path.relpath(program)])
+        options = ["--configfile", str(LAST_CONFIG.absolute()), "--config", f"features={self._features.absolute()}"]
+        return shlex.join(["python", str(program.absolute()), *options])
 
     def end(self) -> None:
         """After a run that succeeded: write the tables if it was asked for features alone, and say how it ended."""

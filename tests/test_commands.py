@@ -18,6 +18,7 @@ def fresh(monkeypatch):
         (["-s", "w/Snakefile", "-d", "my data"], "`snakemake --snakefile w/Snakefile --directory 'my data' --cores 1 lists`"),  # noqa: E501
         (["--config", "videos=a b", "fps=5", "-c2"], "`snakemake --config 'videos=a b' fps=5 --cores 1 lists`"),
         (["--configfile", "a.yaml", "b.yaml", "-j1"], "`snakemake --configfile a.yaml b.yaml --cores 1 lists`"),
+        (["--profile", "p", "--configfile", "a.yaml"], "`snakemake --configfile a.yaml --profile p lists`"),
         (["--profile", "profiles/narval"], "`snakemake --profile profiles/narval lists`"),
         (["--profile=p", "--workflow-profile=none"], "`snakemake --profile p --workflow-profile none lists`"),
     ],

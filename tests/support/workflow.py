@@ -3,6 +3,8 @@
 import csv
 import json
 import os
+import re
+import shlex
 import shutil
 import signal
 import subprocess
@@ -200,6 +202,14 @@ class Run:
             self.signal_all(signal.SIGKILL)
             raise AssertionError(f"it hangs: {self._output.read_text()}") from None
         return code, self._output.read_text()
+
+
+def watch(folder: Path, output: str) -> str:
+    """What the command by which a run can be watched says in a folder, now that the run is over."""
+    hint = re.search(r"`python ([^`]*)` shows this run", output)
+    assert hint, output
+    command = [sys.executable, *shlex.split(hint[1])]
+    return subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False).stderr
 
 
 def wait_until(condition: Callable[[], object], going: Callable[[], bool] = lambda: True) -> bool:

@@ -1,6 +1,7 @@
 """The workflow from any folder: by -s, by -d, as a git submodule, and as a module of another workflow."""
 
 import csv
+import os
 import subprocess
 from pathlib import Path
 
@@ -10,7 +11,7 @@ import torch
 
 from i3d.backbones import backbone
 from tests.support.paths import ROOT
-from tests.support.workflow import SNAKEMAKE, Run, write_clip
+from tests.support.workflow import SNAKEMAKE, Run, watch, write_clip
 
 pytestmark = pytest.mark.workflow
 
@@ -42,8 +43,10 @@ def check(folder: Path, name: str = "dataset/features/test/normal/a.npy") -> Non
 
 def test_in_a_data_folder_without_a_configuration(tmp_path):
     clip(tmp_path, "dataset/videos/test/normal/a.mp4")
-    snakemake(tmp_path, "-s", ROOT / "Snakefile", *OPTIONS)
+    output = snakemake(tmp_path, "-s", ROOT / "Snakefile", *OPTIONS)
     check(tmp_path)
+    assert f"`python {os.path.relpath(ROOT, tmp_path)}/scripts/watch.py` shows this run" in output
+    assert watch(tmp_path, output).startswith("error: dataset/features: no run is at work there")
     assert "Nothing to be done" in snakemake(tmp_path, "-s", ROOT / "Snakefile", "-n", *OPTIONS)
 
 
@@ -115,6 +118,7 @@ def run_module(tmp_path: Path, prefix: str, folder: str) -> Path:
     tree = as_module(tmp_path, prefix, folder)
     output = snakemake(tmp_path, "--configfile", "config.yaml")
     check(tmp_path, str(tree.relative_to(tmp_path) / "test/normal/a.npy"))
+    assert watch(tmp_path, output).startswith(f"error: {tree}: no run is at work there")
     assert "my start" in output, "the hooks of the workflow that uses it run too"
     assert (tmp_path / "mine.txt").read_text().strip() == "2"
     assert {path.name for path in (tmp_path / folder / "logs").iterdir()} >= {"decode", "extract"}

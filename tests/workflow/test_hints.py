@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from tests.support.paths import ROOT
-from tests.support.workflow import SNAKEMAKE, Run, write_clip
+from tests.support.workflow import SNAKEMAKE, Run, watch, write_clip
 
 pytestmark = pytest.mark.workflow
 
@@ -43,6 +43,7 @@ def test_what_is_printed_can_be_run(tmp_path):
     assert "published" in run(stand, [*hints(missing)["weights"], "-n"])
 
     output = run(stand, ["snakemake", "--cores", "2", *snakefile, *trees])
+    assert watch(stand, output).startswith(f"error: {data}/out: no run is at work there")
     assert {"lists", "report"} <= hints(output).keys()
     run(stand, hints(output)["lists"])
     assert list(data.rglob("*.list"))
