@@ -4,6 +4,7 @@ The plan is made when it is first asked for: jobs on other nodes and `--lint` ne
 """
 
 import json
+import os
 import re
 import sys
 from functools import cache
@@ -261,7 +262,7 @@ def tables_if_due(wildcards) -> list[str]:
 def why_not_extracted() -> str | None:
     """Why no feature can be made here, if so: features may have been copied from elsewhere, or be another's."""
     needed = [SETTINGS.videos, *([SETTINGS.weights] if SETTINGS.weights != RANDOM else [])]
-    if missing := [path for path in needed if not Path(path).exists()]:
+    if missing := [path for path in needed if not os.path.exists(path)]:  # Path.exists raises in a closed folder
         return f"{missing[0]} is not here"
     return None if may_write(WORK) else f"{FEATURES} is not yours to write"
 

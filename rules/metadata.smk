@@ -3,6 +3,8 @@
 The report's rules take the table by its content, as params. As an input it would start that run again.
 """
 
+import os
+
 from i3d.digests import file_sha256
 from i3d.exports.making import check_annotations
 
@@ -51,7 +53,7 @@ def asked_for(wildcards) -> str:
 def annotations_if_any(wildcards) -> list[str]:
     """The annotation file, where one is set and there; the report does without."""
     path = SETTINGS.ground_truth.annotations
-    return [in_rules(path)] if path and Path(path).exists() else []
+    return [in_rules(path)] if path and os.path.exists(path) else []
 
 
 def figure(name, category, title):

@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 
 from tests.support.bystanders import snapshot
-from tests.support.workflow import Workflow, write_clip
+from tests.support.users import close_folders
+from tests.support.workflow import Run, Workflow, write_clip
 
 pytestmark = pytest.mark.workflow
 TARGETS = ("lists", "ground_truth", "ur_dmu", "deepmil", "vadclip", "tevad_s3r")
@@ -224,3 +225,11 @@ def test_features_that_were_copied_elsewhere_are_exported_as_they_are(finished, 
     output = project.run("lists")
     assert "videos is not here; exports are made from features/metadata.csv as it is" in output
     assert len((project.folder / "dataset/lists/train_val.list").read_text().splitlines()) == 4
+
+
+def test_features_whose_weights_and_annotations_are_in_a_closed_folder_are_exported_as_they_are(finished):
+    closed = {"weights": "closed/weights.pth", "ground_truth": "{annotations: closed/events.csv}"}
+    command = finished.command("--cores", "1", "-n", "lists", "report", **closed)
+    code, output = Run(finished.folder, command, before=close_folders).end()
+    assert code == 0, output
+    assert "closed/weights.pth is not here; exports are made from features/metadata.csv as it is" in output
