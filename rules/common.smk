@@ -116,7 +116,8 @@ def machine() -> Machine:
     """Where the jobs will run: what the profile asks a cluster for, or this machine."""
     job = snakemake_internals.cluster_job(workflow)
     if job is None:
-        return Machine(cpus=cores())
+        given = snakemake_internals.cores(workflow)
+        return Machine.here() if given is None else Machine(cpus=given)
     return Machine(job.gpu.gres, job.cpus, job.memory_gb, job.decode_threads, offered_gpus())
 
 

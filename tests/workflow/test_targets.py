@@ -2,15 +2,17 @@
 
 import csv
 import json
+import os
 import re
 import shutil
+from functools import partial
 
 import numpy as np
 import pytest
 
 from tests.support.bystanders import snapshot
 from tests.support.users import close_folders
-from tests.support.workflow import Run, Workflow, write_clip
+from tests.support.workflow import SNAKEMAKE, Run, Workflow, write_clip
 
 pytestmark = pytest.mark.workflow
 TARGETS = ("lists", "ground_truth", "ur_dmu", "deepmil", "vadclip", "tevad_s3r")
@@ -44,6 +46,19 @@ def test_a_dry_run_opens_with_the_plan(finished):
     assert "videos    6: 0 present, 5 to extract, 1 skipped\n" in before
     assert "test/non_anomaly/short.mp4: too short: 9 frames" in before and "takes " in before
     assert "decode" in jobs
+
+
+def test_a_dry_run_without_a_number_of_cores_has_all_of_this_machine(tmp_path):
+    project = Workflow(tmp_path, {"test/anomaly/a.mp4": 400})
+    on_one_cpu = partial(os.sched_setaffinity, 0, {min(os.sched_getaffinity(0))})
+
+    def takes(*cores: str) -> str:
+        command = [*SNAKEMAKE, "-n", *cores, *project.settings(sample_mode="oversample")]
+        code, output = Run(tmp_path, command, before=on_one_cpu).end()
+        assert code == 0, output
+        return next(line for line in output.splitlines() if line.startswith("takes "))
+
+    assert takes() == takes("--cores", "1") != takes("--cores", "2")
 
 
 def test_lists_and_ground_truth(finished):
