@@ -58,6 +58,7 @@ PUBLISHED = {Path(model.published_file).name: name for name, model in BACKBONES.
 if SETTINGS.model not in BACKBONES:
     PUBLISHED[Path(kind(SETTINGS.model).default_weights(SETTINGS.model)).name] = SETTINGS.model
 IS_MODULE = snakemake_internals.is_module(workflow)
+FORCING = snakemake_internals.names_here(workflow, EXTRACTION_RULES)  # rules that make all features anew when forced
 if not IS_MODULE:
     process.take_no_modules_from_here()
     if workflow.is_main_process and (
@@ -131,7 +132,7 @@ def offered_gpus() -> tuple[str, ...] | None:
 
 def wanted_again() -> set[str] | None:
     """Features to make anew although they are present, by their path under the features tree; None: all."""
-    forced = snakemake_internals.forced(workflow, EXTRACTION_RULES)
+    forced = snakemake_internals.forced(workflow, FORCING)
     return None if forced is None else features_among(forced)
 
 

@@ -28,11 +28,17 @@ def is_module(workflow: Any) -> bool:
 
 
 def module_prefix(workflow: Any) -> str:
-    """Return the prefix that a `module:` puts before all relative paths; empty without one."""
+    """Return the prefix that a `module:` puts before all relative paths, `data/` also for `./data`; empty without."""
     prefix, modifier = "", workflow.modifier.path_modifier
     while modifier is not None:
         prefix, modifier = (modifier.prefix or "") + prefix, modifier.inner_modifier
-    return prefix
+    folder = os.path.normpath(prefix)
+    return "" if folder == "." else f"{folder}/"
+
+
+def names_here(workflow: Any, rules: Iterable[str]) -> list[str]:
+    """Return the names that these rules of the Snakefile being read have in the workflow, of which it may be a part."""
+    return [workflow.modifier.modify_rulename(rule) for rule in rules]
 
 
 def add_hooks(workflow: Any, start: Hook, success: Hook, error: Hook) -> None:

@@ -8,10 +8,11 @@ from i3d.cluster import snakemake_internals as internals
 
 MODULE = internals.is_module(workflow)  # as rules/common.smk asks, while it is read
 PREFIX = internals.module_prefix(workflow)
+RULES = internals.names_here(workflow, ["work"])
 
 
 def tell(wildcards=None):
-    forced = internals.forced(workflow, ["work"])
+    forced = internals.forced(workflow, RULES)
     print(
         "told",
         json.dumps(

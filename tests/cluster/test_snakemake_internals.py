@@ -7,8 +7,9 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
+from snakemake.path_modifier import PathModifier
 
-from i3d.cluster.snakemake_internals import check_options, foreign_profile
+from i3d.cluster.snakemake_internals import check_options, foreign_profile, module_prefix
 from i3d.errors import UserError
 from tests.support.paths import ROOT, SUPPORT
 
@@ -130,7 +131,23 @@ def test_a_module_knows_its_prefix(snakemake, tmp_path):
     )
     outer.write_text(f'module inner:\n    snakefile: "{inner}"\n    prefix: "a"\n\n\nuse rule * from inner as a_*\n')
     told, _ = snakemake("-n", "a/b/two.txt", snakefile=outer)
-    assert (told["module"], told["prefix"]) == (True, "a/b/")
+    assert (told["module"], told["prefix"], told["forced"]) == (True, "a/b/", [])
+
+
+def test_a_module_knows_what_its_rules_are_called(snakemake, tmp_path):
+    outer = tmp_path / "Snakefile"
+    outer.write_text(
+        f'module probe:\n    snakefile: "{SNAKEFILE}"\n\n\nuse rule * from probe as a_*\n\n\n'
+        'rule homework:\n    output: "mine.txt"\n'
+    )
+    for forced, told in (("a_work", None), ("homework", ["homework"]), ("two.txt", ["two.txt"])):
+        assert snakemake("-n", "two.txt", "-R", forced, snakefile=outer)[0]["forced"] == told
+
+
+@pytest.mark.parametrize(("prefix", "normal"), [("./x", "x/"), ("x//y/", "x/y/"), ("/x/../y", "/y/"), ("./", "")])
+def test_a_prefix_in_its_normal_form(prefix, normal):
+    modifier = PathModifier(None, prefix, SimpleNamespace())
+    assert module_prefix(SimpleNamespace(modifier=SimpleNamespace(path_modifier=modifier))) == normal
 
 
 @pytest.mark.parametrize("option", ["--archive", "--archive=x.tar.gz", "--generate-unit-tests"])

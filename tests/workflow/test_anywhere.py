@@ -127,6 +127,18 @@ def run_module(tmp_path: Path, prefix: str, folder: str) -> Path:
 
 def test_as_a_module(tmp_path):
     run_module(tmp_path, "", ".")
+    forced = ["-n", "--configfile", "config.yaml", "-R", "i3d_extract"]
+    assert "1 feature asked for again" in snakemake(tmp_path, *forced)
+
+
+def test_a_prefix_may_begin_with_a_dot(tmp_path):
+    """Snakemake tells `./data` from `data`: what asks for its files has to be written so, too."""
+    as_module(tmp_path, 'prefix: "./data"', "data")
+    snakefile = tmp_path / "Snakefile"
+    snakefile.write_text(snakefile.read_text().replace('input: "data/', 'input: "./data/'))
+    planned = snakemake(tmp_path, "-n", "--configfile", "config.yaml")
+    assert "trees     data/videos -> data/features" in planned
+    assert "output: ./data/features/metadata.csv" in planned
 
 
 def test_exports_and_failures_of_a_module_with_a_prefix(tmp_path):
