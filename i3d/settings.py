@@ -237,10 +237,17 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
         about("decoded frames on their way to extract: a temporary file, never on disk (pipe), or kept for debugging"),
     ] = "temp"
     bundle_frames: Annotated[
-        Count, about("frames of video for one pair of decode and extract jobs; a frame is 0.26 MB in a temporary file")
+        Count,
+        about(
+            "frames of video for one pair of decode and extract jobs, at most; a frame takes 0.26 MB of temporary file"
+        ),
     ] = 10000
     frames_per_second: Annotated[
-        float, about("frames a second that a cluster job is sure to process; only sizes its time limit", gt=0)
+        float,
+        about(
+            "frames a second that a cluster job is sure to process; sizes its time limit, unless the plan expects more",
+            gt=0,
+        ),
     ] = 200.0
     longest_job: Annotated[Count, about("time limit in minutes that no cluster job exceeds, at any attempt")] = 180
     calibration: Annotated[
