@@ -86,6 +86,10 @@ class EarlierRuns:
             if record.status == OK
         )
 
+    def is_taken(self, record: VideoRecord) -> bool:
+        """Whether a record's feature is to move with its video, as far as the present videos have been looked at."""
+        return record.feature_file in self._taken
+
     def elsewhere(self, rule: SnippetRule) -> dict[str, VideoRecord]:
         """Return records of videos outside this run's subsets or out of reach, and of features whose video is gone."""
         others: dict[str, VideoRecord] = {}
@@ -95,7 +99,7 @@ class EarlierRuns:
             with_feature = next(
                 (each for each in reversed(records) if each.status == OK and self.is_in_place(each)), None
             )
-            if with_feature and with_feature.feature_file in self._taken:
+            if with_feature and self.is_taken(with_feature):
                 continue
             if not self._absence.is_gone(video) or records[-1].tree not in self.trees:
                 newest = with_feature or records[-1]
@@ -125,7 +129,7 @@ class EarlierRuns:
             if journal.is_of(record, staged):
                 return Waiting(staged, record, moved=False)
         for record in self._left_behind.get(item.digest, ()):
-            if record.feature_file not in self._taken and record.fingerprint == fingerprint:
+            if not self.is_taken(record) and record.fingerprint == fingerprint:
                 self._taken.add(record.feature_file)
                 return Waiting(self.work.features / record.feature_file, record, moved=True)
         return None
@@ -146,12 +150,15 @@ class EarlierRuns:
 
     @cached_property
     def _left_behind(self) -> dict[str, list[VideoRecord]]:
-        """Records of features whose video is no longer in its place, by the video's content."""
+        """Records of features whose video is no longer in its place, where another may be, by the video's content."""
         missing: dict[Path | None, list[VideoRecord]] = defaultdict(list)  # by the blank folder that may hold the video
         for video, records in self.records.items():
-            if video not in self._digests and self._absence.is_missing(video):
-                ours = [each for each in reversed(records) if each.status == OK and each.tree in self.trees]
-                missing[self._absence.blank(video)] += filter(self.is_in_place, ours)
+            digest = self._digests.get(video)
+            if digest == UNREAD or (digest is None and not self._absence.is_missing(video)):
+                continue
+            ours = [each for each in reversed(records) if each.status == OK and each.tree in self.trees]
+            folder = None if digest is not None else self._absence.blank(video)
+            missing[folder] += (each for each in ours if each.digest != digest and self.is_in_place(each))
         here = set(self._digests.values()) - {UNREAD}
         by_content: dict[str, list[VideoRecord]] = defaultdict(list)
         for folder, records in missing.items():

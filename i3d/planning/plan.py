@@ -328,7 +328,11 @@ def make_plan(
     if only:
         elsewhere, refused = elsewhere | refused, {}
     skipped = _records(decisions, "skipped")
-    replaces = {video: found.replaces for video, found in evidence.items() if found.replaces is not None}
+    replaces = {
+        video: found.replaces
+        for video, found in evidence.items()
+        if found.replaces is not None and not earlier.is_taken(found.replaces)
+    }
     groups = pack([_entry(item, pricing) for item in pending], pricing.bundle_frames(settings.bundle_frames))
     return Plan(
         settings=numeric,

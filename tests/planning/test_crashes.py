@@ -206,3 +206,21 @@ def test_a_crash_while_a_moved_video_is_taken_along(tree, tmp_path):
         if changes < last:
             return
     raise AssertionError("it never came to its end")
+
+
+def test_a_crash_while_two_videos_change_places(tree, tmp_path):
+    a, b, free = (tmp_path / f"videos/test/{name}.mp4" for name in ("a", "b", "free"))
+    for last in range(200):
+        config = tree()
+        disk.run(config)
+        features = [tmp_path / config["features"] / f"test/{name}.npy" for name in ("a", "b")]
+        before = [path.read_bytes() for path in features]
+        for source, target in ((a, free), (b, a), (free, b)):
+            source.rename(target)
+        changes = disk.run(config, last)
+        disk.run(config)
+        assert list(make_plan(config).present) == ["test/a.mp4", "test/b.mp4"]
+        assert [path.read_bytes() for path in reversed(features)] == before, "extracting them anew would show"
+        if changes < last:
+            return
+    raise AssertionError("it never came to its end")

@@ -8,6 +8,7 @@ import pytest
 
 from i3d.config import complete
 from i3d.errors import UserError
+from i3d.planning import catalog
 from i3d.planning.plan import read_plan
 from i3d.records.work_folder import WorkFolder
 from tests.support.plans import extract, finish, make_plan, move
@@ -251,6 +252,46 @@ def test_a_moved_video_keeps_its_feature(config, tmp_path):
     plan = make_plan(config)
     assert new in plan.present and not plan.due and not plan.elsewhere
     assert (tmp_path / "features/train_val/normal/renamed.npy").read_bytes() == content
+
+
+@pytest.mark.parametrize("round_about", [False, True])
+def test_videos_that_were_renamed_in_a_chain_keep_their_features(config, tmp_path, round_about):
+    """Each takes a place that another has left: a becomes b, b becomes long, and long c, or a."""
+    finish_all(config)
+    videos, features = tmp_path / "videos/test", tmp_path / "features/test"
+    contents = {name: (features / f"{name}.npy").read_bytes() for name in ("a", "b", "long")}
+    renamed = {"long": "a" if round_about else "c", "b": "long", "a": "b"}
+    for name, content in {new: (videos / f"{old}.mp4").read_bytes() for old, new in renamed.items()}.items():
+        (videos / f"{name}.mp4").write_bytes(content)
+    if not round_about:
+        (videos / "a.mp4").unlink()
+    plan = make_plan(config)
+    assert list(plan.waiting) == sorted(f"test/{name}.mp4" for name in renamed.values())
+    assert (plan.pending, plan.orphaned, plan.replaced, plan.strangers) == ({}, {}, {}, [])
+    plan.stage_moved()
+    for video in plan.waiting:
+        move(plan, video)
+    plan = make_plan(config)
+    assert len(plan.present) == 4 and not plan.due and not plan.elsewhere
+    assert {name: (features / f"{new}.npy").read_bytes() for name, new in renamed.items()} == contents
+
+
+def test_a_feature_that_moves_from_a_video_now_skipped_is_not_stale(config, tmp_path):
+    finish_all(config)
+    (tmp_path / "videos/test/a.mp4").rename(tmp_path / "videos/test/moved.mp4")
+    shutil.copy(tmp_path / "videos/test/short.mp4", tmp_path / "videos/test/a.mp4")
+    plan = make_plan(config)
+    assert (list(plan.waiting), plan.pending, plan.stale) == (["test/moved.mp4"], {}, {})
+
+
+def test_a_copy_of_a_video_that_cannot_be_read_now_takes_nothing(config, tmp_path, monkeypatch):
+    finish_all(config)
+    (tmp_path / "videos/test/copy.mp4").write_bytes((tmp_path / "videos/test/a.mp4").read_bytes())
+    os.utime(tmp_path / "videos/test/a.mp4", (1, 1))
+    digest = catalog._digest
+    monkeypatch.setattr(catalog, "_digest", lambda path: catalog.UNREAD if path.name == "a.mp4" else digest(path))
+    plan = make_plan(config)
+    assert "test/copy.mp4" in plan.pending and not plan.waiting
 
 
 def test_a_copied_video_is_extracted_and_leaves_the_first_alone(config, tmp_path):

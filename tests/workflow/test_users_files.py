@@ -89,6 +89,19 @@ def test_a_moved_video(project):
     assert project.feature("test/abnormal/a2.npy").read_bytes() == content
 
 
+def test_a_video_that_moved_to_the_place_of_another_that_moved(project):
+    a, b, free = (project.video(f"test/{name}.mp4") for name in ("anomaly/a", "normal/b", "free"))
+    contents = [project.feature(f"test/{name}.npy").read_bytes() for name in ("anomaly/a", "normal/b")]
+    for source, target in ((a, free), (b, a), (free, b)):
+        source.rename(target)
+    counted = Counted(project)
+    output = project.run()
+    assert "0 features in" in output and "2 more moved into place" in output
+    assert counted.lost() == {*TABLES, "features/test/anomaly/a.npy", "features/test/normal/b.npy"}
+    assert [project.feature(f"test/{name}.npy").read_bytes() for name in ("normal/b", "anomaly/a")] == contents
+    assert "Nothing to be done" in project.run("-n")
+
+
 def test_files_in_the_place_of_features(project):
     np.save(project.feature("test/anomaly/a.npy"), np.ones(3))
     theirs = project.feature("test/anomaly/a.npy").read_bytes()
