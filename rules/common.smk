@@ -172,16 +172,10 @@ def due_files(wildcards) -> list[str]:
 
 
 def due_features(wildcards) -> list[str]:
-    """The features to be made."""
-    if not snakemake_internals.executes(workflow):
-        return all_features()
-    return [f"{in_rules(FEATURES)}/{plan().videos[video].file.feature}" for video in plan().due]
-
-
-def all_features() -> list[str]:
-    """The present and the due features."""
-    videos = sorted([*plan().present, *plan().due])
-    return [f"{in_rules(FEATURES)}/{plan().videos[video].file.feature}" for video in videos]
+    """The features to be made; the present ones, too, when they are to be shown rather than made."""
+    made = plan()
+    videos = made.due if snakemake_internals.executes(workflow) else sorted([*made.present, *made.due])
+    return [f"{in_rules(FEATURES)}/{made.videos[video].file.feature}" for video in videos]
 
 
 def extraction_of_feature(wildcards) -> list[str]:

@@ -32,7 +32,7 @@ for target in ("lists", "ground_truth", "ur_dmu", "deepmil", "vadclip", "tevad_s
             script=f"{SCRIPTS}/export.py",
             target=target,
             asked=asked_for,
-            metadata=EXPORTED["metadata"],
+            metadata=TABLE,
             settings=settings(),
         shell:
             r"""
@@ -54,9 +54,9 @@ rule compare:
         script=f"{SCRIPTS}/compare.py",
         ours=SETTINGS.features,
         theirs=other_features,
-        options=comparison_table,
+        table=f"{REPORT}/compare.csv",
     shell:
         r"""
         python {params.script:q} {params.ours:q} {params.theirs:q} \
-            {params.options:q} 2> >(tee {log:q} >&2)
+            --output {params.table:q} 2> >(tee {log:q} >&2)
         """

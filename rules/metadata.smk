@@ -8,16 +8,15 @@ import os
 from i3d.digests import file_sha256
 from i3d.exports.making import check_annotations
 
-EXPORTED = dict(metadata=str(FEATURES / METADATA))
+TABLE = str(FEATURES / METADATA)
 
 
 def table_digest(wildcards) -> str:
     """The digest of the table's content."""
-    table = Path(EXPORTED["metadata"])
     with exit_on_user_error():
-        if not table.exists():
-            raise UserError(f"{table}: no such table; run snakemake first, it writes it")
-    return file_sha256(table)
+        if not Path(TABLE).exists():
+            raise UserError(f"{TABLE}: no such table; run snakemake first, it writes it")
+    return file_sha256(Path(TABLE))
 
 
 def tables_for(target):
@@ -37,11 +36,6 @@ def other_features(wildcards) -> str:
         if SETTINGS.compare is None:
             raise UserError("compare: name the other tree of features, `--config compare=/path/published`")
     return SETTINGS.compare
-
-
-def comparison_table(wildcards) -> list[str]:
-    """Where the comparison goes."""
-    return ["--output", f"{REPORT}/compare.csv"]
 
 
 def asked_for(wildcards) -> str:

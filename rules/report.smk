@@ -35,7 +35,7 @@ rule figures:
     threads: 4
     params:
         script=f"{SCRIPTS}/report.py",
-        metadata=EXPORTED["metadata"],
+        metadata=TABLE,
         digest=table_digest,
         split=SETTINGS.test_split,
         folder=folder_of_output,
@@ -71,7 +71,7 @@ rule events:
         "../envs/report.yaml"
     params:
         script=f"{SCRIPTS}/report.py",
-        metadata=EXPORTED["metadata"],
+        metadata=TABLE,
         digest=table_digest,
         settings=settings("videos", "dataset", "test_split", "lists", "ground_truth", "frequency"),
         folder=folder_of_output,
@@ -102,7 +102,7 @@ rule contact_sheets:
         "../envs/report.yaml"
     params:
         script=f"{SCRIPTS}/report.py",
-        metadata=EXPORTED["metadata"],
+        metadata=TABLE,
         digest=table_digest,
         videos=SETTINGS.videos,
     shell:
