@@ -158,7 +158,7 @@ assert why_too_short_or_unreadable(Probe(frames=16, exact=True), rule) is None
                 "\n\ndef frame_counts(split: Split, path: Path) -> Files:\n"
                 '    return {path: text_of([f"{row.video} {row.frames_decoded}" for row in split.rows])}\n'
                 "\n\nEXPORTS = (\n"
-                '    Export("lists", lists_folder, "{split}_frames.txt", every, frame_counts),\n',
+                '    Export("lists", lists_folder, "{split}_frames.txt", _every, frame_counts),\n',
             )
         },
         PROJECT
