@@ -36,10 +36,9 @@ class VideoIndex:
         return [video for video in best if PurePosixPath(video).parent == path.parent] or best
 
     def find_each(self, entries: Collection[str]) -> dict[str, list[str]]:
-        """The videos of each name, as `find`; names of the same file in different folders are told apart.
+        """The videos of each name, as `find`, unless the name belongs to a missing video in another folder.
 
-        Of two names that fit one video, one that lies in its folder and one that does not, the second is another's,
-        which is missing.
+        That is so if the name's folders differ from those of the video, and another name has the video's own folders.
         """
         found = {entry: self.find(entry) for entry in entries}
         at_home = {
