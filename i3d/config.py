@@ -40,7 +40,9 @@ def complete(config: dict[str, Any], prefix: str = "") -> Settings:
         return msgspec.convert(_with_paths(schema(), _suiting_the_model(config), prefix), Settings)
     except msgspec.ValidationError as error:  # of what JSON schema lets pass, such as a number of 400 digits
         expected, _, where = str(error).partition(" - at `$.")
-        raise UserError(f"config: invalid value of '{where.rstrip('`')}'; {expected.replace('E', 'e', 1)}") from None
+        raise UserError(
+            f"config: invalid value of '{where.rstrip('`')}'; {expected[:1].lower()}{expected[1:]}"
+        ) from None
 
 
 def _refuse_endless(value: Any) -> None:

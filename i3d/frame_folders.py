@@ -8,6 +8,7 @@ from pathlib import Path
 
 PICTURE_SUFFIXES = {"jpg", "jpeg", "png", "bmp", "tif", "tiff", "webp"}
 BYSTANDERS = {"thumbs.db", "ehthumbs.db", "desktop.ini", "@eadir", "__macosx"}  # left in any folder by systems
+DECODER = "pillow"  # of their pictures, as records name it
 LOOKED_AT = 32  # pictures sampled from a folder, beside the last one
 
 Numbered = list[tuple[int, str]]  # pictures in the order of their numbers

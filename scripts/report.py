@@ -123,7 +123,7 @@ def draw_events(args: argparse.Namespace) -> None:
     def truth_by(matched: annotations.Matched) -> Truth:
         return ground_truth(rows, matched, source.features, frequency, videos=Path(settings.videos))
 
-    note, truth = "no annotations are set: `ground_truth: annotations`", truth_by(annotations.Matched())
+    note, truth = "no annotations are set: `ground_truth: annotations`", None
     if source.annotations_path:
         try:
             truth = truth_by(annotations.match_annotations(source.annotated.events, source.table, rows, source.copies))
@@ -131,6 +131,7 @@ def draw_events(args: argparse.Namespace) -> None:
         except UserError as error:  # the magnitudes are worth a look without the events
             print(f"warning: {error}", file=sys.stderr)
             note = shorten(f"events are not shown: {error}", 110, placeholder="…")
+    truth = truth or truth_by(annotations.Matched())
     tracks = [events.track(video, args.metadata.parent, frequency) for video in truth.videos]
     found = events.summaries(tracks)
     (args.output / "events").mkdir(parents=True, exist_ok=True)

@@ -19,7 +19,7 @@ def runtime(frames: int, attempt: int, *, seconds: float, frames_per_second: flo
 
 
 def minutes_for(seconds: float) -> int:
-    """Return the time limit for work of so many seconds: with the margin, and the start."""
+    """Return the time limit, in minutes, for these seconds of work: with a margin, and with the start."""
     return math.ceil(START_MINUTES + MARGIN * seconds / 60)
 
 

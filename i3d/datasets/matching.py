@@ -7,8 +7,21 @@ from pathlib import PurePosixPath
 
 from i3d.settings import VIDEO_SUFFIXES
 
-SUFFIXES = {f".{suffix}" for suffix in VIDEO_SUFFIXES} | {".npy"}
 FEATURE_ENDING = "_i3d"  # of names in lists of features
+
+
+def suffixes(extensions: Iterable[str] = ()) -> frozenset[str]:
+    """The suffixes of videos, those in `extensions` too, and of features; in lower case, with the dot."""
+    return frozenset(f".{each.lstrip('.').lower()}" for each in (*VIDEO_SUFFIXES, "npy", *extensions))
+
+
+SUFFIXES = suffixes()
+
+
+def plain(path: str, known: Collection[str] = SUFFIXES) -> str:
+    """A path without a known suffix. The name of a folder of pictures has none."""
+    whole = PurePosixPath(path)
+    return (whole.with_suffix("") if whole.suffix.lower() in known else whole).as_posix()
 
 
 class VideoIndex:
@@ -71,7 +84,7 @@ def has_suffix(name: str) -> bool:
 def _forms(name: str) -> Iterator[str]:
     """A file name, also without its suffix, and without `_i3d`."""
     yield name
-    stem = PurePosixPath(name).stem if has_suffix(name) else name
+    stem = plain(name)
     yield stem
     yield stem.removesuffix(FEATURE_ENDING)
 

@@ -5,9 +5,9 @@ from collections import Counter, defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 
-from i3d.datasets.matching import VideoIndex, has_suffix
+from i3d.datasets.matching import VideoIndex, has_suffix, plain, suffixes
 from i3d.datasets.sheet import Rules, read_sheet
 from i3d.digests import file_sha256, json_digest
 from i3d.errors import UserError
@@ -15,7 +15,7 @@ from i3d.files import read_file
 from i3d.frame_folders import is_bystander, walk
 from i3d.quantities import count, named
 from i3d.results.names import Naming
-from i3d.settings import VIDEO_SUFFIXES, Settings
+from i3d.settings import Settings
 
 MOST_LIST_BYTES = 50_000_000
 MOST_REASONS = 5  # in a summary
@@ -69,8 +69,8 @@ class DataSet:
     def names(self, videos: Collection[str]) -> Names:
         """Name each of these videos. A video that is not covered has a reason, and is in no split."""
         rules = self.rules
-        plain = {video: self._plain(video) for video in videos}
-        left_out = {video for video in videos if any(each.fits(plain[video]) for each in rules.left_out)}
+        bare = {video: plain(video, self.suffixes) for video in videos}
+        left_out = {video for video in videos if any(each.fits(bare[video]) for each in rules.left_out)}
         index = VideoIndex(video for video in videos if video not in left_out)
         listed: dict[str, dict[str, str]] = defaultdict(dict)  # per video, the splits and the name of their list
         doubtful: dict[str, str] = {}
@@ -85,9 +85,9 @@ class DataSet:
             if video in left_out:
                 names[video] = Naming(reason=f"{rules.name} leaves it out")
                 continue
-            category = categories.get(video) or rules.category(plain[video]) or ""
+            category = categories.get(video) or rules.category(bare[video]) or ""
             label = rules.label(category) if category else None
-            split, reason = self._split(video, plain[video], listed[video], doubtful)
+            split, reason = self._split(video, bare[video], listed[video], doubtful)
             if not category:
                 reason = f"{rules.name} says nothing of its category, so it has no label"
             elif label is None:
@@ -96,7 +96,7 @@ class DataSet:
         return Names(names, missing)
 
     def _split(
-        self, video: str, plain: str, listed: Mapping[str, str], doubtful: Mapping[str, str]
+        self, video: str, bare: str, listed: Mapping[str, str], doubtful: Mapping[str, str]
     ) -> tuple[str, str | None]:
         """The split of a video, or the reason why it has none."""
         if len(listed) > 1:
@@ -106,7 +106,7 @@ class DataSet:
         if video in doubtful:
             return "", doubtful[video]
         by_path = [
-            split for split, patterns in self.rules.splits.items() if any(pattern.fits(plain) for pattern in patterns)
+            split for split, patterns in self.rules.splits.items() if any(pattern.fits(bare) for pattern in patterns)
         ]
         if len(by_path) == 1:
             return by_path[0], None
@@ -114,11 +114,6 @@ class DataSet:
             return "", f"{self.rules.name} has it in the splits {' and '.join(by_path)}"
         lists = [each.path.name for own in self.lists.values() for each in own]
         return "", f"in none of {named(lists)}" if lists else f"{self.rules.name} says nothing of its split"
-
-    def _plain(self, video: str) -> str:
-        """A path without the suffix of a video file. The name of a folder of frames has no suffix."""
-        path = PurePosixPath(video)
-        return str(path.with_suffix("")) if path.suffix.lower() in self.suffixes else video
 
 
 def open_dataset(settings: Settings) -> DataSet | None:
@@ -150,11 +145,10 @@ def open_dataset(settings: Settings) -> DataSet | None:
     categories = None
     if rules.sheet.categories:
         categories = _find_list(rules, settings, rules.sheet.categories, places, "the sheet's `categories`")
-    suffixes = {f".{each.lstrip('.').lower()}" for each in (*VIDEO_SUFFIXES, *settings.extensions)}
     found = [Path(settings.ground_truth.annotations)] if settings.ground_truth.annotations else []
     if annotations and not found:
         found = [path for path in places[annotations.name] if path.is_dir() == (annotations.format == "masks")]
-    return DataSet(rules, lists, categories, found, frozenset(suffixes))
+    return DataSet(rules, lists, categories, found, suffixes(settings.extensions))
 
 
 def find_annotations(settings: Settings) -> tuple[Path, str] | None:

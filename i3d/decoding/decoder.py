@@ -25,6 +25,7 @@ from typing import Any, TypeVar
 
 import numpy as np
 
+from i3d import frame_folders
 from i3d.decoding import decord_reader
 from i3d.decoding.constant_rate import picture_rate, resample
 from i3d.decoding.damage import Faults, damage, shortfall
@@ -337,8 +338,8 @@ class VideoDecoder:
         self._reason = "a folder of pictures"
         if self._fps or self._via_jpeg:
             self._reason += ", taken as they are: " + ("they have no times" if self._fps else "not through JPEG again")
-        self._channel.send({"decoder": "pillow"})
-        self._send("pillow", self._ticking(folder.frames()), np.asarray, None, len(folder))
+        self._channel.send({"decoder": frame_folders.DECODER})
+        self._send(frame_folders.DECODER, self._ticking(folder.frames()), np.asarray, None, len(folder))
         if not self._frames:
             raise UnreadableError(folder.why_no_frames)
         return {"damaged": folder.damaged}

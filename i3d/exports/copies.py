@@ -8,7 +8,7 @@ import re
 from collections.abc import Iterable
 from pathlib import PurePosixPath
 
-from i3d.datasets.matching import SUFFIXES
+from i3d.datasets.matching import plain, suffixes
 
 
 class CopyNames:
@@ -19,7 +19,7 @@ class CopyNames:
     """
 
     def __init__(self, endings: Iterable[str] = (), extensions: Iterable[str] = ()) -> None:
-        self._suffixes = SUFFIXES | {f".{each.lstrip('.').lower()}" for each in extensions}
+        self._suffixes = suffixes(extensions)
         self._endings = [_expression(ending) for ending in endings]
         self._whole = re.compile("|".join(self._endings) or "(?!)")
         self._ends = re.compile(rf"(.+?)(?:_(?:{self._whole.pattern}))+")
@@ -36,8 +36,7 @@ class CopyNames:
 
     def plain(self, video: str) -> str:
         """The path of a video without its suffix, which a folder of pictures does not have."""
-        path = PurePosixPath(video)
-        return (path.with_suffix("") if path.suffix.lower() in self._suffixes else path).as_posix()
+        return plain(video, self._suffixes)
 
     def _stripped(self, name: str) -> str:
         match = self._ends.fullmatch(name)

@@ -10,6 +10,7 @@ from typing import Literal
 
 import msgspec
 
+from i3d.frame_folders import DECODER
 from i3d.paths import features_of, is_clean
 from i3d.settings import NumericSettings
 
@@ -20,7 +21,6 @@ FAILED: Status = "failed"  # tried again by the next run
 NOT_DONE: Status = "not done"  # its run was stopped, or its job died; in tables only, never in a journal
 ORPHANED: Status = "orphaned"  # there is a feature, but its video is gone; likewise
 
-PICTURES = "pillow"  # the decoder of folders of pictures
 BUNDLE_NAME = re.compile(r"[\w-]*")
 
 
@@ -97,7 +97,7 @@ class Row(VideoRecord, kw_only=True):
     @property
     def constant_fps(self) -> float | None:
         """The constant rate that its frames were taken at; pictures of a folder have no times, and are all taken."""
-        return None if self.decoder == PICTURES else self.resample_fps
+        return None if self.decoder == DECODER else self.resample_fps
 
     @property
     def frame_rate(self) -> float | None:

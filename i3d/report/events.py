@@ -43,11 +43,6 @@ class Track:
         """The video."""
         return self.truth.row
 
-    @property
-    def frames_per_second(self) -> float | None:
-        """The rate of the frames from which the snippets were cut, if known."""
-        return self.row.frame_rate
-
 
 @dataclass(frozen=True)
 class ClassSummary:
@@ -181,7 +176,7 @@ def _page(tracks: Sequence[Track], usual: float | None, note: str) -> Figure:
 
 
 def _panel(axes: Axes, own: Track, usual: float | None) -> None:
-    rate = own.frames_per_second
+    rate = own.row.frame_rate
     scale = 1 / rate if rate else 1
     middles = (np.arange(len(own.magnitudes)) + 0.5) * own.frequency * scale
     for segment in own.truth.segments:

@@ -145,7 +145,7 @@ def test_the_users_weights_can_fail_alone(videos, published, monkeypatch, only_f
 
 @pytest.fixture
 def on_small_gpu(monkeypatch, tmp_path):
-    """A function that checks the speed in fp32 of a GPU that holds so many snippets at once, without videos."""
+    """A function that runs the check in fp32 alone on a GPU with room for a number of snippets, without videos."""
 
     def run_on(room):
         forward = engine_module.Engine._forward
