@@ -10,8 +10,11 @@ _VARIABLE = "I3D_COMMAND"  # inherited by the programs that a run starts
 _OPTIONS = ("--snakefile", "-s"), ("--directory", "-d"), ("--profile",), ("--workflow-profile",)
 
 
-def remember(arguments: Sequence[str]) -> None:
-    """Keep Snakemake's Snakefile, folder, profiles and settings for later commands. A job keeps those of its run."""
+def remember(arguments: Sequence[str], naming: str = "*") -> None:
+    """Keep Snakemake's Snakefile, folder, profiles and settings for later commands. A job keeps those of its run.
+
+    `naming` is what a workflow that takes this one as a module calls its rules, such as `i3d_*`.
+    """
     if _VARIABLE in os.environ:
         return
     parser = argparse.ArgumentParser(add_help=False, exit_on_error=False)
@@ -27,32 +30,22 @@ def remember(arguments: Sequence[str]) -> None:
     for longest, *_ in _OPTIONS:
         value = getattr(parsed, longest.strip("-").replace("-", "_"))
         options += [longest, value] if value else []
-    use(parsed.configfile, parsed.config, options)
+    use(parsed.configfile, parsed.config, options, naming)
 
 
-def use(configfiles: Iterable[object], config: Iterable[str], options: Iterable[str] = ()) -> None:
+def use(configfiles: Iterable[object], config: Iterable[str], options: Iterable[str] = (), naming: str = "*") -> None:
     """Add these settings, each `key=value`, and further options to all commands from now on."""
     files = [str(path) for path in configfiles]
     # Files first, as an option has to end them: in a command with a profile no other option follows.
-    os.environ[_VARIABLE] = json.dumps([[*(["--configfile", *files] if files else []), *options], list(config)])
-
-
-def are_for_another_folder() -> bool:
-    """Whether the run does not work in the folder where the user is."""
-    return "--directory" in _remembered()[0]
+    os.environ[_VARIABLE] = json.dumps([[*(["--configfile", *files] if files else []), *options], list(config), naming])
 
 
 def snakemake(*words: str, cores: str = "1", config: Mapping[str, object] | None = None) -> str:
-    """Return the command that makes these targets, in backquotes; `config` adds or replaces settings."""
-    options, remembered = _remembered()
+    """Return the command with these rules or options, in backquotes; `config` adds or replaces settings."""
+    options, remembered, naming = json.loads(os.environ.get(_VARIABLE, '[[], [], "*"]'))
     settings = dict(setting.partition("=")[::2] for setting in remembered) | dict(config or {})
     pairs = [f"{key}={value}" for key, value in settings.items()]
     jobs = [] if "--profile" in options else ["--cores", cores]  # a profile sets the number
-    command = ["snakemake", *(["--config", *pairs] if pairs else []), *options, *jobs, *words]
+    command = ["snakemake", *(["--config", *pairs] if pairs else []), *options, *jobs]
+    command += [word if word.startswith("-") else naming.replace("*", word) for word in words]
     return f"`{shlex.join(command)}`"
-
-
-def _remembered() -> tuple[list[str], list[str]]:
-    """Return the options and the settings to add."""
-    options, settings = json.loads(os.environ.get(_VARIABLE, "[[], []]"))
-    return options, settings

@@ -39,8 +39,8 @@ SIZES = (
 
 
 @dataclass(frozen=True)
-class Other:
-    """A feature of the other tree: a file, or a file per crop in the order of crops."""
+class Feature:
+    """A feature of a tree: a file, or a file per crop in the order of crops. A flat array is one crop."""
 
     name: str
     files: tuple[Path, ...]
@@ -61,8 +61,8 @@ class Pair:
     """A video in both trees. `offset`: their snippet 0 is our snippet `offset`."""
 
     video: str
-    ours: Path
-    theirs: Other
+    ours: Feature
+    theirs: Feature
     frames: int | None = None
     our_shape: tuple[int, ...] = ()
     their_shape: tuple[int, ...] = ()
@@ -94,7 +94,7 @@ def compare(
     only_theirs = []
     for name, fits in VideoIndex(own).find_each(others).items():
         if len(fits) == 1 and fits[0] not in pairs:
-            pairs[fits[0]] = Pair(fits[0], own[fits[0]], others[name], (frames or {}).get(fits[0]))
+            pairs[fits[0]] = Pair(fits[0], Feature(fits[0], (own[fits[0]],)), others[name], (frames or {}).get(fits[0]))
         else:
             only_theirs.append(name)
     result = Comparison(list(pairs.values()), [name for name in own if name not in pairs], only_theirs)
@@ -118,7 +118,7 @@ def _arrays_below(folder: Path) -> Iterator[tuple[str, Path]]:
             yield str(name), path
 
 
-def _find_features(folder: Path) -> list[Other]:
+def _find_features(folder: Path) -> list[Feature]:
     """Return the features below a folder; files `x__0.npy`, `x__1.npy` ... are one feature."""
     crops: dict[str, dict[int, Path]] = defaultdict(dict)
     features = []
@@ -126,11 +126,11 @@ def _find_features(folder: Path) -> list[Other]:
         if match := CROP_FILE.fullmatch(path.name):
             crops[str(PurePosixPath(name).with_name(match[1]))][int(match[2])] = path
         else:
-            features.append(Other(name, (path,)))
-    return features + [Other(name, tuple(own[number] for number in sorted(own))) for name, own in crops.items()]
+            features.append(Feature(name, (path,)))
+    return features + [Feature(name, tuple(own[number] for number in sorted(own))) for name, own in crops.items()]
 
 
-def _are_crops_first(features: Iterable[Other]) -> bool:
+def _are_crops_first(features: Iterable[Feature]) -> bool:
     """Whether all features have 5 or 10 crops along their first axis, and not all along their second."""
     shapes = []
     for each in features:
@@ -145,14 +145,14 @@ def _are_crops_first(features: Iterable[Other]) -> bool:
 def _align(pair: Pair, crops_first: bool) -> np.ndarray | None:
     """Note shapes and best offset of a pair, and return the cosines (their crop, our crop); None for a problem."""
     try:
-        one = open_array(pair.ours)
+        one = pair.ours.load()
         other = pair.theirs.load(crops_first)
     except (OSError, ValueError) as error:
         pair.problem = f"cannot be read ({str(error).splitlines()[0]})"
         return None
     pair.our_shape, pair.their_shape = one.shape, other.shape
-    if one.ndim != 3 or one.shape[2] != other.shape[2]:
-        pair.problem = f"{other.shape[2]} values wide, not {one.shape[-1]}"
+    if one.shape[2] != other.shape[2]:
+        pair.problem = f"{other.shape[2]} values wide, not {one.shape[2]}"
         return None
     means = [np.asarray(array, np.float32).mean(axis=1) for array in (one, other)]
     cosines = {}
@@ -181,7 +181,7 @@ def _measure(pair: Pair, crops_first: bool, crops: Sequence[int]) -> None:
     if pair.problem or pair.their_shape[1] != len(crops) or max(crops) >= pair.our_shape[1]:
         pair.problem = pair.problem or f"{pair.their_shape[1]} crops, unlike the others"
         return
-    one, other = open_array(pair.ours), pair.theirs.load(crops_first)
+    one, other = pair.ours.load(), pair.theirs.load(crops_first)
     places = _places(len(one), len(other), pair.offset)
     a = np.asarray(one[places], np.float64)[:, list(crops)]
     b = np.asarray(other[places - pair.offset], np.float64)
@@ -230,7 +230,7 @@ def _crops_in_words(crops: Sequence[int], ours: int) -> Iterator[str]:
     if list(crops) == list(range(ours)):
         return
     if len(crops) == 1:
-        yield f"one crop: {_crop_name(crops[0])} of ours" if ours > 1 else "one crop, as here"
+        yield f"one crop: {_crop_name(crops[0])} of ours"
         return
     if len(crops) == 5 and all(crop < 5 for crop in crops):
         yield "five crops, without the mirrored ones"
@@ -285,8 +285,8 @@ def cells(result: Comparison) -> list[list[str]]:
     """Return the comparison as a table: a header, a line per video, and a line for what one tree lacks."""
     rows = [list(COLUMNS)]
     for pair in result.pairs:
-        ours, theirs = (list(map(str, shape)) + [""] * (3 - len(shape)) for shape in (pair.our_shape, pair.their_shape))
-        shapes = [size for both in zip(ours, theirs, strict=False) for size in both][:6]
+        ours, theirs = (list(map(str, shape or [""] * 3)) for shape in (pair.our_shape, pair.their_shape))
+        shapes = [size for both in zip(ours, theirs, strict=True) for size in both]
         numbers = [f"{value:.6g}" if value is not None else "" for value in (pair.cosine, pair.distance, pair.scale)]
         rows.append([pair.video, pair.theirs.name, *shapes, str(pair.offset), *numbers, pair.problem])
     blank = [""] * (len(COLUMNS) - 3)

@@ -12,7 +12,7 @@ from logging import Logger
 from pathlib import Path
 from typing import IO, Any
 
-from i3d import commands, process
+from i3d import process
 from i3d.cluster import snakemake_internals
 from i3d.cluster.cluster_run import ClusterRun
 from i3d.command_line import LAST_CONFIG, remember
@@ -109,7 +109,7 @@ class RunHooks:
     def _watch(self) -> str:
         """The command that shows this run, from where the user is."""
         program = self._scripts / "watch.py"
-        if not (self._is_module or commands.are_for_another_folder()):
+        if not (self._is_module or snakemake_internals.works_elsewhere(self._workflow)):
             return shlex.join(["python", os.path.relpath(program)])
         options = ["--configfile", str(LAST_CONFIG.absolute()), "--config", f"features={self._features.absolute()}"]
         return shlex.join(["python", str(program.absolute()), *options])

@@ -33,7 +33,8 @@ from i3d.records.work_folder import WorkFolder
 from i3d.results.names import METADATA, SUMMARY
 from i3d.run_hooks import EXTRACTION_RULES, RunHooks
 
-commands.remember(sys.argv[1:])
+NAMING = snakemake_internals.naming(workflow)
+commands.remember(sys.argv[1:], NAMING)
 
 with exit_on_user_error():
     PREFIX = snakemake_internals.module_prefix(workflow)
@@ -58,7 +59,7 @@ PUBLISHED = {Path(model.published_file).name: name for name, model in BACKBONES.
 if SETTINGS.model not in BACKBONES:
     PUBLISHED[Path(kind(SETTINGS.model).default_weights(SETTINGS.model)).name] = SETTINGS.model
 IS_MODULE = snakemake_internals.is_module(workflow)
-FORCING = snakemake_internals.names_here(workflow, EXTRACTION_RULES)  # rules that make all features anew when forced
+FORCING = [NAMING.replace("*", rule) for rule in EXTRACTION_RULES]  # rules that make all features anew when forced
 if not IS_MODULE:
     process.take_no_modules_from_here()
     if workflow.is_main_process and (

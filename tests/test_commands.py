@@ -40,6 +40,12 @@ def test_a_job_names_the_commands_of_its_run():
     assert commands.snakemake("lists") == "`snakemake --directory data --cores 1 lists`"
 
 
+def test_a_module_may_rename_its_rules():
+    commands.remember([], "i3d_*")
+    assert commands.snakemake("lists") == "`snakemake --cores 1 i3d_lists`"
+    assert commands.snakemake("--unlock") == "`snakemake --cores 1 --unlock`"
+
+
 def test_other_programs_arguments_are_no_error():
     commands.remember(["--directory"])
     assert commands.snakemake("lists") == "`snakemake --cores 1 lists`"

@@ -175,6 +175,15 @@ def test_another_width_and_files_that_are_no_features(trees):
     assert all("cannot be read" in pair.problem for pair in compare(ours, theirs).pairs[:2])
 
 
+def test_flat_features_of_ours_are_one_crop(trees):
+    ours, theirs = trees(lambda array: array[:, 0])
+    for name in FRAMES:
+        np.save(ours / name, np.load(ours / name)[:, 0])
+    result, text = words(ours, theirs)
+    assert text == "relative distance 0, cosine 1.0000 (medians): as from the same numbers"
+    assert {row[4] for row in cells(result)[1:]} == {"1"}
+
+
 def test_what_one_tree_lacks_and_what_is_another_recording(trees):
     ours, theirs = trees(lambda array: array)
     (theirs / "test/anomaly/a.npy").rename(theirs / "test/anomaly/z.npy")

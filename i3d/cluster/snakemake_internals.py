@@ -36,9 +36,9 @@ def module_prefix(workflow: Any) -> str:
     return "" if folder == "." else f"{folder}/"
 
 
-def names_here(workflow: Any, rules: Iterable[str]) -> list[str]:
-    """Return the names that these rules of the Snakefile being read have in the workflow, of which it may be a part."""
-    return [workflow.modifier.modify_rulename(rule) for rule in rules]
+def naming(workflow: Any) -> str:
+    """Return what the rules of the Snakefile being read are called in the workflow: `*`, or as a module `i3d_*`."""
+    return workflow.modifier.modify_rulename("*")
 
 
 def add_hooks(workflow: Any, start: Hook, success: Hook, error: Hook) -> None:
@@ -73,6 +73,11 @@ def check_options(arguments: Collection[str] = tuple(sys.argv)) -> None:
             raise UserError(f"{option} is not supported: {REFUSED[option]}")
 
 
+def works_elsewhere(workflow: Any) -> bool:
+    """Whether the run works in another folder than where it was started, as by `--directory`."""
+    return workflow.overwrite_workdir is not None
+
+
 def foreign_profile(workflow: Any, own: Path, arguments: Sequence[str] = tuple(sys.argv)) -> Path | None:
     """Return the default profile of the folder where Snakemake was started, if it is not the workflow's `own`.
 
@@ -80,7 +85,7 @@ def foreign_profile(workflow: Any, own: Path, arguments: Sequence[str] = tuple(s
     """
     named = any(argument.partition("=")[0] == "--workflow-profile" for argument in arguments)
     # With --directory, only the shell still knows where that was.
-    start = workflow.workdir_init if workflow.overwrite_workdir is None else os.environ.get("PWD", "")
+    start = os.environ.get("PWD", "") if works_elsewhere(workflow) else workflow.workdir_init
     found = Path(start, "profiles/default")
     expected = (own, Path(workflow.main_snakefile).parent / "profiles/default")
     if named or not found.exists() or any(each.exists() and found.samefile(each) for each in expected):

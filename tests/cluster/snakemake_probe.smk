@@ -8,11 +8,11 @@ from i3d.cluster import snakemake_internals as internals
 
 MODULE = internals.is_module(workflow)  # as rules/common.smk asks, while it is read
 PREFIX = internals.module_prefix(workflow)
-RULES = internals.names_here(workflow, ["work"])
+NAMING = internals.naming(workflow)
 
 
 def tell(wildcards=None):
-    forced = internals.forced(workflow, RULES)
+    forced = internals.forced(workflow, [NAMING.replace("*", "work")])
     print(
         "told",
         json.dumps(
@@ -20,6 +20,8 @@ def tell(wildcards=None):
                 "executes": internals.executes(workflow),
                 "module": MODULE,
                 "prefix": PREFIX,
+                "naming": NAMING,
+                "elsewhere": internals.works_elsewhere(workflow),
                 "targets": internals.targets(workflow),
                 "forced": None if forced is None else sorted(forced),
                 "notemp": internals.keeps_temporary_files(workflow),

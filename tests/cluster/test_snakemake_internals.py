@@ -52,6 +52,8 @@ PLAIN = {
     "executes": True,
     "module": False,
     "prefix": "",
+    "naming": "*",
+    "elsewhere": False,
     "targets": [],
     "forced": [],
     "notemp": False,
@@ -107,6 +109,14 @@ def test_a_profile_of_the_folder_where_it_is_started(snakemake, tmp_path, monkey
     assert foreign_profile(workflow, own) is None, "it is the workflow's"
 
 
+def test_a_folder_to_work_in_may_be_set_by_a_profile(snakemake, tmp_path):
+    profile = tmp_path / "mine/config.yaml"
+    profile.parent.mkdir()
+    profile.write_text("directory: data")
+    for options in (["-d", "data"], ["--profile", str(profile.parent)]):
+        assert snakemake("-n", *options)[0]["elsewhere"]
+
+
 def test_a_lock_that_a_killed_run_left_is_seen(snakemake, tmp_path):
     lock = tmp_path / ".snakemake/locks/0.output.lock"
     lock.parent.mkdir(parents=True)
@@ -131,7 +141,7 @@ def test_a_module_knows_its_prefix(snakemake, tmp_path):
     )
     outer.write_text(f'module inner:\n    snakefile: "{inner}"\n    prefix: "a"\n\n\nuse rule * from inner as a_*\n')
     told, _ = snakemake("-n", "a/b/two.txt", snakefile=outer)
-    assert (told["module"], told["prefix"], told["forced"]) == (True, "a/b/", [])
+    assert (told["module"], told["prefix"], told["naming"], told["forced"]) == (True, "a/b/", "a_b_*", [])
 
 
 def test_a_module_knows_what_its_rules_are_called(snakemake, tmp_path):
@@ -141,7 +151,8 @@ def test_a_module_knows_what_its_rules_are_called(snakemake, tmp_path):
         'rule homework:\n    output: "mine.txt"\n'
     )
     for forced, told in (("a_work", None), ("homework", ["homework"]), ("two.txt", ["two.txt"])):
-        assert snakemake("-n", "two.txt", "-R", forced, snakefile=outer)[0]["forced"] == told
+        seen, _ = snakemake("-n", "two.txt", "-R", forced, snakefile=outer)
+        assert (seen["naming"], seen["forced"]) == ("a_*", told)
 
 
 @pytest.mark.parametrize(("prefix", "normal"), [("./x", "x/"), ("x//y/", "x/y/"), ("/x/../y", "/y/"), ("./", "")])

@@ -119,6 +119,7 @@ def run_module(tmp_path: Path, prefix: str, folder: str) -> Path:
     output = snakemake(tmp_path, "--configfile", "config.yaml")
     check(tmp_path, str(tree.relative_to(tmp_path) / "test/normal/a.npy"))
     assert watch(tmp_path, output).startswith(f"error: {tree}: no run is at work there")
+    assert "`snakemake --configfile config.yaml --cores 1 i3d_lists` writes lists" in output
     assert "my start" in output, "the hooks of the workflow that uses it run too"
     assert (tmp_path / "mine.txt").read_text().strip() == "2"
     assert {path.name for path in (tmp_path / folder / "logs").iterdir()} >= {"decode", "extract"}
