@@ -43,7 +43,7 @@ report: env ## figures, near copies and contact sheets of the last run's feature
 	snakemake $(SETTINGS) --report report.html -- report
 
 status: env ## what is done, what is to do, what it takes, for the last run's trees or CONFIG="videos=... features=..."
-	@python scripts/status.py $(if $(CONFIG),--config $(CONFIG)) --configfile config/config.yaml $(LAST)
+	@python scripts/status.py $(if $(CONFIG),--configfile config/config.yaml --config $(CONFIG))
 
 watch: env ## follow the run that is at work, from another terminal; CONFIG as for status
 	@python scripts/watch.py $(if $(CONFIG),--configfile config/config.yaml --config $(CONFIG))

@@ -19,8 +19,12 @@ LAST_CONFIG = Path("logs/last_config.yaml")  # what the last run was given in ad
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add `--configfile` and `--config`, as Snakemake has them, to a program."""
-    parser.add_argument("--configfile", type=Path, nargs="+", default=[CONFIG], help="YAML, later wins")
+    """Add `--configfile` and `--config`, as Snakemake has them, to a program.
+
+    Without them it looks at what the last run from this folder worked on.
+    """
+    last = [path for path in (CONFIG, LAST_CONFIG) if path.exists()]
+    parser.add_argument("--configfile", type=Path, nargs="+", default=last, help="YAML, later wins")
     parser.add_argument("--config", nargs="*", default=[], metavar="KEY=VALUE", help="settings, as for snakemake")
 
 

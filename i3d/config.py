@@ -129,7 +129,7 @@ def _in_order(schema: dict[str, Any], section: type[msgspec.Struct]) -> dict[str
 
 
 def _typed(schema: dict[str, Any], value: Any) -> Any:
-    """Return `value` with texts read as YAML, and 16.0 as 16, wherever `schema` wants another type."""
+    """Return `value` with texts read as YAML, one text as a list of it, and 16.0 as 16, where `schema` wants these."""
     kinds = [schema["type"]] if isinstance(schema.get("type"), str) else schema.get("type", [])
     if isinstance(value, dict):
         if isinstance(free := schema.get("additionalProperties"), dict):
@@ -152,7 +152,9 @@ def _typed(schema: dict[str, Any], value: Any) -> Any:
             return value
         if "string" not in kinds or (read is None and "null" in kinds):
             _refuse_endless(read)
-            return read if isinstance(read, str) else _typed(schema, read)
+            if isinstance(read, str):
+                return [value] if kinds == ["array"] else read
+            return _typed(schema, read)
     return value
 
 
@@ -181,8 +183,10 @@ def _with_paths(schema: dict[str, Any], config: dict[str, Any], prefix: str) -> 
     for key, value in schema["properties"].items():
         if "properties" in value:
             full[key] = _with_paths(value, full.get(key, {}), prefix)
-        elif isinstance(free := value.get("additionalProperties"), dict) and free.get("format") == "path":
-            full[key] = {name: _usable_path(key, path, prefix) for name, path in full.get(key, {}).items()}
+        elif value.get("additionalProperties", {}).get("items", {}).get("format") == "path":
+            full[key] = {
+                name: [_usable_path(key, path, prefix) for path in paths] for name, paths in full.get(key, {}).items()
+            }
         elif (path := full.get(key, value["default"])) is not None and (
             value.get("format") == "path" or (value.get("format") == "sheet" and path.endswith(SHEET_SUFFIXES))
         ):

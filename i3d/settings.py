@@ -81,7 +81,7 @@ class GroundTruth(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True)
 
     annotations: Annotated[
         OptionalPath,
-        about("CSV of video_name,start_annotation,end_annotation,event_name, in recorded frames from 0, ends included"),
+        about("events of the videos, in one of the forms of docs/data.md; null means those of the data set, if any"),
     ] = None
     splits: Annotated[
         tuple[Text, ...], about("splits that get ground truth beside `test_split` and `val`, like [train_val]")
@@ -142,8 +142,11 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
         ),
     ] = None
     split_lists: Annotated[
-        dict[str, PathText],
-        about("official lists of a data set's splits that are not under `videos`, like {test: lists/t.txt}"),
+        dict[str, tuple[PathText, ...]],
+        about(
+            "all official lists of a data set's split, where they are not under `videos`, like {test: lists/t.txt} or "
+            "{train: [a.txt, b.txt]}"
+        ),
     ] = {}
     another_tree: Annotated[
         Literal["refuse", "add", "same"],
@@ -260,7 +263,10 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     ] = None
     test_split: Annotated[
         Text,
-        about("first folder of the test videos; gets ground truth, and is compared with the others in the report"),
+        about(
+            "split of the test videos, by first folder or data set; gets ground truth, and is compared with the others "
+            "in the report"
+        ),
     ] = "test"
     lists: Annotated[
         Lists,

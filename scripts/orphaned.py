@@ -1,6 +1,7 @@
 """Delete features that no video stands for any more, after naming them all.
 
-These are orphans, whose video is gone and whose row goes too, and stale ones, whose video is skipped as it is now.
+These are orphans, whose video is gone, and stale ones, whose video was replaced by one that is skipped. Rows that name
+them go too.
 """
 
 import argparse
@@ -36,7 +37,8 @@ def main() -> None:
     current = tables_are_current(
         args.features, tree_name(plan.fingerprint, plan.features, plan.skipped | plan.elsewhere, plan.dataset)
     )
-    table, gone = args.features / METADATA, found.removable.keys() - plan.stale.keys()
+    table = args.features / METADATA
+    gone = [str(feature.relative_to(work.features)) for feature in found.removable.values()]
     text = without_rows(table, gone) if gone and table.exists() else None
     for feature in found.removable.values():
         with writing(feature):

@@ -1,4 +1,7 @@
-"""Print where a tree stands: what is done, what is to do, what it will take. Starts nothing, disturbs no run."""
+"""Print where a tree stands: what is done, what is to do, what it will take. Starts nothing, disturbs no run.
+
+Without options it looks at what was last run from this folder.
+"""
 
 import argparse
 

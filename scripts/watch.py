@@ -4,10 +4,13 @@ Without options it watches what was last run from this folder. It reads small fi
 """
 
 import argparse
+import os
+import shlex
 import sys
 import time
+from pathlib import Path
 
-from i3d.command_line import CONFIG, LAST_CONFIG, add_arguments, configuration
+from i3d.command_line import add_arguments, configuration
 from i3d.errors import UserError, run_main
 from i3d.progress.run import RunProgress
 from i3d.progress.screen import open_screen
@@ -19,11 +22,13 @@ LOOK_SECONDS = 1.0  # between two looks whether the run has ended
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     add_arguments(parser)
-    parser.set_defaults(configfile=[path for path in (CONFIG, LAST_CONFIG) if path.exists()])
     features = configuration(parser.parse_args()).features
     run = RunProgress(WorkFolder.beside(features).progress)
     if run.over:
-        raise UserError(f"{features}: no run is at work there; `make status` tells what is done")
+        status = os.path.relpath(Path(__file__).with_name("status.py"))
+        raise UserError(
+            f"{features}: no run is at work there; `{shlex.join(['python', status, *sys.argv[1:]])}` tells what is done"
+        )
     screen = open_screen(run, sys.stdout)
     screen.start()
     try:

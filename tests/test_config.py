@@ -1,6 +1,7 @@
 """The configuration: defaults from the schema, clear refusals."""
 
 import json
+from pathlib import Path
 
 import pytest
 import yaml
@@ -92,6 +93,12 @@ def test_a_whole_number_may_be_written_as_a_fraction(given):
     assert [repr(config[key]) for key in ("frequency", "batch_size", "longest_job", "fps")] == ["16"] * 3 + ["16.0"]
 
 
+def test_one_text_is_a_list_of_it():
+    config = complete(parse_config(["subsets=test", "split_lists={train: a.txt, test: [b.txt, ~/c.txt]}"]))
+    assert config["subsets"] == ["test"]
+    assert config["split_lists"] == {"train": ["a.txt"], "test": ["b.txt", str(Path("~/c.txt").expanduser())]}
+
+
 def test_null_on_the_command_line_is_none():
     assert complete(parse_config(["fps=null"]))["fps"] is None
 
@@ -154,7 +161,7 @@ def test_a_choice_of_several_types_is_taken_as_the_command_line_hands_it_over(gi
         ({"stall_seconds": 10**400}, "invalid value of 'stall_seconds'; expected `float` > 0"),
         ({"clip_length": True}, "invalid value True of 'clip_length'"),
         ({"precision": "fp8"}, "expected one of fp32, tf32, bf16, fp16"),
-        ({"subsets": "test"}, r"expected a list like \[a, b\]"),
+        ({"subsets": 3}, r"expected a list like \[a, b\]"),
         ({"extensions": ["mp4", "a b"]}, "invalid value 'a b' of 'extensions.1'"),
         ({"fps": 0}, "expected a number or null above 0"),
         ({"via_jpeg": "yes"}, "expected one of false, true, old_ffmpeg"),

@@ -138,9 +138,9 @@ def open_dataset(settings: Settings) -> DataSet | None:
     lists = {}
     for split, rule in rules.sheet.splits.items():
         if split in settings.split_lists:
-            lists[split] = [_read_list(Path(settings.split_lists[split]))]
+            lists[split] = [_read_list(Path(path)) for path in settings.split_lists[split]]
         else:
-            key = f"split_lists: {{{split}: PATH}}"
+            key = f"split_lists: {{{split}: {'PATH' if len(rule.lists) == 1 else '[PATH, PATH]'}}}"
             lists[split] = [_find_list(rules, settings, name, places, key) for name in rule.lists]
     categories = None
     if rules.sheet.categories:

@@ -120,8 +120,8 @@ def _draw(seed: int, source: str) -> bytes:
 def _refuse_unlabelled(rows: Iterable[Row], split: str) -> None:
     if unknown := sorted({row.category for row in rows if row.label is None}):
         raise UserError(
-            f"{split}: {named(unknown)} says neither anomaly nor normal, and lists are ordered by label; name the "
-            "wanted folders in `lists: categories`"
+            f"{split}: {named(unknown)} says neither anomaly nor normal, and lists are ordered by label; name those "
+            "that do in `lists: categories`, or say which categories are normal in a sheet (`dataset`, docs/data.md)"
         )
 
 

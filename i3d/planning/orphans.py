@@ -29,7 +29,9 @@ def find_orphans(plan: PlanFile, work: WorkFolder) -> Orphans:
     gone = {video: record for video, record in plan.elsewhere.items() if record.status == ORPHANED}
     for video, record in (gone | plan.stale).items():
         feature = work.features / record.feature_file
-        if not is_below(feature, work.features):
+        if video in plan.stale and record.fingerprint != plan.fingerprint:
+            orphans.kept[feature] = "made under other settings; remove it yourself if you will not return to them"
+        elif not is_below(feature, work.features):
             orphans.kept[feature] = "a link leads out of the features tree; remove it yourself"
         elif not journal.is_of(record, feature):
             orphans.kept[feature] = "it is no longer the file that was recorded"
@@ -52,6 +54,5 @@ def refuse_too_many(plan: PlanFile, videos: Path, removable: Mapping[str, Path])
     present = len(plan.features) + sum(record.status == OK for record in plan.elsewhere.values())
     if len(removable) > present:
         raise UserError(
-            f"orphaned: the videos of {count(len(removable), 'feature')} are gone, and only {present:,} are there; "
-            f"{advice}"
+            f"orphaned: {count(len(removable), 'feature')} would be removed, and only {present:,} would stay; {advice}"
         )

@@ -36,10 +36,15 @@ def status_text(plan: Plan, full_list: str, named: int = SPELT_OUT) -> str:
     if plan.replaced:
         lines.append(("replaced", _replaced(plan)))
     remove = commands.snakemake("orphaned")
-    if plan.stale:
-        gone = {record.feature_file: f"{video}: {plan.skipped[video].reason}" for video, record in plan.stale.items()}
-        what = f"{count(len(gone), 'feature')} of earlier content or settings, which {remove} removes"
-        lines.append(("stale", what + listed(gone, full_list, named)))
+    for words, of_these_settings in ((f"of earlier content, which {remove} removes", True),
+                                     ("of other settings, which stay", False)):  # fmt: skip
+        stale = {
+            record.feature_file: f"{video}: {plan.skipped[video].reason}"
+            for video, record in plan.stale.items()
+            if (record.fingerprint == plan.fingerprint) is of_these_settings
+        }
+        if stale:
+            lines.append(("stale", f"{count(len(stale), 'feature')} {words}" + listed(stale, full_list, named)))
     if failed := plan.failures:
         what = f"{count(len(failed), 'video')} last time, now tried again"
         lines.append(("failed", what + listed(failed, full_list, named)))

@@ -35,7 +35,7 @@ from i3d.records.record import FAILED, ORPHANED, SKIPPED, VideoRecord, as_planne
 from i3d.records.work_folder import WorkFolder
 from i3d.results.names import Naming
 from i3d.results.run_summary import tables_are_current
-from i3d.settings import NumericSettings, Settings
+from i3d.settings import RANDOM, NumericSettings, Settings
 
 ASSUMED_FRAMES = 1000  # of a video of unknown length; only sizes its bundle
 
@@ -333,6 +333,12 @@ def make_plan(
         for video, found in evidence.items()
         if found.replaces is not None and not earlier.is_taken(found.replaces)
     }
+    replaced = {video: replaces[video] for video in due if video in replaces}
+    if settings.weights == RANDOM and (real := [each for each in replaced.values() if each.weights_sha256 != RANDOM]):
+        problem = UserError(
+            f"weights: {count(len(real), 'feature')} in {work.features} would be replaced by those of random weights; "
+            "set 'features' to another folder for a trial"
+        )
     groups = pack([_entry(item, pricing) for item in pending], pricing.bundle_frames(settings.bundle_frames))
     return Plan(
         settings=numeric,
@@ -342,7 +348,7 @@ def make_plan(
         waiting={video: waiting for video in due if (waiting := evidence[video].waiting) is not None},
         bundles=[new_bundle(numeric, settings.for_jobs(), group, work, tree=here) for group in groups],
         last={video: evidence[video].records[-1] for video in due if evidence[video].records},
-        replaced={video: replaces[video] for video in due if video in replaces},
+        replaced=replaced,
         stale={video: replaces[video] for video in skipped if video in replaces},
         strangers=[videos[video].file.feature for video in due if evidence[video].stranger],
         elsewhere=elsewhere,

@@ -45,12 +45,12 @@ def _as_text(value: object) -> object:
     return f"'{value}" if isinstance(value, str) and FORMULA.match(value) else value
 
 
-def without_rows(path: Path, videos: Collection[str]) -> str:
-    """Return the table's text without the rows of some videos. Raises UserError when it cannot be read."""
-    gone = {_as_text(video) for video in videos}
+def without_rows(path: Path, features: Collection[str]) -> str:
+    """Return the table's text without the rows of some feature files. Raises UserError when it cannot be read."""
+    gone, column = {_as_text(feature) for feature in features}, COLUMNS.index("feature_file")
     text = StringIO()
     with _readable(path):
-        rows = [row for row in csv.reader(_open(path)) if row and row[0] not in gone]
+        rows = [row for row in csv.reader(_open(path)) if row and gone.isdisjoint(row[column : column + 1])]
     csv.writer(text, lineterminator="\n").writerows(rows)
     return text.getvalue()
 

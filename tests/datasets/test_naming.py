@@ -221,6 +221,10 @@ def test_lists_are_named_in_the_configuration_or_asked_for(tmp_path):
         opened(tmp_path / "videos", sheet)
     own = opened(tmp_path / "videos", sheet, split_lists={"train": str(tmp_path / "train.csv")})
     assert own.names(VIDEOS).of["x/fight-1.mp4"].split == "train"
+    (tmp_path / "more.csv").write_text("x/evening/fight-2\n")
+    both = [str(tmp_path / "train.csv"), str(tmp_path / "more.csv")]
+    more = opened(tmp_path / "videos", sheet, split_lists={"train": both})
+    assert [more.names(VIDEOS).of[name].split for name in ("x/fight-1.mp4", "x/evening/fight-2.mp4")] == ["train"] * 2
     with pytest.raises(UserError, match="split_lists: .* has no split tset; its splits are train, test"):
         opened(tmp_path, sheet, split_lists={"tset": "x"})
     (tmp_path / "videos/train.csv").write_text("fight-1\n")

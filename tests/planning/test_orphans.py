@@ -6,6 +6,7 @@ import sys
 import pytest
 
 from i3d.errors import UserError
+from i3d.planning.overview import status_text
 from i3d.records.record import OK, ORPHANED
 from i3d.results.metadata import read_metadata
 from scripts import aggregate, orphaned
@@ -83,7 +84,7 @@ def test_most_videos_gone_is_refused_unless_confirmed(finished, tmp_path):
     for name in ("a", "b", "n17"):
         (tmp_path / f"videos/test/{name}.mp4").unlink()
     before = snapshot(tmp_path / "features/test", tmp_path / "features/train")
-    with pytest.raises(UserError, match=r"orphaned: the videos of 3 features are gone, and only 2 are there; .*=all"):
+    with pytest.raises(UserError, match=r"orphaned: 3 features would be removed, and only 2 would stay; .*=all"):
         call(orphaned, finished)
     assert snapshot(tmp_path / "features/test", tmp_path / "features/train") == before
     call(orphaned, finished, "--all")
@@ -180,3 +181,24 @@ def test_the_feature_of_a_video_that_is_skipped_by_now_is_removed_and_its_row_st
     assert lost(before, after) == {str(feature)}
     assert rows(tmp_path) == table and any("test/a.mp4," in line and "too short" in line for line in table)
     assert not make_plan(finished).stale and not make_plan(finished).is_due
+
+
+def test_no_row_names_a_feature_that_was_removed_before_the_tables_were_written(finished, tmp_path):
+    shutil.copy(tmp_path / "videos/test/short.mp4", tmp_path / "videos/test/a.mp4")
+    call(orphaned, finished)
+    assert not (tmp_path / "features/test/a.npy").exists()
+    assert not any("test/a.npy" in line for line in rows(tmp_path))
+
+
+def test_a_feature_of_other_settings_stays_though_its_video_is_skipped_under_these(finished, tmp_path, capsys):
+    other = finished | {"clip_length": 48}
+    before = snapshot(tmp_path / "features/test", tmp_path / "features/train", tmp_path / "features/metadata.csv")
+    assert f"stale     {len(make_plan(other).stale)} features of other settings, which stay" in status_text(
+        make_plan(other), ""
+    )
+    call(orphaned, other, "--all")
+    said = capsys.readouterr().out
+    assert "a.npy: made under other settings; remove it yourself" in said and "Nothing was removed." in said
+    after = snapshot(tmp_path / "features/test", tmp_path / "features/train", tmp_path / "features/metadata.csv")
+    assert lost(before, after) == set()
+    assert not make_plan(finished).due

@@ -191,6 +191,20 @@ def test_random_weights_need_no_file(config):
     assert make_plan(config).settings.weights_sha256 == "random"
 
 
+def test_random_weights_replace_no_feature_of_real_ones(config, tmp_path):
+    """As when a trial is started with the settings of the data set but for the weights."""
+    finish(make_plan(config), "test/a.mp4")
+    trial = make_plan(config | {"weights": "random"})
+    assert str(trial.problem) == (
+        f"weights: 1 feature in {tmp_path}/features would be replaced by those of random weights; set 'features' to "
+        "another folder for a trial"
+    )
+    elsewhere = config | {"weights": "random", "features": str(tmp_path / "trial")}
+    finish(make_plan(elsewhere), "test/a.mp4")
+    again = make_plan(elsewhere | {"frequency": 8})
+    assert (list(again.replaced), again.problem) == (["test/a.mp4"], None)
+
+
 def test_finished_features_that_are_not_in_place_are_only_moved(config):
     """As a job leaves them that outlived its Snakemake: staged and on record, nothing moved."""
     plan = make_plan(config)

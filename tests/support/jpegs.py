@@ -36,7 +36,7 @@ PHONE = "(N*40+17*sin(N*1.7)+9*mod(N*7,5))/1000"  # seconds at which frame N sta
 DARK = "(if(lt(N,20),N*33.33,20*33.33+(N-20)*50)+2*mod(N*5,3))/1000"
 SCREEN = "(N*16.67+if(gt(mod(N,30),20),100)+if(gt(N,30),900))/1000"
 GAP = "(N+if(gt(N,15),250))/25"
-BURST = "if(lt(N,20),N/500,N/25)"
+BURST = "if(lt(N,10),N/500,N/25)"
 HALF = "(N+0.5)/25"
 
 
@@ -58,7 +58,7 @@ HARD: dict[str, list[str]] = {
     # Timestamps.
     "phone.mp4": timed(PHONE, *X264, "-video_track_timescale", "90000"),
     "phone.mov": timed(PHONE, *X264, "-video_track_timescale", "600"),
-    "phone.mkv": timed(PHONE),
+    "phone.mkv": timed(PHONE, source=pattern(12, rate="30")),  # written as a thousand pictures a second
     "phone.ts": timed(PHONE, source=pattern(6, rate="30")),  # from 8 on taken for 90,000 pictures a second
     "phone_sound.mp4": timed(PHONE, *X264, *SOUND, source=[*pattern(40, rate="30"), *TONE]),
     "dark.mp4": timed(DARK),
@@ -68,7 +68,7 @@ HARD: dict[str, list[str]] = {
     "screen_sound.mkv": timed(SCREEN, *X264, *SOUND, source=[*pattern(40, rate="30"), *TONE]),
     "gap.mp4": timed(GAP),
     "gap.mkv": timed(GAP),
-    "burst.mkv": timed(BURST),
+    "burst.mkv": timed(BURST, source=pattern(14, rate="30")),
     "half.mkv": timed(HALF),
     "half_sound.mkv": timed(HALF, *X264, *SOUND, source=[*pattern(40, rate="25"), *TONE]),
     "ntsc.mp4": encoded(*X264, source=pattern(40, rate="30000/1001")),
@@ -84,7 +84,7 @@ HARD: dict[str, list[str]] = {
     "wrap.ts": encoded(*X264, "-output_ts_offset", "95442.8"),  # its 33 bits of 90 kHz are used up at 95443.7 s
     "dropped.avi": encoded("-vf", "select='lt(n,8)+gt(n,17)*not(mod(n,3))'", "-fps_mode", "vfr", "-c:v", "mpeg4"),
     "b_frames_h264.avi": encoded(*X264, "-bf", "3", source=pattern(30, rate="30")),  # has no presentation times
-    "jitter.avi": timed(PHONE, *X264, source=pattern(40, rate="30")),
+    "jitter.avi": timed(PHONE, *X264, source=pattern(12, rate="30")),
     "raw_ntsc.h264": encoded(*X264, source=pattern(30, rate="30000/1001")),
     "raw.m4v": encoded("-c:v", "mpeg4", "-bf", "2", "-f", "m4v"),
     "sound.wmv": encoded("-c:v", "wmv2", "-c:a", "wmav2", source=[*pattern(), *TONE]),
