@@ -82,7 +82,7 @@ def sections_of(args: argparse.Namespace) -> dict[str, Callable[[], list[list[st
         return [table(title, ("dry run", "seconds", "rate", "ratio"), rows, threads)]
 
     def expected() -> list[list[str]]:
-        title = f"Hours of video at {planning.PLANNED_FPS} frames a second per hour of an A100 slice"
+        title = f"Hours of video at {planning.PLANNED_FPS} frames a second per hour of a GPU or slice"
         rows = planning.hours_per_hour()
         return [table(f"{title}: computed, not measured", ("slice", "fp32", "tf32", "bf16, fp16"), rows, threads)]
 

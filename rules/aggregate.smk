@@ -2,7 +2,8 @@
 
 Takes: every feature that was due. Gives: metadata.csv, a row per video, and feature_config.txt, an object per run.
 After a failure no rule runs any more, so the same script is then called from `onerror` (rules/workflow.smk).
-`snakemake --cores 1 orphaned` deletes the features of videos that are gone, after naming them.
+`snakemake --cores 1 orphaned` deletes the features of videos that are gone or replaced by skipped ones, after naming
+them.
 """
 
 

@@ -10,16 +10,29 @@ from i3d.config import complete
 from i3d.datasets.naming import open_dataset
 from i3d.datasets.sheet import known_sheets
 from i3d.records.record import COLUMNS
+from i3d.results.run_summary import Account, removal_summary, run_summary
+from i3d.settings import NumericSettings
 from tests.support.finished_trees import write_tree
 from tests.support.paths import ROOT
 
 PAGE = (ROOT / "docs/data.md").read_text()
 
 
+def described(section: str) -> list[str]:
+    """The names in the first column of a section's table."""
+    text = PAGE.partition(f"\n## {section}\n")[2].partition("\n## ")[0]
+    return [name for line in re.findall(r"^\| (`.*?) \|", text, re.M) for name in re.findall(r"`(\w+)`", line)]
+
+
 def test_every_column_is_described():
-    table = PAGE.partition("## metadata.csv, column by column")[2]
-    described = [name for line in re.findall(r"^\| (`.*?) \|", table, re.M) for name in re.findall(r"`(\w+)`", line)]
-    assert sorted(described) == sorted(COLUMNS)
+    assert sorted(described("metadata.csv, column by column")) == sorted(COLUMNS)
+
+
+def test_every_key_of_a_runs_summary_is_described(tmp_path):
+    ours = {*run_summary(Account({}), tmp_path, NumericSettings(), "", {}), *removal_summary([], NumericSettings(), "")}
+    original = {"run_date", "total_videos", "videos_skipped", "skipped_video_list", "processed_videos"}
+    assert sorted(described("feature_config.txt")) == sorted(ours - original)
+    assert all(f"`{key}`" in PAGE for key in original)
 
 
 def test_every_sheet_is_listed():

@@ -38,7 +38,7 @@ class VideoRecord(msgspec.Struct, kw_only=True, omit_defaults=True):
     frames_declared: int | None = None  # by the header
     frames_decoded: int | None = None
     fps: float | None = None  # of the recording
-    width: int | None = None  # pixels, as stored
+    width: int | None = None  # pixels, as shown; of a video that was not decoded, as stored
     height: int | None = None
     decoder: str | None = None
     decoder_reason: str | None = None  # why not the configured one
