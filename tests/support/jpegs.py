@@ -75,7 +75,7 @@ HARD: dict[str, list[str]] = {
     "ntsc.mkv": encoded(*X264, source=pattern(40, rate="30000/1001")),  # times in milliseconds
     "film.flv": encoded(*X264, source=pattern(40, rate="24000/1001")),
     "sixty.mp4": encoded(*X264, source=pattern(70, rate="60")),
-    "slow.mp4": encoded(*X264, source=pattern(20, rate="1/10")),
+    "slow.mp4": encoded(*X264, source=pattern(6, rate="1/10")),
     "fast.mkv": encoded(*X264, source=pattern(60, rate="240")),
     "late.mp4": encoded(*X264, *SOUND, source=["-itsoffset", "0.73", *pattern(), *TONE]),
     "late.mkv": encoded(*X264, *SOUND, source=["-itsoffset", "0.73", *pattern(), *TONE]),
