@@ -58,14 +58,14 @@ def test_wrong_frames_are_refused():
 
 
 @given(st.integers(0, len(SMALL) - 1))
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_every_cut_is_noticed(length):
     with pytest.raises(StreamError, match="ends early|first bytes"):
         list(read_stream(io.BytesIO(SMALL[:length])))
 
 
 @given(st.binary(max_size=200))
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 def test_noise_is_refused(noise):
     with pytest.raises(StreamError):
         list(read_stream(io.BytesIO(noise)))

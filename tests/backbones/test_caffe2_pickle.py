@@ -134,7 +134,7 @@ def test_text_that_is_no_pickle_is_refused(read):
         assert "not a weights file" in refusal(read, text)
 
 
-@settings(max_examples=300, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@settings(max_examples=300, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.data())
 def test_a_garbled_file_is_read_or_refused_never_worse(read, data):
     garbled = bytearray(SMALL)

@@ -41,7 +41,7 @@ def made(tmp_path_factory) -> Path:
     return folder
 
 
-@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(data=st.data())
 def test_damaged_tables_cost_no_file_and_no_traceback(made, tmp_path, monkeypatch, data):
     tables = [*made.rglob(".written/*"), made / "features/metadata.csv", made / "annotations.csv"]

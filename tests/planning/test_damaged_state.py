@@ -40,7 +40,7 @@ def folder(tmp_path, monkeypatch):
     return tmp_path
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(damages=st.lists(damage(STATE), min_size=1, max_size=2))
 def test_damaged_state_costs_no_file_and_no_traceback(folder, damages):
     for name in ("videos", "features"):

@@ -331,7 +331,7 @@ PATHS = st.lists(NAMES.filter(lambda name: name not in (".", "..")), min_size=1,
 
 
 @given(st.lists(st.tuples(PATHS, st.sampled_from(["mp4", "MP4", "avi", "txt"])), max_size=6))
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 def test_in_any_tree_every_video_is_found_or_named(tmp_path_factory, files):
     root = tmp_path_factory.mktemp("tree")
     made = {"good.mp4"}

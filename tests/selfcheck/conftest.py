@@ -1,26 +1,11 @@
-"""A calibration to look up, and the reference on an engine."""
+"""The reference on an engine."""
 
-import msgspec
 import pytest
 import torch
 
-from i3d.cost.calibration import Calibration
 from i3d.network.engine import Engine
 from i3d.selfcheck import reference
 from i3d.settings import NumericSettings
-from tests.support.calibrations import MEASURED
-
-
-@pytest.fixture
-def measured() -> Calibration:
-    """A self-check of a slice."""
-    return MEASURED
-
-
-@pytest.fixture
-def changed():
-    """A function that gives another calibration, with some fields changed."""
-    return lambda **fields: msgspec.structs.replace(MEASURED, **fields)
 
 
 @pytest.fixture

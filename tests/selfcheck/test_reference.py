@@ -22,7 +22,7 @@ def test_the_features_are_the_original_codes():
 
 
 def test_the_nonlocal_features_come_from_the_network_that_equals_the_original():
-    """The centre crop anew, by torch alone; tests/network/test_model.py compares that network with the original's."""
+    """The centre crop anew, by torch alone; test_i3d_r50.py compares that network with the original's."""
     crop = torch.from_numpy(reference.reference_snippet()[:, 16:240, 58:282]).permute(3, 0, 1, 2)[None]
     model = backbone("i3d_r50_nl").plain(reference.reference_weights("i3d_r50_nl"))
     with torch.inference_mode():

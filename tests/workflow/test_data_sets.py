@@ -16,8 +16,8 @@ LENGTH = 8  # frames per snippet, and between two
 
 @pytest.mark.parametrize("name", sorted(DATA_SETS))
 def test_one_command_goes_from_the_download_to_the_ground_truth(tmp_path, name):
-    made = DATA_SETS[name]
     """One of them with the settings that lie there as an example."""
+    made = DATA_SETS[name]
     example = ("--configfile", str(ROOT / ".test/data_set.yaml"))
     project = Workflow(tmp_path, {}, **{} if name == "ucf_crime" else {"dataset": name})
     targets = ("lists", "ground_truth", *(example if name == "ucf_crime" else ()))

@@ -62,7 +62,7 @@ def _of_any_type(own: dict) -> st.SearchStrategy:
 
 
 @given(st.one_of(SETTINGS, of_any_type(schema())))
-@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_any_settings_give_a_plan_or_a_sentence(tmp_path_factory, monkeypatch, changes):
     folder = tmp_path_factory.mktemp("project")
     (folder / "videos").mkdir()

@@ -18,6 +18,7 @@ from tests.support import reference_inputs
 from tests.support.clips import X264, ffmpeg, pattern
 from tests.support.jpegs import program_pictures, timed
 from tests.support.paths import SHARED
+from tests.support.reference_inputs import relative_error
 from tests.support.workflow import Workflow
 
 pytestmark = pytest.mark.workflow
@@ -37,11 +38,6 @@ def workflow(folder: Path, weights: dict[str, torch.Tensor], **config: object) -
     torch.save(weights, folder / "weights.pth")
     made.video("test/normal").mkdir(parents=True)
     return made
-
-
-def relative_error(features: np.ndarray, expected: np.ndarray) -> float:
-    assert features.shape == expected.shape
-    return float(np.linalg.norm(features - expected) / np.linalg.norm(expected))
 
 
 def original_features(pictures: list[np.ndarray], weights: dict[str, torch.Tensor]) -> np.ndarray:

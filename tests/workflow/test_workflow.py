@@ -123,7 +123,6 @@ def test_frames_through_a_pipe_give_the_same_features(project):
     ("config", "words"),
     [
         ({"videos": "nowhere"}, "videos: there is no folder nowhere"),
-        ({"subsets": "[train_val/none]"}, "'train_val/none' matches nothing under videos"),
         ({"frequncy": "8"}, "did you mean 'frequency'"),
     ],
 )
