@@ -129,10 +129,9 @@ def _nearest_existing(folder: Path) -> Path:
     return next(each for each in (folder, *folder.absolute().parents) if os.path.lexists(each))
 
 
-def owner_of(path: Path) -> str:
-    """The name of a file's owner."""
-    number = path.stat().st_uid
-    with suppress(KeyError):
+def user_name(number: int) -> str:
+    """The name of the user with this number, or the number if it has none, as in some containers."""
+    with suppress(KeyError, OverflowError):
         return getpwuid(number).pw_name
     return f"user {number}"
 

@@ -23,10 +23,9 @@ from typing import Any, BinaryIO
 
 import numpy as np
 
-from i3d.specs import HEIGHT, WIDTH
+from i3d.specs import FRAME_BYTES, HEIGHT, WIDTH
 
 FRAME_SHAPE = (HEIGHT, WIDTH, 3)  # every frame is resized to this before it enters the stream
-FRAME_BYTES = HEIGHT * WIDTH * 3
 BLOCK_FRAMES = 64  # frames per message at most: 16.7 MB
 
 MAGIC = b"I3DFRAM1"

@@ -23,6 +23,7 @@ from i3d.planning.plan import Plan
 from i3d.planning.sharing import check_writable
 from i3d.progress import run as progress
 from i3d.progress.ending import Ending
+from i3d.progress.logger import ENDING, PROGRESS
 from i3d.records.tree_lock import take_lock
 from i3d.records.work_folder import WorkFolder
 from i3d.results.run_summary import runs_since
@@ -102,7 +103,7 @@ class RunHooks:
         remember(beyond_defaults(self._settings) if self._is_module else given)
         progress.begin_run(self._work.progress, plan.bundles)
         self._log.info(
-            f"`{self._watch}` shows this run in another terminal", extra={"i3d_progress": str(self._work.progress)}
+            f"`{self._watch}` shows this run in another terminal", extra={PROGRESS: str(self._work.progress)}
         )
 
     @property
@@ -136,7 +137,7 @@ class RunHooks:
         atexit.register(print, *lines, sep="\n", file=sys.stderr)
 
     def _say(self, ending: Ending) -> None:
-        self._log.info(ending.text, extra={"i3d_ending": True})
+        self._log.info(ending.text, extra={ENDING: True})
 
     def _clear_up(self) -> None:
         """Leave no empty logs behind, nor a mark of jobs that have ended."""

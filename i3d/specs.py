@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
 HEIGHT, WIDTH = 256, 340  # pixels; every frame is resized to this, whatever its proportions
+FRAME_BYTES = HEIGHT * WIDTH * 3
 CROP = 224  # pixels, height and width
 
 _TOP, _MIDDLE, _BOTTOM = 0, (HEIGHT - CROP) // 2, HEIGHT - CROP  # 0, 16, 32

@@ -7,6 +7,7 @@ import json
 import os
 import re
 import sys
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 
@@ -29,6 +30,7 @@ from i3d.backbones import BACKBONES, i3d_r50, kind
 from i3d.planning.plan import Plan, make_plan
 from i3d.planning.sharing import check_working_folder, check_writable, may_write
 from i3d.cost.prices import Machine
+from i3d.cost.prices_in_words import DECODE_THREADS
 from i3d.records.work_folder import WorkFolder
 from i3d.results.names import METADATA, SUMMARY
 from i3d.run_hooks import EXTRACTION_RULES, RunHooks
@@ -120,7 +122,7 @@ def machine() -> Machine:
     if job is None:
         given = snakemake_internals.cores(workflow)
         return Machine.here() if given is None else Machine(cpus=given)
-    return Machine(job.gpu.gres, job.cpus, job.memory_gb, job.decode_threads, offered_gpus())
+    return replace(job, offered=offered_gpus())
 
 
 def offered_gpus() -> tuple[str, ...] | None:
@@ -188,8 +190,7 @@ def extraction_of_feature(wildcards) -> list[str]:
 
 def decode_threads(wildcards) -> int:
     """Threads of decode; through a pipe both stages run at once and share the cores."""
-    most = 4
-    return most if SETTINGS.frames != "pipe" else max(1, min(most, cores() // 2))
+    return DECODE_THREADS if SETTINGS.frames != "pipe" else max(1, min(DECODE_THREADS, cores() // 2))
 
 
 def extract_threads(wildcards) -> int:

@@ -67,20 +67,13 @@ class Backbone(ABC):
         return self._gflop_of_a_frame(sample_mode) * self._frames(sample_mode, clip_length, frame_pooling) / 1e3
 
     def snippet_gigabytes(
-        self,
-        sample_mode: str,
-        clip_length: int,
-        value_bytes: int,
-        frame_pooling: str | None = None,
-        *,
-        fused: bool = False,
+        self, sample_mode: str, clip_length: int, value_bytes: int, frame_pooling: str | None = None
     ) -> float:
-        """10^9 bytes that one snippet moves through a GPU's memory.
+        """10^9 bytes that one snippet moves through a GPU's memory; `value_bytes` is the size of the precision's type.
 
-        `value_bytes` is the size of the precision's type; `fused` counts fused layers, if the network has them.
+        Its fused layers count, if the network has them.
         """
-        values = self.fused_values if fused and self.fused_values else self.values
-        return values * self._frames(sample_mode, clip_length, frame_pooling) * value_bytes
+        return (self.fused_values or self.values) * self._frames(sample_mode, clip_length, frame_pooling) * value_bytes
 
     def _gflop_of_a_frame(self, sample_mode: str) -> float:
         """10^9 floating-point operations per frame and crop."""

@@ -5,9 +5,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from i3d.cluster.slurm import ask, parse_minutes, user_of
+from i3d.cluster.slurm import ask, parse_minutes
 from i3d.errors import PREFIX, UserError
-from i3d.files import read_end
+from i3d.files import read_end, user_name
 from i3d.quantities import duration
 
 LOG_BYTES = 20_000  # at the end of a log, to search
@@ -130,7 +130,7 @@ def _of_state(state: str, on: str, known: Accounts) -> str:
             return f"ran out of{f' its {_memory(known.memory)} of' if known.memory else ''} memory{on}"
         case "CANCELLED":
             by = next((word.rpartition(" ")[2] for word in known.states if word.startswith("CANCELLED by ")), "")
-            return "was cancelled" + (f" by {user_of(by)}" if by else "")
+            return "was cancelled" + (f" by {user_name(int(by))}" if by.isdigit() else "")
         case "NODE_FAIL":
             return f"lost its node{on}"
         case "PREEMPTED":

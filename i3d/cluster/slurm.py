@@ -1,6 +1,5 @@
 """Queries to SLURM's clients, and parsing their answers."""
 
-import pwd
 import re
 import subprocess
 from collections.abc import Iterable
@@ -81,11 +80,3 @@ def parse_minutes(limit: str) -> int | None:
     days, _, clock = limit.rpartition("-")
     hours, minutes, _ = [0, *map(int, clock.split(":"))][-3:]
     return int(days or 0) * 24 * 60 + hours * 60 + minutes
-
-
-def user_of(number: str) -> str:
-    """Return the name of the user with this number, or the number if it has no name."""
-    try:
-        return pwd.getpwuid(int(number)).pw_name
-    except (KeyError, ValueError):
-        return f"user {number}"

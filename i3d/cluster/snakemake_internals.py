@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from i3d.cost.gpu_request import GpuRequest, request_of_members
+from i3d.cost.prices import Machine
 from i3d.errors import UserError
 
 REFUSED = {
@@ -153,18 +154,11 @@ class SlurmRun:
     jobs: int | None  # at once at most; None: no limit
 
 
-@dataclass(frozen=True)
-class ClusterJob:
-    """The profile's resources for a bundle's two rules together."""
+def cluster_job(workflow: Any) -> Machine | None:
+    """Return the profile's resources for a bundle's two rules together; None if they include no GPU.
 
-    gpu: GpuRequest
-    cpus: int
-    memory_gb: float
-    decode_threads: int
-
-
-def cluster_job(workflow: Any) -> ClusterJob | None:
-    """Return the resources of a bundle's job in the profile; None if they include no GPU. Raises UserError for more."""
+    Raises UserError for several GPUs.
+    """
     settings = workflow.resource_settings
     defaults = _written(settings._parsed_default_resources)
     own = [defaults | _written(settings._parsed_overwrite_resources.get(rule, {})) for rule in ("decode", "extract")]
@@ -175,7 +169,7 @@ def cluster_job(workflow: Any) -> ClusterJob | None:
     threads = {rule: getattr(count, "value", count) for rule, count in settings.overwrite_threads.items()}
     decode_threads = int(threads.get("decode", 1))
     cpus, memory_mb = (sum(_number(each.get(name)) for each in own) for name in ("cpus_per_task", "mem_mb"))
-    return ClusterJob(request, cpus or decode_threads + 1, memory_mb / 1024, decode_threads)
+    return Machine(request.gres, cpus or decode_threads + 1, memory_mb / 1024, decode_threads)
 
 
 def _written(resources: Mapping[str, Any]) -> dict[str, Any]:

@@ -16,10 +16,9 @@ from i3d.quantities import count, duration, size
 from i3d.records.bundles import Bundle
 from i3d.records.record import VideoRecord
 from i3d.settings import NumericSettings, Settings
-from i3d.specs import HEIGHT, WIDTH
+from i3d.specs import FRAME_BYTES
 
 USUAL_PIXELS = 320 * 240  # of a video of unknown size
-FRAME_BYTES = HEIGHT * WIDTH * 3  # as in frame_stream.py, which would bring NumPy to the Snakefile
 
 
 @dataclass(frozen=True)

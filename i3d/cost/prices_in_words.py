@@ -8,7 +8,7 @@ from i3d.cost.work import Speeds, VideoWork
 from i3d.quantities import duration
 
 DECODE_START_SECONDS = 3.0  # for Python, the decoders and Snakemake's own part of a job
-DECODE_THREADS = 4  # of one decode job on a machine with that many cores, as in rules/common.smk
+DECODE_THREADS = 4  # of one decode job on a machine with that many cores
 NEARLY_AS_FAST = 1.03
 WORTH_COMPARING = 0.1  # hours, below which devices are not compared
 

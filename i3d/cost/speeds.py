@@ -74,7 +74,7 @@ def _of_calibration(calibration: Calibration, precision: str, decode_threads: in
     speeds = Speeds(best.snippets_per_second, f"measured on {calibration.device} at {time}")
     if not calibration.decoding:
         return speeds
-    frame_seconds, pixel_seconds = fit_decoding(_with_processes(calibration.decoding, decode_threads))
+    frame_seconds, pixel_seconds = fit_decoding(with_processes(calibration.decoding, decode_threads))
     return replace(speeds, frame_seconds=frame_seconds, pixel_seconds=pixel_seconds)
 
 
@@ -150,7 +150,7 @@ def fit_decoding(speeds: Sequence[DecodeSpeed]) -> tuple[float, dict[str, float]
     return frame_seconds, {codec: per_pixel({codec}) for codec in codecs} | {OTHER_CODECS: per_pixel(codecs)}
 
 
-def _with_processes(speeds: Sequence[DecodeSpeed], processes: int) -> list[DecodeSpeed]:
+def with_processes(speeds: Sequence[DecodeSpeed], processes: int) -> list[DecodeSpeed]:
     """Return the speeds measured with the nearest number of processes."""
-    nearest = min((speed.processes for speed in speeds), key=lambda tried: abs(tried - processes))
+    nearest = min((speed.processes for speed in speeds), key=lambda tried: abs(tried - processes), default=0)
     return [speed for speed in speeds if speed.processes == nearest]

@@ -94,15 +94,10 @@ def _seconds_in_a_bundle(video: VideoWork, speeds: Speeds, decode_threads: int) 
     return max(decoding, speeds.network_seconds(video.snippets))
 
 
-def assumed(device: Device, settings: NumericSettings, *, fused: bool = True) -> Speeds:
-    """Return an upper estimate of a device's speeds for a plan's settings, without any measurement.
-
-    `fused`: whether the driver has kernels that fuse convolutions with the operations after them.
-    """
+def assumed(device: Device, settings: NumericSettings) -> Speeds:
+    """Return an upper estimate of a device's speeds for a plan's settings, without any measurement."""
     precision, mode = settings.precision, (settings.sample_mode, settings.clip_length)
-    traffic = backbone(settings.model).snippet_gigabytes(
-        *mode, PRECISIONS[precision].bytes, settings.frame_pooling, fused=fused
-    )
+    traffic = backbone(settings.model).snippet_gigabytes(*mode, PRECISIONS[precision].bytes, settings.frame_pooling)
     seconds = (snippet_tflop(settings) / device.peak(precision) + traffic / device.bandwidth) / EFFICIENCY
     return Speeds(1 / seconds, COMPUTED)
 

@@ -56,13 +56,6 @@ def load_state_dict(path: Path, backbone: Backbone, sha256: str | None = None) -
     return check_state_dict(_state_dict(data, path, backbone), backbone, path)
 
 
-def check_weights(path: Path, backbone: Backbone) -> str:
-    """Check a file as `load_state_dict` does; return its SHA-256."""
-    data = _read(path, backbone)
-    check_state_dict(_state_dict(data, path, backbone), backbone, path)
-    return hashlib.sha256(data).hexdigest()
-
-
 def read_state_dict(path: Path, backbone: Backbone) -> dict[str, Tensor]:
     """Read all named tensors of a weights file, including those that features do not depend on.
 

@@ -74,7 +74,7 @@ class Catalog:
         return self._content.videos
 
     def learn(
-        self, videos: list[Video], *, clip_length: int, fps: float | None, via_jpeg: bool | str = False, processes: int
+        self, videos: list[Video], *, clip_length: int, fps: float | None, via_jpeg: bool | str = False
     ) -> list[Known]:
         """Return what is known of each video, in order, after reading and remembering new and changed ones.
 
@@ -103,7 +103,7 @@ class Catalog:
                 unknown[video.path] = video, digest
         if unknown:
             _check_reader()
-        probes = probe_many(list(unknown), clip_length=clip_length, fps=fps, via_jpeg=via_jpeg, processes=processes)
+        probes = probe_many(list(unknown), clip_length=clip_length, fps=fps, via_jpeg=via_jpeg)
         for path, probe in probes:
             video, digest = unknown[path]
             known[video.video] = Known(video, digest, probe)

@@ -297,7 +297,6 @@ def make_plan(
         clip_length=settings.clip_length,
         fps=settings.fps,
         via_jpeg=settings.via_jpeg,
-        processes=min(4, os.cpu_count() or 1),
     )
     earlier = _earlier_runs(settings, work, catalog, known, tree.refused)
     records = [record for own in earlier.records.values() for record in own]

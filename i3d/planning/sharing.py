@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from i3d.errors import UserError
-from i3d.files import is_writable, owner_of
+from i3d.files import is_writable, user_name
 from i3d.records.record import VideoRecord
 from i3d.records.work_folder import WorkFolder
 from i3d.results.names import METADATA, SUMMARY
@@ -86,7 +86,7 @@ def _not_yours(path: Path, work: WorkFolder) -> str:
         return "on a file system that cannot be written; set 'features' elsewhere"
     if path.stat().st_uid == os.geteuid():
         return f"yours, without the right to use it; run `chmod -R u+rwX {work.features}`"
-    owner = owner_of(path)
+    owner = user_name(path.stat().st_uid)
     return (
         f"{owner}'s, and you may not use it; let {owner} run `chmod -R g+rwX {work.features}`, or set 'features' to a "
         "folder of yours"

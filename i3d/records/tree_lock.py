@@ -1,7 +1,6 @@
 """A lock on a features tree: one run at a time, of any user on any host."""
 
 import fcntl
-import getpass
 import os
 import socket
 from datetime import datetime
@@ -9,7 +8,7 @@ from pathlib import Path
 from typing import IO
 
 from i3d.errors import UserError
-from i3d.files import writing
+from i3d.files import user_name, writing
 
 
 def take_lock(path: Path) -> IO[str]:
@@ -32,13 +31,7 @@ def take_lock(path: Path) -> IO[str]:
     except OSError:
         return file
     file.truncate(0)
-    file.write(f"{_user()}'s run on {socket.gethostname()}, process {os.getpid()}, since {datetime.now():%F %T}\n")
+    user, host = user_name(os.getuid()), socket.gethostname()
+    file.write(f"{user}'s run on {host}, process {os.getpid()}, since {datetime.now():%F %T}\n")
     file.flush()
     return file
-
-
-def _user() -> str:
-    try:
-        return getpass.getuser()
-    except (OSError, KeyError):  # a user without a name, as in some containers
-        return f"user {os.getuid()}"

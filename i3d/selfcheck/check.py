@@ -159,7 +159,7 @@ class SelfCheck:
         engine = self._engine(
             weights, precision, sample_mode=reference.SAMPLE_MODE, normalization=self._reference_normalization
         )
-        return _batch(engine, snippet)
+        return engine.launch(throughput.full_batch(engine, snippet)).collect()
 
     def _users_weights(self) -> dict[str, Tensor] | None:
         path = Path(self.settings.weights)
@@ -189,7 +189,7 @@ class SelfCheck:
                 self.network.append(speed)
                 self._line(precision, _in_words(speed, self.settings.frequency))
                 if self.on_gpu:  # where another batch size means other kernels
-                    features = _batch(engine, snippet)
+                    features = engine.launch(throughput.full_batch(engine, snippet)).collect()
                     expected = features[0] if expected is None else expected
                     verdict = numerics.compare_features(features, expected, precision)
                     if not verdict.passed:
@@ -395,13 +395,6 @@ class SelfCheck:
 
     def _line(self, name: str, text: str) -> None:
         self.say(f"  {name:<18} {text}")
-
-
-def _batch(engine: Engine, snippet: np.ndarray) -> np.ndarray:
-    """Features (B, crops, dim) of a full batch of one snippet."""
-    snippets = engine.buffer(engine.batch_size, len(snippet))
-    snippets.numpy()[:] = snippet
-    return engine.launch(snippets).collect()
 
 
 def _in_words(speed: NetworkSpeed, frequency: int) -> str:

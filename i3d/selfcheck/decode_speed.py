@@ -26,7 +26,7 @@ def process_counts(cpus: int) -> list[int]:
     return sorted({min(count, cpus) for count in (*PROCESSES, cpus - 1) if count})
 
 
-class _TimeIsUpError(Exception):
+class TimeIsUpError(Exception):
     """Enough has been decoded."""
 
 
@@ -52,7 +52,7 @@ class _FrameCounter:
                 self._frames += frames
                 self._elapsed = now - self._from
                 if self._elapsed >= self._seconds:
-                    raise _TimeIsUpError
+                    raise TimeIsUpError
         return len(data)
 
     def flush(self) -> None:
@@ -80,7 +80,7 @@ def _decode_quietly(
 ) -> None:
     """Decode into a file until it has had enough, without the line per video that a run logs."""
     videos = ((place, str(sample), sample.path) for place, sample in enumerate(samples))
-    with process.silenced("decode"), suppress(_TimeIsUpError):
+    with process.silenced("decode"), suppress(TimeIsUpError):
         decode_videos(videos, StreamWriter(cast(BinaryIO, file)), settings, job, threads=threads)
 
 
@@ -95,7 +95,7 @@ class _FrameCollector:
         if len(data) >= FRAME_BYTES:
             self.blocks.append(np.frombuffer(bytes(data), np.uint8).reshape(-1, *FRAME_SHAPE))
             if sum(map(len, self.blocks)) >= self._enough:
-                raise _TimeIsUpError
+                raise TimeIsUpError
         return len(data)
 
     def flush(self) -> None:

@@ -10,6 +10,7 @@ import torch
 
 from i3d.cost import machine
 from i3d.cost.calibration import Key
+from i3d.cost.speeds import SAME_WORK
 from i3d.network.gpu_guard import gpu_versions
 from i3d.settings import NumericSettings
 
@@ -41,10 +42,7 @@ def job_key(device: torch.device, settings: NumericSettings) -> Key:
         device=hardware_name(device),
         torch=version("torch"),
         cudnn=cudnn_version(device),
-        **{
-            name: getattr(settings, name)
-            for name in ("model", "sample_mode", "clip_length", "frame_pooling", "precision")
-        },
+        **{name: getattr(settings, name) for name in SAME_WORK},
     )
 
 

@@ -14,6 +14,7 @@ from i3d.network.engine import Engine
 from i3d.network.extraction import Extraction
 from i3d.paths import workflow_folder
 from i3d.records.bundles import BundleEntry
+from i3d.selfcheck.decode_speed import TimeIsUpError
 from i3d.selfcheck.reference import reference_snippet
 from i3d.selfcheck.samples import Sample
 from i3d.settings import NumericSettings
@@ -21,10 +22,6 @@ from i3d.settings import NumericSettings
 SCRIPTS = workflow_folder("scripts")
 MOST_VIDEOS = 500  # on decode's command line
 ENOUGH = 0.9  # of the slowest stage's speed
-
-
-class _TimeIsUpError(Exception):
-    """Enough has been extracted."""
 
 
 class _SnippetCounter:
@@ -44,7 +41,7 @@ class _SnippetCounter:
         self._snippets += count
         self._elapsed = now - self._first
         if self._elapsed >= self._seconds:
-            raise _TimeIsUpError
+            raise TimeIsUpError
 
     @property
     def per_second(self) -> float | None:
@@ -81,7 +78,7 @@ def measure(
             with open(receiving, "rb", buffering=0) as stream:  # noqa: PTH123 (a descriptor)
                 for _ in extraction.run(stream):
                     pass
-        except _TimeIsUpError:
+        except TimeIsUpError:
             pass
         finally:
             decode.terminate()

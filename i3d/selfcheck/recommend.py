@@ -4,6 +4,7 @@ import math
 from collections.abc import Sequence
 
 from i3d.cost.calibration import DecodeSpeed, NetworkSpeed, Recommendation
+from i3d.cost.speeds import with_processes
 from i3d.selfcheck.throughput import smallest_good_batch
 
 CLUSTER_SECONDS = 3600  # of work that one job should hold
@@ -30,17 +31,12 @@ def recommend(
     extract_threads = 1 if on_gpu else cpus
     decode_processes = max(1, cpus - 1) if on_gpu else cpus
     rates = [best.snippets_per_second * frequency]
-    rates += [speed.frames_per_second for speed in decoding if speed.processes == _nearest(decoding, decode_processes)]
+    rates += [speed.frames_per_second for speed in with_processes(decoding, decode_processes)]
     together = min(rates) if on_gpu else 1 / sum(1 / rate for rate in rates)
     frames = together * CLUSTER_SECONDS if cluster else together * start_seconds / START_SHARE
     if not cluster:
         frames = min(max(frames, LOCAL_FRAMES[0]), LOCAL_FRAMES[1])
     return Recommendation(best.precision, best.batch_size, decode_processes, extract_threads, _two_digits(frames))
-
-
-def _nearest(decoding: Sequence[DecodeSpeed], processes: int) -> int:
-    """The number of processes that was tried and is nearest to the wanted one."""
-    return min((speed.processes for speed in decoding), key=lambda tried: abs(tried - processes))
 
 
 def _two_digits(value: float) -> int:

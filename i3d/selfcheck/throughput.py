@@ -28,9 +28,7 @@ def measure(engine: Engine, snippet: np.ndarray, precision: str, seconds: float)
     on_gpu = engine.device.type == "cuda"
     if on_gpu:
         torch.cuda.empty_cache()
-    buffers = [engine.buffer(engine.batch_size, len(snippet)) for _ in range(2)]
-    for buffer in buffers:
-        buffer.numpy()[:] = snippet
+    buffers = [full_batch(engine, snippet) for _ in range(2)]
     first = _timed(lambda: engine.launch(buffers[0]).collect())
     if on_gpu:  # trying kernels takes two to four times the memory of a pass
         torch.cuda.empty_cache()
@@ -54,6 +52,13 @@ def measure(engine: Engine, snippet: np.ndarray, precision: str, seconds: float)
     )
 
 
+def full_batch(engine: Engine, snippet: np.ndarray) -> torch.Tensor:
+    """A buffer for `engine.launch` with as many copies of a snippet, uint8 (T, 256, 340, 3), as a batch has."""
+    snippets = engine.buffer(engine.batch_size, len(snippet))
+    snippets.numpy()[:] = snippet
+    return snippets
+
+
 def smallest_good_batch(speeds: list[NetworkSpeed]) -> NetworkSpeed:
     """The smallest batch that is within 3 % of the fastest."""
     fastest = max(speed.snippets_per_second for speed in speeds)
@@ -69,8 +74,7 @@ def check_halving(
     Returns the batch size that the engine went down to and how far the features differ. Raises UserError if it did not
     have to go down: then nothing has been shown.
     """
-    snippets = engine.buffer(engine.batch_size, len(snippet))
-    snippets.numpy()[:] = snippet
+    snippets = full_batch(engine, snippet)
     expected = engine.launch(snippets).collect()
     before = engine.batch_size
     with process.silenced("i3d.network.engine"), shortage:

@@ -17,7 +17,7 @@ from i3d.backbones.counted_work import work_of_a_frame
 from i3d.backbones.library_network import on_meta, random_weights
 from i3d.errors import UserError
 from i3d.network.engine import Engine
-from i3d.network.weights import check_state_dict, check_weights
+from i3d.network.weights import check_state_dict, load_state_dict
 from i3d.settings import NumericSettings
 from tests.support.libraries import CENTRE, TOLERANCE, by_hand, error, snippet, torchvisions, transform
 
@@ -123,10 +123,10 @@ def test_the_clip_lengths_of_a_video_network_are_the_librarys(network):
 def test_weights_of_another_network_are_refused_in_a_sentence(tmp_path):
     path = tmp_path / "s3d.pth"
     torch.save(backbone("s3d").random_weights(), path)
-    assert check_weights(path, backbone("s3d"))
+    assert load_state_dict(path, backbone("s3d"))
     for name in ("r2plus1d_18", "clip_vit_b16", "timm:vit_tiny_patch16_224.augreg_in21k_ft_in1k"):
         with pytest.raises(UserError, match=f"does not fit the model .* these are not weights of {name}") as caught:
-            check_weights(path, backbone(name))
+            load_state_dict(path, backbone(name))
         assert "\n" not in str(caught.value)
 
 

@@ -112,7 +112,7 @@ def test_in_a_locked_folder_nobody_waits_in_vain(work, monkeypatch, locked, nolo
     waited = []
     monkeypatch.setattr(live_jobs, "living", lambda work, **_: [live_jobs.Living(mark, ("7",))])
     monkeypatch.setattr(live_jobs, "wait_for_jobs", lambda *_: waited.append(True))
-    monkeypatch.setenv("I3D_COMMAND", '[["--snakefile", "CLONE/Snakefile", "--directory", "data"], []]')
+    monkeypatch.setenv("I3D_COMMAND", '[["--snakefile", "CLONE/Snakefile", "--directory", "data"], [], "*"]')
     if locked and not nolock:
         unlock = "`snakemake --snakefile CLONE/Snakefile --directory data --cores 1 --unlock`"
         with pytest.raises(UserError, match=f"is locked .*{unlock} unlocks it, .* waits for jobs 7 of alice's run"):

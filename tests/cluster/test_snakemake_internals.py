@@ -63,10 +63,8 @@ PLAIN = {
     "job": "None",
 }
 NARVAL = ["--default-resources", "gres=gpu:a100_4g.20gb:1", "cpus_per_task=3", "mem_mb=20480 * attempt"]
-GPU = "GpuRequest(model='a100_4g.20gb', count=1, by='gres', others=())"
-NARVAL_JOB = f"ClusterJob(gpu={GPU}, cpus=6, memory_gb=40.0, decode_threads=5)"
+NARVAL_JOB = "Machine(gres='gpu:a100_4g.20gb:1', cpus=6, memory_gb=40.0, decode_threads=5, offered=None)"
 OWN = ["--set-resources", "decode:cpus_per_task=2", "extract:cpus_per_task=1", "decode:gpu=0", "extract:gpu=1"]
-OWN_GPU = GPU.replace("a100_4g.20gb", "h100").replace("gres", "gpus")
 
 
 @pytest.mark.parametrize(
@@ -77,7 +75,7 @@ OWN_GPU = GPU.replace("a100_4g.20gb", "h100").replace("gres", "gpus")
         (["-n", "-F", *NARVAL, "--set-threads", "decode=5"], {"forced": None, "job": NARVAL_JOB}),
         (
             ["-n", "--default-resources", "gpu_model=h100", "mem_mb=15872", *OWN],
-            {"job": f"ClusterJob(gpu={OWN_GPU}, cpus=3, memory_gb=31.0, decode_threads=1)"},
+            {"job": "Machine(gres='gpu:h100:1', cpus=3, memory_gb=31.0, decode_threads=1, offered=None)"},
         ),
         (["-n", "-R", "work"], {"forced": None}),
         (["-n", "--notemp", "-R", "one.txt"], {"notemp": True, "forced": ["one.txt"]}),

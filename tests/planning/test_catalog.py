@@ -12,7 +12,7 @@ from i3d.planning import catalog
 from i3d.planning.catalog import Catalog
 from i3d.planning.tree import find_videos
 
-OPTIONS = {"clip_length": 16, "fps": None, "processes": 1}
+OPTIONS = {"clip_length": 16, "fps": None}
 KNOWN = Probe(frames=40, exact=True, fps=25.0, width=4, height=2)
 
 

@@ -7,11 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from i3d.cost import prices, prices_in_words
+from i3d.cost import prices_in_words
 from i3d.cost.devices import offers
 from i3d.cost.prices import Machine
 from i3d.decoding.probe import Probe
-from i3d.frame_stream import FRAME_BYTES
 from i3d.planning import overview as status
 from tests.support import plans
 from tests.support.paths import SCRIPTS
@@ -160,10 +159,6 @@ def test_videos_of_unknown_length_are_told(config, monkeypatch):
     found = lines(config)
     assert found["to write"].endswith("6 videos of unknown length taken for 1000 frames")
     assert found["length"] == "0 s of video, 0 s to extract"
-
-
-def test_a_frame_is_as_large_as_in_the_stream():
-    assert prices.FRAME_BYTES == FRAME_BYTES
 
 
 def run(*arguments):

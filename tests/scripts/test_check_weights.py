@@ -1,6 +1,5 @@
 """The check of weights before a run, as planning calls it."""
 
-import json
 import subprocess
 import sys
 
@@ -8,7 +7,6 @@ import pytest
 import torch
 
 from i3d.backbones import backbone
-from i3d.digests import file_sha256
 from tests.support.paths import SCRIPTS
 
 
@@ -24,10 +22,9 @@ def weights(tmp_path_factory):
     return path
 
 
-def test_good_weights_are_told_by_their_digest(weights):
+def test_good_weights_pass(weights):
     done = check(weights)
-    assert json.loads(done.stdout) == {"sha256": file_sha256(weights), "model": "i3d_r50"}
-    assert (done.returncode, done.stderr) == (0, "")
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
 
 
 def test_weights_of_another_model_end_in_one_line(weights):
