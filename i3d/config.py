@@ -234,6 +234,8 @@ def _sentence(error: ValidationError, config: dict[str, Any]) -> str:
         name = f"{where}.{unknown}" if where else str(unknown)
         near = nearest(str(unknown), known)
         hint = f"did you mean '{near}'?" if near else f"the keys are: {', '.join(known)}"
+        if ":" in str(unknown):
+            hint = "write a space after the colon"
         return f"config: there is no key {name!r}; {hint}"
     if not where:
         return "config: the file must hold keys and values, like 'videos: dataset/videos'"

@@ -90,6 +90,8 @@ class RunHooks:
             self._cluster_run = ClusterRun(self._workflow, self._settings, self._work, self._log)
             self._cluster_run.check()
             self._runs_before = len(runs_since(self._features))
+            given = snakemake_internals.given_config(self._workflow)
+            remember(beyond_defaults(self._settings) if self._is_module else given)
             if self.makes_features and self._plan().is_due:
                 self._prepare()
             self._cluster_run.attend(writes=self.makes_features)
@@ -99,8 +101,6 @@ class RunHooks:
         plan.write()
         plan.set_strangers_aside()
         plan.stage_moved()
-        given = snakemake_internals.given_config(self._workflow)
-        remember(beyond_defaults(self._settings) if self._is_module else given)
         progress.begin_run(self._work.progress, plan.bundles)
         self._log.info(
             f"`{self._watch}` shows this run in another terminal", extra={PROGRESS: str(self._work.progress)}

@@ -150,6 +150,7 @@ def test_a_choice_of_several_types_is_taken_as_the_command_line_hands_it_over(gi
     ("config", "words"),
     [
         ({"video": "x"}, "no key 'video'; did you mean 'videos'"),
+        ({"lists": {"folder:/path": None}}, "no key 'lists.folder:/path'; write a space after the colon"),
         ({"zzz": 1}, "no key 'zzz'; the keys are: videos, features"),
         (
             {"frequency": "often"},

@@ -32,3 +32,10 @@ def test_the_end_is_one_line_in_one_write(error, status, told):
         with pytest.raises(BlockingIOError):
             ours.recv(1 << 16)
     assert ended.returncode == status
+
+
+def test_a_reader_that_leaves_is_no_traceback():
+    program = PROGRAM.replace("raise {error}", "[print('a line', flush=True) for _ in range(10**5)]")
+    pipeline = f'{sys.executable} -c "$0" | head -n 1; echo ${{PIPESTATUS[0]}}'
+    ended = subprocess.run(["bash", "-c", pipeline, program], capture_output=True, text=True, check=True)
+    assert (ended.stdout, ended.stderr) == ("a line\n141\n", "")

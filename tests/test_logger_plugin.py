@@ -115,11 +115,20 @@ def test_a_failed_video_tells_itself():
     assert output(made) == ""
 
 
+@pytest.mark.parametrize("settings", [{}, {"dryrun": True}])
+def test_a_misspelt_target_is_named_in_a_sentence(settings):
+    """Of Snakemake's message for those who write rules; tests/workflow/test_habits.py has it from Snakemake itself."""
+    made = handler(**settings)
+    hint = "(if you use input functions make sure that they don't raise unexpected exceptions)."
+    tell(made, f"MissingRuleException:\nNo rule to produce my lists {hint}", logging.ERROR)
+    assert output(made).startswith("error: there is no target my lists; `snakemake --list` names the targets")
+
+
 def test_after_ctrl_c_one_line_is_told():
     made = handler()
     tell(made, "Terminating processes on user request, this might take some time.")
     tell(made, "", event=LogEvent.JOB_ERROR, **job("extract"))
-    assert output(made) == "Stopped on your request; what is finished is kept.\n"
+    assert output(made) == "Stopping on your request, once running jobs have ended; what is finished is kept.\n"
 
 
 def test_bars_are_shown_from_the_run_s_beginning_to_its_end(tmp_path):

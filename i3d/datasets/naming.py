@@ -23,6 +23,10 @@ FOLDERS = ("masks", "tracks")  # annotations that are folders
 BETWEEN, QUOTES = " \t,;", " \t\"'"  # after a name in a list, and around it
 
 
+class AbsentError(UserError):
+    """Official annotations that are not there."""
+
+
 @dataclass(frozen=True)
 class OfficialList:
     """A list of a split or of categories; lines by their numbers."""
@@ -154,18 +158,18 @@ def open_dataset(settings: Settings) -> DataSet | None:
 def find_annotations(settings: Settings) -> tuple[Path, str] | None:
     """Find the annotations of a data set, under `videos`, and their form; None without a data set.
 
-    Raises UserError when they are missing or differ, or the set has none.
+    Raises AbsentError when they are missing or the set has none, UserError when there are several that differ.
     """
     if settings.dataset is None:
         return None
     rules = read_sheet(settings.dataset)
     rule, root = rules.sheet.annotations, Path(settings.videos)
     if rule is None:
-        raise UserError(f"dataset: {rules.sheet.title} has no annotations; name yours in `ground_truth: annotations`")
+        raise AbsentError(f"dataset: {rules.sheet.title} has no annotations; name yours in `ground_truth: annotations`")
     paths = [root] if rule.format == "tracks" else _find_files(root, {rule.name})[rule.name]
     paths = [path for path in paths if path.is_dir() == (rule.format in FOLDERS)]
     if not paths or not root.is_dir():
-        raise UserError(
+        raise AbsentError(
             f"dataset: {rule.name}, the annotations of {rules.sheet.title}, are not under {root}; put them there, or "
             "name them by `--config 'ground_truth={annotations: PATH}'`"
         )
@@ -262,6 +266,12 @@ def _entry(line: str, index: VideoIndex) -> tuple[list[str], str, str]:
     return [], line, ""
 
 
+def _told_apart(paths: Iterable[Path]) -> list[str]:
+    """The names of files, or their paths where several have one name."""
+    places = {name: [path for path in dict.fromkeys(paths) if path.name == name] for name in (p.name for p in paths)}
+    return [name if len(own) == 1 else str(path) for name, own in places.items() for path in own]
+
+
 def summary(dataset: DataSet, names: Names) -> str:
     """Summarise a data set for the plan: videos and anomalies per split, what is not covered, and its files."""
     own = list(names.of.values())
@@ -290,5 +300,5 @@ def summary(dataset: DataSet, names: Names) -> str:
     files = {"lists": [each.path for each in dataset.official], "annotations": dataset.annotations}
     for kind, paths in files.items():
         if paths:
-            text += f"\n  {kind}: {named([path.name for path in dict.fromkeys(paths)])}"
+            text += f"\n  {kind}: {named(_told_apart(paths))}"
     return text

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from i3d.config import beyond_defaults
-from i3d.datasets.naming import find_annotations
+from i3d.datasets.naming import AbsentError, find_annotations
 from i3d.digests import file_sha256, json_digest
 from i3d.errors import UserError
 from i3d.exports import annotation_formats
@@ -90,12 +90,17 @@ def check_annotations(target: str, settings: Settings) -> None:
 
     Before the first features of a tree, also raise it for annotations that cannot be read.
     """
-    if target != "ground_truth" or _annotations_before(settings):
+    if target != "ground_truth":
         return
     own = settings.ground_truth.annotations
-    annotations = (Path(own), None) if own else find_annotations(settings)
-    if annotations is None:
-        raise UserError(NO_ANNOTATIONS)
+    try:
+        annotations = (Path(own), None) if own else find_annotations(settings)
+        if annotations is None:
+            raise AbsentError(NO_ANNOTATIONS)
+    except AbsentError:
+        if _annotations_before(settings):
+            return
+        raise
     if not Path(settings.features, METADATA).exists():
         annotation_formats.read(*annotations)
 
@@ -221,8 +226,9 @@ class _Making:
                 self._outcome.notes.append(f"removed {_paths(removed)}: no split {splits} is made any more")
 
     def _warn_of_older(self, units: list[_Unit]) -> None:
-        stale = [unit for unit in units if read_receipt(unit.receipt).state != self._state]
-        if stale:
+        states = {unit: read_receipt(unit.receipt).state for unit in units}
+        ours = self._state["features"]
+        if stale := [unit for unit, of in states.items() if of != self._state and of.get("features", ours) == ours]:
             targets = _targets_for(stale)
             self._outcome.warnings.append(
                 f"{_paths((unit.path for unit in stale), 3)}: made from an earlier table or with other settings; "

@@ -120,8 +120,9 @@ def _draw(seed: int, source: str) -> bytes:
 def _refuse_unlabelled(rows: Iterable[Row], split: str) -> None:
     if unknown := sorted({row.category for row in rows if row.label is None}):
         raise UserError(
-            f"{split}: {named(unknown)} says neither anomaly nor normal, and lists are ordered by label; name those "
-            "that do in `lists: categories`, or say which categories are normal in a sheet (`dataset`, docs/data.md)"
+            f"{split}: {named(unknown)} says neither anomaly nor normal, and lists are ordered by label; say which "
+            "categories are normal in a sheet (`dataset`, docs/data.md), or leave it out by naming the others in "
+            "`lists: categories`"
         )
 
 

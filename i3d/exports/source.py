@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from functools import cached_property
 from pathlib import Path
 
-from i3d.datasets.naming import find_annotations
+from i3d.datasets.naming import AbsentError, find_annotations
 from i3d.errors import UserError
 from i3d.exports import annotation_formats, annotations, crops, flat_names, ground_truth
 from i3d.exports.copies import CopyNames
@@ -15,14 +15,17 @@ from i3d.records.record import Row
 from i3d.results.metadata import is_wanted, read_metadata
 from i3d.settings import Settings
 
-NO_ANNOTATIONS = "ground_truth: set `annotations` to your CSV of events, as config/schema.yaml describes"
+NO_ANNOTATIONS = (
+    "ground_truth: set `annotations` to your events, in a form of docs/data.md, as by --config "
+    "'ground_truth={annotations: FILE}'"
+)
 
 
 class Source:
     """A features tree with its table, read once for all exports of a call.
 
-    Annotations are those of `ground_truth: annotations`, else of the data set, else `annotations`. `warnings` collects
-    sentences about the exports, each once.
+    Annotations are those of `ground_truth: annotations`, else of the data set, else `annotations` if it lacks them.
+    `warnings` collects sentences about the exports, each once.
     """
 
     def __init__(self, metadata: Path, settings: Settings, annotations: str | None = None) -> None:
@@ -39,6 +42,8 @@ class Source:
                     self.annotations_path, self._form = str(official[0]), official[1]
             except UserError as error:
                 self._why_unannotated = str(error)
+                if not isinstance(error, AbsentError):
+                    self.annotations_path = None
         self.warnings: dict[str, None] = {}
         self._splits: dict[str, Split] = {}
 

@@ -106,7 +106,9 @@ def misread(trainer: str, rows: Sequence[Row], lines: Sequence[str]) -> list[str
     left_out = [line for found, _, line in read if found is None]
     wrong = [line for found, label, line in read if found is not None and found != label]
     warnings = []
-    if left_out:
+    if len(left_out) == len(lines):
+        warnings.append(f"{trainer} reads labels from {words}, which no path here has: it cannot use these lists")
+    elif left_out:
         warnings.append(
             f"{trainer} reads labels from {words} and leaves out {len(left_out)} of {len(lines)} lines, such as "
             f"{left_out[0]}; it needs folders that are called so"

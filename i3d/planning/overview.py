@@ -55,10 +55,21 @@ def status_text(plan: Plan, full_list: str, named: int = SPELT_OUT) -> str:
         gone = {record.feature_file: record.reason or "" for record in plan.orphaned.values()}
         what = f"{count(len(gone), 'feature')}, which {remove} removes"
         lines.append(("orphaned", what + listed(gone, full_list, named)))
+    if plan.names is None and (unlabelled := _unlabelled(plan)):
+        what = (
+            f"none for {count(len(unlabelled), 'video')}, as {names_of(sorted(set(unlabelled)))} says neither anomaly"
+        )
+        lines.append(("labels", f"{what} nor normal, and lists need one: docs/data.md, `dataset`, says how to give it"))
     if plan.passed_over:
         lines.append(("other", f"passed over: {counts(plan.passed_over)} (`extensions` adds suffixes)"))
     lines += [("warning", text) for text in warnings(plan)]
     return "\n".join(f"{name:<10}{text}" for name, text in lines)
+
+
+def _unlabelled(plan: Plan) -> list[str]:
+    """The category of each video without a label, by folders."""
+    namings = [by_path(video) for video in plan.videos if video not in plan.skipped]
+    return [each.category for each in namings if each.category and not each.label]
 
 
 def warnings(plan: Plan) -> list[str]:

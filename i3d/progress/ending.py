@@ -41,8 +41,9 @@ class Ending:
         made, moved, failed = (run[f"{name}_videos"] for name in ("processed", "moved", "failed"))
         left, kept = run["not_done_videos"], run["kept_videos"]
         done = f"{count(made, 'feature')} in {self._took}" + (f", {moved:,} more moved into place" if moved else "")
+        damaged = run["damaged_videos"]
         videos = [
-            f"{run['present_videos']:,} with features",
+            f"{run['present_videos']:,} with features" + (f" ({damaged:,} of them damaged)" if damaged else ""),
             f"{run['videos_skipped']:,} skipped",
             f"{failed:,} failed",
         ]

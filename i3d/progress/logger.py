@@ -8,6 +8,7 @@ Snakemake finds it through the package `snakemake_logger_plugin_i3d`, and calls 
 """
 
 import logging
+import re
 import sys
 from collections.abc import Iterable
 from pathlib import Path
@@ -17,6 +18,7 @@ from snakemake.logging import ColorizingTextHandler
 from snakemake_interface_logger_plugins.base import LogHandlerBase
 from snakemake_interface_logger_plugins.common import LogEvent
 
+from i3d.errors import PREFIX
 from i3d.files import read_end
 from i3d.progress.run import RunProgress
 from i3d.progress.screen import LineScreen, open_screen
@@ -76,6 +78,7 @@ SILENT_MESSAGES = (  # beginnings of messages by Snakemake and its executor that
     "Job failed, going on with independent jobs",
 )
 SUBMITTED = " has been submitted with SLURM jobid "
+UNKNOWN_TARGET = re.compile(r"MissingRuleException:\s+No rule to produce (.*) \(if you use input functions")
 STOPPING = "Terminating processes on user request"
 
 
@@ -100,7 +103,12 @@ class LogHandler(LogHandlerBase):
     def emit(self, record: logging.LogRecord) -> None:
         """Print a message, update the screen, or ignore it."""
         try:
-            if self._in_full:
+            if unknown := UNKNOWN_TARGET.match(str(record.msg or "")):
+                self._print(
+                    f"{PREFIX}there is no target {unknown[1]}; `snakemake --list` names the targets, and features are "
+                    "asked for by their paths under 'features'"
+                )
+            elif self._in_full:
                 self._plain.setFormatter(self.formatter)
                 self._plain.handle(record)
             else:
@@ -133,7 +141,7 @@ class LogHandler(LogHandlerBase):
         elif text.startswith(STOPPING):
             self._stopping = True
             self._show(None)
-            self._print("Stopped on your request; what is finished is kept.")
+            self._print("Stopping on your request, once running jobs have ended; what is finished is kept.")
         elif text:
             self._print(text)
 

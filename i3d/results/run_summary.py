@@ -51,6 +51,7 @@ def run_summary(
         "kept_videos": len(account.kept),
         "reasons": {str(videos / video): reason for video, reason in reasons.items()},
         "present_videos": sum(row.status == OK for row in account.rows.values()),
+        "damaged_videos": sum(row.status == OK and bool(row.damaged) for row in account.rows.values()),
         "passed_over": dict(passed_over),
         "settings": settings.as_dict(),
         "versions": next((account.rows[video].versions for video in account.made), None) or "",

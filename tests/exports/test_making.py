@@ -2,6 +2,7 @@
 
 import csv
 import json
+import re
 import shutil
 from pathlib import Path
 
@@ -123,6 +124,19 @@ def test_annotations_that_were_found_are_not_taken_for_another_tree(project, tmp
     assert any("found.csv, the annotations of Eighth, are not under" in error for error in outcome.errors)
 
 
+def test_of_two_annotations_none_is_chosen_because_it_was_there_first(project, tmp_path):
+    (tmp_path / "eighth.yaml").write_text(SHEET)
+    (tmp_path / "one/more").mkdir(parents=True)
+    shutil.copy(project.events, tmp_path / "one/found.csv")
+    settings = {"dataset": str(tmp_path / "eighth.yaml"), "videos": str(tmp_path / "one")}
+    assert project.make("ground_truth", **settings).errors == []
+    (tmp_path / "one/more/found.csv").write_text("video_name,start_annotation,end_annotation,event_name\nf,0,3,x\n")
+    words = r"one/found.csv, .*one/more/found.csv differ; name the right annotations"
+    assert re.search(words, " ".join(project.make("ground_truth", **settings).errors))
+    with pytest.raises(UserError, match=words):
+        check_annotations("ground_truth", complete(settings))
+
+
 def test_exports_of_another_tree_in_the_same_folder_are_said(project, tmp_path):
     project.make("lists")
     other = write_tree(tmp_path / "clip", LISTED, dim=4)
@@ -131,6 +145,9 @@ def test_exports_of_another_tree_in_the_same_folder_are_said(project, tmp_path):
     assert warning.startswith(
         f"{tmp_path}/lists/test.list was of {project.features} and now is of {other}; to have both"
     )
+    project.make("ur_dmu")
+    crops = {"lists": {"folder": str(tmp_path / "others")}, "crops": {"folder": str(tmp_path / "crops")}}
+    assert not any("crops" in each for each in make("lists", other / "metadata.csv", complete(crops)).warnings)
     shutil.rmtree(other)
     assert not any("to have both" in each for each in project.make("lists").warnings), "the other is gone"
 
@@ -216,7 +233,10 @@ def test_ground_truth_that_cannot_be_remade_is_said_to_be_older(project):
     assert any("test_gt.npy stays as it was made earlier, and may not fit" in warning for warning in outcome.warnings)
     assert outcome.errors == []
     outcome = project.make("ground_truth")
-    assert outcome.errors == ["ground_truth: set `annotations` to your CSV of events, as config/schema.yaml describes"]
+    assert outcome.errors == [
+        "ground_truth: set `annotations` to your events, in a form of docs/data.md, as by --config "
+        "'ground_truth={annotations: FILE}'"
+    ]
 
 
 def test_crops_are_made_again_by_their_own_targets_only_and_said_until_then(project):

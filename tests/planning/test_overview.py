@@ -93,7 +93,7 @@ def test_a_tree_in_progress_and_a_finished_one(config):
         plans.finish(plan, video)
     found = lines(config)
     assert found["videos"] == "6: 4 present, 0 to extract, 2 skipped"
-    assert set(found) == {"trees", "videos", "length", "skipped"}
+    assert set(found) == {"trees", "videos", "length", "labels", "skipped"}
 
 
 def test_finished_features_that_have_to_be_moved_are_told(config):
@@ -118,6 +118,19 @@ def test_one_content_in_two_splits_or_labels_is_a_warning(config, tmp_path):
     (tmp_path / "videos/train_val/copy.mp4").unlink()
     (tmp_path / "videos/copy.mp4").write_bytes(b"a")
     assert "warning" not in lines(config), "within a split, and in none, a copy is the user's own business"
+
+
+def test_folders_that_tell_no_label_are_named_before_anything_is_extracted(config, tmp_path):
+    for folder in ("train/fight", "train/normal", "train/Anomaly_copies"):
+        (tmp_path / "videos" / folder).mkdir(parents=True)
+        (tmp_path / "videos" / folder / "a.mp4").write_bytes(f"a {folder}".encode())
+    assert lines(config | {"subsets": ["train"]})["labels"].startswith(
+        "none for 1 video, as fight says neither anomaly nor normal, and lists need one"
+    )
+    (tmp_path / "sheet.yaml").write_text(
+        'title: x\nvideos: [{path: "**/{category}/*"}]\nnormal: [normal]\nsplits: {train: {paths: ["train/**"]}}\n'
+    )
+    assert "labels" not in lines(config | {"dataset": str(tmp_path / "sheet.yaml")})
 
 
 def test_features_of_other_settings_are_a_warning(config, tmp_path):

@@ -55,6 +55,16 @@ def test_after_an_export_that_failed_nothing_is_proposed(features):
     assert lines(features)["next"].startswith("correct what is said below")
 
 
+def test_damage_is_said(features):
+    rows = {
+        f"{place}.mp4": VideoRecord(video=f"{place}.mp4", status=OK, damaged=each)
+        for place, each in enumerate(("cut", None))
+    }
+    run = run_summary(Account(rows), features, NumericSettings(), "", {})
+    append_summary(features / "feature_config.txt", run)
+    assert lines(features)["videos"] == "2: 2 with features (1 of them damaged), 0 skipped, 0 failed"
+
+
 def test_what_is_no_video_is_said(features):
     summary(features, 1, made=["0.mp4"], passed_over={".jpg": 1040, "no suffix": 2})
     assert lines(features)["other"] == "passed over: 1,040 .jpg, 2 no suffix"

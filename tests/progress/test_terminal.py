@@ -75,7 +75,7 @@ def test_ctrl_c_leaves_one_line_and_keeps_what_is_done(workflow):
     run.press(CTRL_C)
     assert run.end() == 1, run.drawn
     told = "\n".join(run.shown)
-    assert "Stopped on your request; what is finished is kept.\n" in told
+    assert "Stopping on your request, once running jobs have ended; what is finished is kept.\n" in told
     assert "Traceback" not in run.drawn and "CalledProcessError" not in run.drawn and "rule " not in run.drawn
     assert "━" not in told
     for stage in ("decode", "extract"):

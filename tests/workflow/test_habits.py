@@ -67,6 +67,12 @@ def test_the_whole_workflow_is_shown_before_and_after_a_run(finished):
         assert all(f"features/{name}\t" in summary for name in ALL)
 
 
+def test_a_misspelt_target_is_named_in_a_sentence(finished):
+    output = finished.run("list", ok=False)
+    assert "error: there is no target list; `snakemake --list` names the targets" in output
+    assert "input functions" not in output
+
+
 def test_notemp_keeps_the_frames(finished):
     frames = finished.work / "frames"
     assert not list(frames.glob("*.frames"))
