@@ -2,6 +2,7 @@
 
 import argparse
 import json
+from collections import Counter
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -70,10 +71,22 @@ def configuration(args: argparse.Namespace) -> Settings:
     return complete(config | dict(map(read_setting, args.config)))
 
 
+class _UniqueKeys(yaml.SafeLoader):
+    """YAML's own loader takes the last of two equal keys, in silence."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        keys = Counter(key.value for key, _ in node.value if isinstance(key, yaml.ScalarNode))
+        if twice := [key for key, number in keys.items() if number > 1]:
+            raise yaml.constructor.ConstructorError(None, None, f"the key '{twice[0]}' stands twice", node.start_mark)
+        return super().construct_mapping(node, deep)
+
+
 def read_config(path: Path) -> dict[str, Any]:
-    """Read the settings in a YAML file. Raises UserError if it is missing or holds no keys and values."""
+    """Read the settings in a YAML file. Raises UserError if it is missing, damaged, or not keys with values."""
     try:
-        content = yaml.safe_load(read_file(path))
+        content = yaml.load(read_file(path).decode("utf-8-sig"), _UniqueKeys)
+    except UnicodeDecodeError as error:
+        raise UserError(f"{path}: not in UTF-8 ({error}); save it in that encoding") from None
     except OSError as error:
         raise UserError(
             f"{path}: cannot be read ({error.strerror}); call this from the workflow's folder, or use --configfile"

@@ -2,7 +2,9 @@
 
 import math
 import os
+import re
 from copy import deepcopy
+from datetime import date
 from errno import ENAMETOOLONG
 from functools import cache
 from typing import Any, Literal, get_args, get_origin, get_type_hints
@@ -16,6 +18,11 @@ from i3d.errors import UserError
 from i3d.settings import RANDOM, SHEET_SUFFIXES, Settings
 from i3d.spelling import nearest
 
+NOT_EXPANDED = {  # beginnings that would be taken for names of folders
+    r"[$%]": "variables are not expanded here: write the path out, or let the shell do it, without single quotes",
+    r"~": "there is no such user, whose home it could be; write the path out",
+    r"\w+:/": "addresses are not read; write a path on this machine",
+}
 MOST_VALUES = 1_000_000  # of a configuration, with its YAML aliases expanded
 
 
@@ -197,6 +204,9 @@ def _with_paths(schema: dict[str, Any], config: dict[str, Any], prefix: str) -> 
 def _usable_path(key: str, path: str, prefix: str) -> str:
     """Raise UserError for a path that Snakemake, or a program's command line, would misread."""
     path = os.path.expanduser(path)  # noqa: PTH111 (a Path would also tidy `./x` and `x/`)
+    for beginning, remedy in NOT_EXPANDED.items():
+        if re.match(beginning, path) and not os.path.lexists(path.partition("/")[0]):
+            raise UserError(f"config: invalid value {path!r} of '{key}'; {remedy}")
     if set(path) & set("{}<>"):
         raise UserError(f"config: invalid value {path!r} of '{key}'; expected a path without {{, }}, < and >")
     if path.startswith("-"):
@@ -243,7 +253,10 @@ def _sentence(error: ValidationError, config: dict[str, Any]) -> str:
     for part in error.absolute_path:
         node = node["items"] if isinstance(part, int) else _property(node, part)
     meaning = f" ({node['description']})" if "description" in node else ""
-    return f"config: invalid value {error.instance!r} of '{where}'; expected {_expected(node)}{meaning}"
+    given, quotes = error.instance, ""
+    if node.get("type") == "string" and isinstance(given, bool | int | float | date):
+        given, quotes = yaml.safe_dump(given).partition("\n")[0], "; put it in quotes: YAML reads it as something else"
+    return f"config: invalid value {given!r} of '{where}'; expected {_expected(node)}{meaning}{quotes}"
 
 
 def _property(schema: dict[str, Any], key: str) -> dict[str, Any]:

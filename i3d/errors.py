@@ -55,8 +55,10 @@ def run_main_and_leave(main: Callable[[], None]) -> None:
         run_main(main)
     except SystemExit as ended:
         status = ended.code or 0
-    sys.stdout.flush()
-    sys.stderr.flush()
+    for stream in (sys.stdout, sys.stderr):
+        if stream is not None:  # as after `>&-`
+            with suppress(OSError):
+                stream.flush()
     os._exit(status if isinstance(status, int) else 1)
 
 

@@ -1,8 +1,11 @@
 """Paths from files and settings: whether they stay below their folder, and whether two folders overlap."""
 
 import os
+import sys
 from contextlib import suppress
 from pathlib import Path
+
+from i3d.errors import UserError
 
 
 def workflow_folder(name: str) -> Path:
@@ -10,6 +13,12 @@ def workflow_folder(name: str) -> Path:
     package = Path(__file__).parent
     installed = package / "workflow" / name
     return installed if installed.exists() else package.parent / name
+
+
+def check_encoding() -> None:
+    """Raise UserError where this Python reads names of files in another way than UTF-8, as trees are written."""
+    if (encoding := sys.getfilesystemencoding()) != "utf-8":
+        raise UserError(f"Python reads names of files as {encoding} here; `export PYTHONUTF8=1`, and run this again")
 
 
 def is_clean(name: str) -> bool:

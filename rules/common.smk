@@ -22,7 +22,7 @@ from i3d.exports.places import check_places
 from i3d.files import share_with_group
 from i3d.cost import time_limits
 from i3d.cost.gpu_request import read_request
-from i3d.paths import workflow_folder
+from i3d.paths import check_encoding, workflow_folder
 from i3d.records.bundles import read_bundle
 from i3d.planning.overview import status_text
 from i3d.settings import RANDOM
@@ -33,12 +33,14 @@ from i3d.cost.prices import Machine
 from i3d.cost.prices_in_words import DECODE_THREADS
 from i3d.records.work_folder import WorkFolder
 from i3d.results.names import METADATA, SUMMARY
+from i3d.results.run_summary import foreign_tables
 from i3d.run_hooks import EXTRACTION_RULES, RunHooks
 
 NAMING = snakemake_internals.naming(workflow)
 commands.remember(sys.argv[1:], NAMING)
 
 with exit_on_user_error():
+    check_encoding()
     PREFIX = snakemake_internals.module_prefix(workflow)
     SETTINGS = complete(config, PREFIX)
     config.update(as_dict(SETTINGS))
@@ -53,6 +55,8 @@ process.collect_no_garbage()
 SCRIPTS = Path(workflow.current_basedir.get_path_or_uri(secret_free=False)).parent / "scripts"
 if not SCRIPTS.exists():  # the rules come from an address
     SCRIPTS = workflow_folder("scripts")
+if {"{", "}"} & set(str(SCRIPTS)):
+    sys.exit(f"error: {SCRIPTS}: Snakemake misreads a {{ or }} in the path of the workflow; rename that folder")
 FEATURES = Path(SETTINGS.features)
 WORK = WorkFolder.beside(FEATURES)
 REPORT = WORK.root / "report" if may_write(WORK) else Path(PREFIX, "i3d_report")
@@ -97,12 +101,16 @@ def plan() -> Plan:
     if IS_MODULE:
         snakemake_internals.add_hooks(workflow, HOOKS.begin, HOOKS.end, HOOKS.end_failed)
     with exit_on_user_error():
+        snakemake_internals.check_settings(workflow)
         if SETTINGS.frames == "pipe" and cores() < 2:
             raise UserError("frames: through a pipe both stages run at once; use --cores 2 or more, or `frames: temp`")
         if workflow.is_main_process and snakemake_internals.executes(workflow) and may_write(WORK):
             if not workflow.dryrun:
                 HOOKS.claim_tree()
             cluster_run.wait_for_jobs(workflow, WORK, logger.warning)
+        if snakemake_internals.deletes_output() and FEATURES.exists():
+            check_writable(WORK)
+            HOOKS.claim_tree()
         made = make_plan(SETTINGS, again=wanted_again(), only=wanted_alone(), machine=machine())
         if made.is_due and snakemake_internals.runs(workflow):
             check_writable(WORK, made.replaced.values())
@@ -175,15 +183,23 @@ def due_files(wildcards) -> list[str]:
 
 
 def due_features(wildcards) -> list[str]:
-    """The features to be made; the present ones, too, when they are to be shown rather than made."""
+    """The features to be made; the present ones, too, when they are to be shown, or deleted, rather than made.
+
+    Then without those in whose place another's file lies.
+    """
     made = plan()
-    videos = made.due if snakemake_internals.executes(workflow) else sorted([*made.present, *made.due])
-    return [f"{in_rules(FEATURES)}/{made.videos[video].file.feature}" for video in videos]
+    features = [made.videos[video].file.feature for video in made.due]
+    if not snakemake_internals.executes(workflow):
+        features = [made.videos[video].file.feature for video in sorted([*made.present, *made.due])]
+        features = [feature for feature in features if feature not in made.strangers]
+    return [f"{in_rules(FEATURES)}/{feature}" for feature in features]
 
 
 def extraction_of_feature(wildcards) -> list[str]:
     """The mark of the feature's extracted bundle; nothing for a feature that only has to be moved."""
     with exit_on_user_error():
+        if not snakemake_internals.executes(workflow) and wildcards.feature in plan().strangers:
+            raise UserError(f"{FEATURES / wildcards.feature}: not written by this workflow; move it away first")
         bundle = plan().bundle_of(wildcards.feature)
     return [in_rules(WORK.extracted / bundle)] if bundle else []
 
@@ -281,7 +297,10 @@ def gres_of_job(wildcards, resources) -> str:
 
 
 def plan_file(wildcards) -> str:
-    """The plan, as a file."""
+    """The plan, as a file. Raises UserError where tables of others would be shown, or deleted, as the workflow's."""
+    with exit_on_user_error():
+        if not snakemake_internals.executes(workflow) and (foreign := foreign_tables(FEATURES)):
+            raise UserError(f"{foreign[0]}: not written by this workflow; move it away first")
     return in_rules(plan().path)
 
 

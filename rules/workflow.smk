@@ -3,6 +3,7 @@
 Snakemake forgets the default target of a file that is included: each of the two has its own `rule all`.
 """
 
+import os
 import sys
 from importlib.util import find_spec
 from pathlib import Path
@@ -18,9 +19,15 @@ if find_spec("i3d") is None:
     )
 
 
-if Path("config/config.yaml").exists():
+from i3d.command_line import CONFIG, read_config
+from i3d.errors import exit_on_user_error
 
-    configfile: "config/config.yaml"
+with exit_on_user_error():
+    CONFIGURED = os.path.lexists(CONFIG) and read_config(CONFIG)  # Snakemake would not say which file is wrong, and how
+
+if CONFIGURED:
+
+    configfile: str(CONFIG)
 
 
 include: "common.smk"

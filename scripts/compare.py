@@ -16,8 +16,10 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("ours", type=Path, help="a tree of features; its metadata.csv tells frames, if it is there")
     parser.add_argument("theirs", type=Path, help="another one: x.npy, x_i3d.npy, or x__0.npy, a file per crop")
-    parser.add_argument("--output", type=Path, help="table to write, a line per video")
+    parser.add_argument("--output", type=Path, help="table to write, .csv, a line per video")
     args = parser.parse_args()
+    if args.output and args.output.suffix != ".csv":
+        raise UserError(f"{args.output}: the table is a .csv file; name one in --output")
     for folder in (args.ours, args.theirs):
         if not folder.is_dir():
             raise UserError(f"compare: there is no folder {folder}; name a tree of features")

@@ -69,6 +69,9 @@ def _parse() -> argparse.Namespace:
         parser.error("give either --bundle or videos")
     if arguments.bundle and (given := given_settings(arguments, BY_HAND)):
         parser.error(f"{', '.join(given)}: the bundle file says it")
+    for video in arguments.videos:
+        if arguments.output.exists() and video.exists() and arguments.output.samefile(video):
+            raise UserError(f"{arguments.output}: is one of the videos, and stays as it is; name another --output")
     if arguments.threads < 1:
         parser.error("--threads must be positive")
     return arguments

@@ -101,6 +101,8 @@ def parse_args() -> argparse.Namespace:
     args = parser.parse_args()
     if bool(args.bundle) == bool(args.feature):
         parser.error("give --bundle, or --feature for one video")
+    if args.feature and args.feature.suffix != ".npy":
+        raise UserError(f"{args.feature}: a feature is a .npy file; name one in --feature")
     if args.bundle and (given := given_settings(args, BY_HAND)):
         parser.error(f"{', '.join(given)}: the bundle file says it")
     return args

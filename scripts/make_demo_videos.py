@@ -26,7 +26,8 @@ def main() -> None:
         path = folder / name
         if not path.exists():
             write_clip(path, frames, speed)
-    (folder / BROKEN).write_bytes(b"this is no video")
+    if not (folder / BROKEN).exists():
+        (folder / BROKEN).write_bytes(b"this is no video")
 
 
 def write_clip(path: Path, frames: int, speed: int) -> None:

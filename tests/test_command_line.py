@@ -22,6 +22,22 @@ def test_what_is_no_yaml_is_one_sentence(tmp_path, text):
         assert "\n" not in str(caught.value)
 
 
+def test_a_key_that_stands_twice_and_other_encodings_are_named(tmp_path):
+    path = tmp_path / "config.yaml"
+    path.write_text("lists:\n  folder: a\n  folder: b\n")
+    with pytest.raises(
+        UserError, match=r"config.yaml: cannot be read as YAML \(the key 'folder' stands twice in .*line 2"
+    ):
+        read_config(path)
+    path.write_bytes("videos: é".encode("latin-1"))
+    with pytest.raises(UserError, match="config.yaml: not in UTF-8"):
+        read_config(path)
+    path.write_bytes("\ufeffvideos: é\r\n".encode())
+    assert read_config(path) == {"videos": "é"}
+    path.write_text("# nothing is set\n")
+    assert read_config(path) == {}
+
+
 def test_what_is_no_setting_is_one_sentence(tmp_path):
     (tmp_path / "config.yaml").write_text("[videos]")
     with pytest.raises(UserError, match="must hold keys and values"):

@@ -225,3 +225,5 @@ def test_the_program_writes_a_table(trees, tmp_path):
     assert (tmp_path / "compare.csv").read_text().splitlines()[0].startswith("feature,theirs,snippets,their_snippets")
     done = subprocess.run([*command[:3], tmp_path / "nowhere", *command[4:]], capture_output=True, text=True)
     assert (done.returncode, done.stderr.count("\n")) == (1, 1) and "there is no folder" in done.stderr
+    done = subprocess.run([*command[:5], tmp_path / "x.mp4"], capture_output=True, text=True)
+    assert done.stderr.endswith("x.mp4: the table is a .csv file; name one in --output\n")

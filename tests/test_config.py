@@ -1,5 +1,6 @@
 """The configuration: defaults from the schema, clear refusals."""
 
+import datetime
 import json
 from pathlib import Path
 
@@ -93,6 +94,26 @@ def test_a_whole_number_may_be_written_as_a_fraction(given):
     assert [repr(config[key]) for key in ("frequency", "batch_size", "longest_job", "fps")] == ["16"] * 3 + ["16.0"]
 
 
+@pytest.mark.parametrize(
+    ("path", "words"),
+    [
+        ("$SCRATCH/features", "variables are not expanded here"),
+        ("${SCRATCH}/features", "variables are not expanded here"),
+        ("%TEMP%/features", "variables are not expanded here"),
+        ("~nobody-of-that-name/x", "there is no such user"),
+        ("s3://bucket/x", "addresses are not read"),
+        ("file:/x", "addresses are not read"),
+    ],
+)
+def test_what_nothing_expands_is_no_folders_name(tmp_path, monkeypatch, path, words):
+    monkeypatch.chdir(tmp_path)
+    for settings_of in ({"features": path}, {"lists": {"folder": path}}, {"split_lists": {"test": [path]}}):
+        with pytest.raises(UserError, match=f"invalid value .* of '[a-z_.]+'; {words}"):
+            complete(settings_of)
+    Path("$SCRATCH").mkdir()
+    assert complete({"features": "$SCRATCH/features"})["features"] == "$SCRATCH/features", "it is one, as it is there"
+
+
 def test_one_text_is_a_list_of_it():
     config = complete(parse_config(["subsets=test", "split_lists={train: a.txt, test: [b.txt, ~/c.txt]}"]))
     assert config["subsets"] == ["test"]
@@ -150,6 +171,11 @@ def test_a_choice_of_several_types_is_taken_as_the_command_line_hands_it_over(gi
     ("config", "words"),
     [
         ({"video": "x"}, "no key 'video'; did you mean 'videos'"),
+        (
+            {"subsets": [datetime.date(2024, 1, 1)]},
+            "value '2024-01-01' of 'subsets.0'; expected a text; put it in quotes",
+        ),
+        ({"videos": False}, "invalid value 'false' of 'videos'; expected a text .*; put it in quotes"),
         ({"lists": {"folder:/path": None}}, "no key 'lists.folder:/path'; write a space after the colon"),
         ({"zzz": 1}, "no key 'zzz'; the keys are: videos, features"),
         (

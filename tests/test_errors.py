@@ -39,3 +39,9 @@ def test_a_reader_that_leaves_is_no_traceback():
     pipeline = f'{sys.executable} -c "$0" | head -n 1; echo ${{PIPESTATUS[0]}}'
     ended = subprocess.run(["bash", "-c", pipeline, program], capture_output=True, text=True, check=True)
     assert (ended.stdout, ended.stderr) == ("a line\n141\n", "")
+
+
+def test_a_job_ends_in_order_without_an_output():
+    program = PROGRAM.replace("raise {error}", "pass").replace("run_main", "run_main_and_leave")
+    ended = subprocess.run(["bash", "-c", f'{sys.executable} -c "$0" >&-', program], capture_output=True, text=True)
+    assert (ended.returncode, ended.stderr) == (0, "")

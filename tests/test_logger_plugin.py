@@ -2,6 +2,9 @@
 
 import io
 import logging
+import os
+import subprocess
+import sys
 
 import pytest
 from snakemake.logging import LoggerManager
@@ -161,3 +164,10 @@ def test_quiet_is_quiet():
     made = handler(quiet={Quietness.ALL})
     tell(made, "Directory cannot be locked.")
     assert output(made) == ""
+
+
+def test_another_package_of_our_name_is_said(tmp_path):
+    (tmp_path / "i3d.py").write_text("")  # as in a clone of another project
+    command = [sys.executable, "-c", "import snakemake_logger_plugin_i3d"]
+    ended = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
+    assert ended.stderr == f"error: {tmp_path}/i3d.py is another package i3d; take its folder out of PYTHONPATH\n"

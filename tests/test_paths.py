@@ -1,6 +1,8 @@
 """Paths from files and settings: what stays below a folder, and which folders share a place."""
 
 import os
+import subprocess
+import sys
 from pathlib import Path, PurePosixPath
 
 import pytest
@@ -73,3 +75,12 @@ def test_folders_that_share_a_place(tmp_path, monkeypatch, one, other, shared):
     (tmp_path / "link").symlink_to("a")
     assert overlap(Path(one), Path(other)) == overlap(Path(other), Path(one)) == shared
     assert overlap(Path(one).absolute(), Path(other)) == shared
+
+
+def test_another_encoding_of_names_is_refused_in_a_sentence():
+    program = "from i3d.errors import run_main; from i3d.paths import check_encoding; run_main(check_encoding)"
+    plain = {"LC_ALL": "POSIX", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}
+    for environment, words in ((plain, "error: Python reads names of files as ascii here"), ({"PYTHONUTF8": "1"}, "")):
+        command = [sys.executable, "-c", program]
+        ended = subprocess.run(command, env=os.environ | environment, capture_output=True, text=True, check=False)
+        assert ended.stderr.startswith(words) and bool(ended.stderr) is bool(words)

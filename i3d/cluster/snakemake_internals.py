@@ -18,6 +18,7 @@ from i3d.errors import UserError
 REFUSED = {
     "--archive": "the features' tree is its own archive; copy the features and their metadata.csv",
     "--generate-unit-tests": "the workflow's own tests are run by `make test`",
+    "--export-cwl": "this Snakemake writes no such file, and runs the workflow instead",
 }
 
 Hook = Callable[[], None]
@@ -67,11 +68,30 @@ def runs(workflow: Any) -> bool:
 
 
 def check_options(arguments: Collection[str] = tuple(sys.argv)) -> None:
-    """Raise UserError for options of Snakemake that this workflow does not support."""
+    """Raise UserError for options of Snakemake, in full or cut short, that this workflow does not support."""
     for argument in arguments:
-        option = argument.partition("=")[0]
-        if option in REFUSED:
-            raise UserError(f"{option} is not supported: {REFUSED[option]}")
+        given = argument.partition("=")[0]
+        for option, reason in REFUSED.items():
+            if option.startswith(given) and len(given) > len("--a"):
+                raise UserError(f"{option} is not supported: {reason}")
+
+
+def check_settings(workflow: Any) -> None:
+    """Raise UserError for options, whether from the command line or a profile, that would lose files."""
+    storage, execution = workflow.storage_settings, workflow.execution_settings
+    for option, is_set, reason in (
+        ("--all-temp", storage.all_temp, "it would delete the features; frames are temporary without it"),
+        ("--omit-flags", storage.omit_flags, "features would be deleted before the new ones are there; see --notemp"),
+        ("--no-hooks", execution and execution.no_hooks, "files of others would not be moved out of the way first"),
+        ("--cache", workflow.workflow_settings.cache is not None, "features are known by their videos' content anyway"),
+    ):
+        if is_set:
+            raise UserError(f"{option} is not supported: {reason}")
+
+
+def deletes_output(arguments: Collection[str] = tuple(sys.argv)) -> bool:
+    """Whether Snakemake is asked to delete what it made."""
+    return any(argument.startswith(("--delete-a", "--delete-t")) for argument in arguments)
 
 
 def works_elsewhere(workflow: Any) -> bool:

@@ -239,7 +239,12 @@ class Plan:
             with writing(kept):
                 if os.path.lexists(kept):
                     keep_aside(kept, ".earlier")
-                move(place, kept)
+                if place.is_symlink():  # which may be relative to where it is
+                    kept.parent.mkdir(parents=True, exist_ok=True)
+                    kept.symlink_to(place.parent.absolute() / place.readlink())
+                    place.unlink()
+                else:
+                    move(place, kept)
 
     def stage_moved(self) -> None:
         """Move the features of moved videos to the staging tree, on their way to their new places.

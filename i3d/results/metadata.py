@@ -27,7 +27,7 @@ def write_metadata(path: Path, records: Iterable[VideoRecord], names: Mapping[st
 
     Split, category and label come from `names`, or without them from the folders.
     """
-    if not _is_table(path):
+    if not is_table(path):
         keep_aside(path)
     text = StringIO()
     writer = csv.DictWriter(text, COLUMNS, extrasaction="ignore", restval="", lineterminator="\n")
@@ -55,7 +55,7 @@ def without_rows(path: Path, features: Collection[str]) -> str:
     return text.getvalue()
 
 
-def _is_table(path: Path) -> bool:
+def is_table(path: Path) -> bool:
     """Whether a table may be written here: there is no file yet, or one of our tables, whole or cut off."""
     ours = ",".join(COLUMNS[:3]).encode()
     try:

@@ -9,6 +9,7 @@ from typing import Any
 
 from i3d.files import keep_aside, read_file, write_atomically
 from i3d.records.record import OK, SKIPPED, VideoRecord
+from i3d.results.metadata import is_table
 from i3d.results.names import METADATA, SUMMARY
 from i3d.settings import NumericSettings
 
@@ -91,6 +92,17 @@ def append_summary(path: Path, run: dict[str, Any]) -> None:
         keep_aside(path)
         runs = []
     write_atomically(path, json.dumps([*runs, run], indent=4) + "\n")
+
+
+def foreign_tables(features: Path) -> list[Path]:
+    """Return the files in the place of the tables that the workflow did not write."""
+    table, summary = features / METADATA, features / SUMMARY
+    foreign = [] if is_table(table) else [table]
+    try:
+        read_summary(summary)
+    except ValueError:
+        foreign.append(summary)
+    return foreign
 
 
 def tables_are_current(features: Path, tree: str) -> bool:

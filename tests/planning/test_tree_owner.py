@@ -159,3 +159,7 @@ def test_files_that_are_not_ours_are_set_aside_before_features_take_their_place(
     make_plan(finished).set_strangers_aside()
     kept = sorted(path.read_bytes() for path in plan.work.set_aside.rglob("a.npy*"))
     assert kept == [b"changed", b"once more"]
+    (tmp_path / "elsewhere.npy").write_bytes(b"linked")
+    (features / "test/a.npy").symlink_to("../../elsewhere.npy")
+    make_plan(finished).set_strangers_aside()
+    assert (plan.work.set_aside / "test/a.npy").read_bytes() == b"linked"

@@ -2,6 +2,7 @@
 
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -100,6 +101,16 @@ def test_frames_that_no_snippet_takes_stay_out_of_the_stream(bundle, clips, tmp_
 def test_nothing_to_do_is_an_empty_stream(tmp_path):
     assert run("--bundle", write(tmp_path, []), "--output", tmp_path / "out.frames").returncode == 0
     assert messages(tmp_path / "out.frames") == []
+
+
+def test_a_video_is_never_the_output(clips, tmp_path):
+    video = tmp_path / "x.mp4"
+    shutil.copy(clips["plain.mp4"], video)
+    (tmp_path / "link").symlink_to(video)
+    for output in (video, tmp_path / "link"):
+        result = run(clips["dropped.mp4"], video, "--output", output)
+        assert result.stderr == f"error: {output}: is one of the videos, and stays as it is; name another --output\n"
+    assert video.read_bytes() == clips["plain.mp4"].read_bytes()
 
 
 def test_videos_by_hand_through_a_pipe(clips, tmp_path):

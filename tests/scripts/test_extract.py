@@ -55,6 +55,7 @@ def test_each_call_extracts_anew(frames, tmp_path):
         ),
         ({"--precision": "fp8"}, "invalid value 'fp8' of 'precision'; expected one of fp32, tf32, bf16, fp16"),
         ({"--clip-length": "0"}, "invalid value 0 of 'clip_length'; expected a whole number of at least 8"),
+        ({"--feature": "x.mp4"}, "x.mp4: a feature is a .npy file; name one in --feature"),
         ({"--batch-size": "0"}, "invalid value 0 of 'batch_size'; expected a whole number of at least 1"),
     ],
 )

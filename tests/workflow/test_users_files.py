@@ -5,6 +5,7 @@ import shutil
 import numpy as np
 import pytest
 
+from i3d.records.tree_lock import take_lock
 from tests.support.bystanders import lost, plant, snapshot
 from tests.support.workflow import Workflow, write_clip
 
@@ -160,6 +161,42 @@ def test_all_output_deleted(project):
     assert counted.lost() == {*TABLES, *(f"features/{name[:-3]}npy" for name in CLIPS)}
     project.run()
     assert project.features() == features
+
+
+@pytest.mark.parametrize("option", ["--no-hooks", "--all-temp", "--omit-flags update", "--cache feature"])
+def test_options_that_would_lose_files_are_refused(project, option):
+    np.save(project.feature("test/anomaly/a.npy"), np.ones(3))
+    counted = Counted(project)
+    output = project.run(*option.split(), "-F", ok=False)
+    assert f"error: {option.split()[0]} is not supported: " in output
+    assert counted.lost() == set()
+
+
+def test_all_output_deleted_beside_files_of_others(project):
+    """One in the place of a feature, and one in that of a table."""
+    np.save(project.feature("test/anomaly/a.npy"), np.ones(3))
+    counted = Counted(project)
+    project.run("--delete-all-output")
+    assert counted.lost() == {*TABLES, *(f"features/{name[:-3]}npy" for name in CLIPS)} - {
+        "features/test/anomaly/a.npy"
+    }
+    project.feature("metadata.csv").write_text("name,class\n")
+    counted = Counted(project)
+    for targets in ((), ("features/metadata.csv",)):
+        output = project.run("--delete-all-output", *targets, ok=False)
+        assert output.rstrip().endswith(
+            "error: features/metadata.csv: not written by this workflow; move it away first"
+        )
+    output = project.run("--delete-all-output", "features/test/anomaly/a.npy", ok=False)
+    assert "a.npy: not written by this workflow; move it away first" in output
+    assert counted.lost() == set()
+
+
+def test_nothing_is_deleted_beside_another_run(project):
+    counted = Counted(project)
+    with take_lock(project.work / "lock"):
+        output = project.run("--delete-all-output", ok=False)
+    assert "is locked by" in output and counted.lost() == set()
 
 
 def test_times_alone_are_touched(project):
