@@ -24,7 +24,7 @@ import torch
 from i3d.backbones import backbone
 from i3d.decoding.decoder import decode_videos
 from i3d.frame_stream import Frames, StreamWriter, read_stream
-from i3d.network.engine import Engine, choose_device, device_name
+from i3d.network.engine import Engine, choose_device, recorded_name
 from i3d.settings import JobSettings, NumericSettings
 from i3d.snippets import ORIGINAL_RULE
 from i3d.specs import PRECISIONS
@@ -89,7 +89,7 @@ def distances(folder: Path) -> Iterator[str]:
     clips = {"made clip": made_clip(folder)}
     clips |= {name: path for name in RECORDINGS if (path := SHARED / "videos" / "real" / name).exists()}
     device = choose_device("auto")
-    yield f"Centre crop, reference weights, {device_name(device)}, torch {torch.__version__}, PyAV {av.__version__}:"
+    yield f"Centre crop, reference weights, {recorded_name(device)}, torch {torch.__version__}, PyAV {av.__version__}:"
     yield ""
     yield f"| compared | {' | '.join(clips)} |"
     yield f"|---|{'---|' * len(clips)}"

@@ -111,7 +111,7 @@ class Whole:
 
 def forget(bundle: Path) -> None:
     """Undo what an earlier run did of a bundle: both programs leave out what is finished."""
-    work = WorkFolder.of_bundle(bundle)
+    work = WorkFolder.of_file(bundle)
     for folder in (work.staging, work.journals):
         shutil.rmtree(folder, ignore_errors=True)
 

@@ -19,8 +19,8 @@ from i3d.command_line import LAST_CONFIG, remember
 from i3d.config import beyond_defaults
 from i3d.errors import errors_in_logs, exit_on_user_error
 from i3d.files import remove_empty
+from i3d.planning.permissions import check_writable
 from i3d.planning.plan import Plan
-from i3d.planning.sharing import check_writable
 from i3d.progress import run as progress
 from i3d.progress.ending import Ending
 from i3d.progress.logger import ENDING, PROGRESS
@@ -149,5 +149,4 @@ class RunHooks:
     def _write_tables(self) -> None:
         """Do the aggregate rule's work."""
         command = [sys.executable, str(self._scripts / "aggregate.py"), "--plan", str(self._plan().path)]
-        command += ["--videos", self._settings.videos, "--features", self._settings.features]
         subprocess.run([*command, *self._aggregate_options], check=False, stdout=subprocess.DEVNULL)

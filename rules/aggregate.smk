@@ -21,16 +21,10 @@ rule aggregate:
         "../envs/decode.yaml"
     params:
         script=f"{SCRIPTS}/aggregate.py",
-        videos=SETTINGS.videos,
-        features=subpath(output.metadata, parent=True),
         options=" ".join(AGGREGATE_OPTIONS),
     shell:
         r"""
-        python {params.script:q} \
-            --plan {input.plan:q} \
-            --videos {params.videos:q} \
-            --features {params.features:q} {params.options} \
-            >{log:q} 2>&1
+        python {params.script:q} --plan {input.plan:q} {params.options} >{log:q} 2>&1
         """
 
 
@@ -44,14 +38,8 @@ rule orphaned:
         "../envs/decode.yaml"
     params:
         script=f"{SCRIPTS}/orphaned.py",
-        videos=SETTINGS.videos,
-        features=SETTINGS.features,
         all="--all" if SETTINGS.orphaned == "all" else "",
     shell:
         r"""
-        python {params.script:q} \
-            --plan {input.plan:q} \
-            --videos={params.videos:q} \
-            --features={params.features:q} {params.all} \
-            2> >(tee {log:q} >&2)
+        python {params.script:q} --plan {input.plan:q} {params.all} 2> >(tee {log:q} >&2)
         """

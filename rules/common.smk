@@ -28,7 +28,7 @@ from i3d.planning.overview import status_text
 from i3d.settings import RANDOM
 from i3d.backbones import BACKBONES, i3d_r50, kind
 from i3d.planning.plan import Plan, make_plan
-from i3d.planning.sharing import check_working_folder, check_writable, may_write
+from i3d.planning.permissions import check_working_folder, check_writable, may_write
 from i3d.cost.prices import Machine
 from i3d.cost.prices_in_words import DECODE_THREADS
 from i3d.records.work_folder import WorkFolder

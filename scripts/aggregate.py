@@ -18,21 +18,21 @@ from i3d.results.run_summary import append_summary, run_summary
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--plan", type=Path, required=True, help="plan file of the run")
-    parser.add_argument("--videos", type=Path, required=True, help="tree of videos")
-    parser.add_argument("--features", type=Path, required=True, help="tree of features; the tables go to its top")
     parser.add_argument("--keep-frames", action="store_true", help="leave frame streams where they are")
     args = parser.parse_args()
-    plan, work = read_plan(args.plan), WorkFolder.beside(args.features)
+    plan, work = read_plan(args.plan), WorkFolder.of_file(args.plan)
 
     account = closing.close(plan, work)
     closing.remove_placeholders(plan, work)
     table = dict(sorted((account.rows | plan.elsewhere).items()))
-    write_metadata(args.features / METADATA, table.values(), plan.names)
+    write_metadata(work.features / METADATA, table.values(), plan.names)
     staged = any((work.staging / plan.features[video]).exists() for video in account.failed)
     closing.tidy(work, args.plan, plan, keep_frames=args.keep_frames, keep_staging=staged)
     tree = tree_name(plan.fingerprint, plan.features, table, plan.dataset)
-    append_summary(args.features / SUMMARY, run_summary(account, args.videos, plan.settings, tree, plan.passed_over))
-    print(f"{args.features / METADATA}: {len(table)} rows, {len(account.made)} features made by this run")
+    append_summary(
+        work.features / SUMMARY, run_summary(account, Path(plan.videos), plan.settings, tree, plan.passed_over)
+    )
+    print(f"{work.features / METADATA}: {len(table)} rows, {len(account.made)} features made by this run")
 
 
 if __name__ == "__main__":

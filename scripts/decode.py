@@ -41,7 +41,7 @@ def main() -> None:
     try:
         with arguments.output.open("wb", buffering=0) as file:
             if arguments.bundle:
-                bundle, work = read_bundle(arguments.bundle), WorkFolder.of_bundle(arguments.bundle)
+                bundle, work = read_bundle(arguments.bundle), WorkFolder.of_file(arguments.bundle)
                 videos, settings, job = _videos_to_do(bundle, work), bundle.settings, bundle.job
                 writer: StreamWriter = CountingWriter(file, work.progress_of(DECODE, bundle.name), len(videos))
             else:

@@ -21,7 +21,7 @@ from i3d.config import complete
 from i3d.cost.calibration import passed_precisions, refuse_failed
 from i3d.errors import UserError, run_main_and_leave
 from i3d.frame_stream import StreamError, read_stream
-from i3d.network.engine import Engine, choose_device, device_name
+from i3d.network.engine import Engine, choose_device, recorded_name
 from i3d.network.extraction import Extraction
 from i3d.network.gpu_guard import check_precision, gpu_versions
 from i3d.network.weights import load_state_dict
@@ -79,7 +79,7 @@ class Job:
 def prepare(args: argparse.Namespace) -> tuple[Bundle, Job]:
     """Return what to extract and where to: a bundle, or the single video given by hand."""
     if args.bundle:
-        bundle, work = read_bundle(args.bundle), WorkFolder.of_bundle(args.bundle)
+        bundle, work = read_bundle(args.bundle), WorkFolder.of_file(args.bundle)
         journal = work.journal(bundle.name)
         done = set(finished(journal, work.staging, bundle.fingerprint))
         return bundle, Job(work.staging, journal, ProgressFile(work.progress_of(EXTRACT, bundle.name)), done)
@@ -161,7 +161,7 @@ def load(bundle: Bundle) -> tuple[Engine, dict[str, object]]:
         "tree": bundle.tree,
         "weights": job.weights,
         "crop_resize": network.crop_resize,
-        "device": device_name(device),
+        "device": recorded_name(device),
         "versions": " ".join(f"{name}={number}" for name, number in versions.items()),
     }
 

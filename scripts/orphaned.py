@@ -20,24 +20,22 @@ from i3d.results.run_summary import append_summary, removal_summary, tables_are_
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--plan", type=Path, required=True, help="plan file: what is orphaned")
-    parser.add_argument("--videos", type=Path, required=True, help="tree of videos")
-    parser.add_argument("--features", type=Path, required=True, help="tree of features")
     parser.add_argument("--all", action="store_true", help="also when most videos, or a whole top folder, are gone")
     args = parser.parse_args()
-    plan, work = read_plan(args.plan), WorkFolder.beside(args.features)
+    plan, work = read_plan(args.plan), WorkFolder.of_file(args.plan)
     found = orphans.find_orphans(plan, work)
     if not found.removable:
         print("No feature is orphaned." if not found.kept else "Nothing was removed.")
     if not args.all:
-        orphans.refuse_too_many(plan, args.videos, found.removable)
+        orphans.refuse_too_many(plan, Path(plan.videos), found.removable)
     for video, feature in found.removable.items():
         print(f"{'stale' if video in plan.stale else 'orphaned'}: {feature}")
     for feature, reason in found.kept.items():
         print(f"left alone: {feature}: {reason}")
     current = tables_are_current(
-        args.features, tree_name(plan.fingerprint, plan.features, plan.skipped | plan.elsewhere, plan.dataset)
+        work.features, tree_name(plan.fingerprint, plan.features, plan.skipped | plan.elsewhere, plan.dataset)
     )
-    table = args.features / METADATA
+    table = work.features / METADATA
     gone = [str(feature.relative_to(work.features)) for feature in found.removable.values()]
     text = without_rows(table, gone) if gone and table.exists() else None
     for feature in found.removable.values():
@@ -50,7 +48,7 @@ def main() -> None:
         rest = {video: record for video, record in plan.elsewhere.items() if video not in found.removable}
         tree = tree_name(plan.fingerprint, plan.features, plan.skipped | rest, plan.dataset)
         removed = [str(feature) for feature in found.removable.values()]
-        append_summary(args.features / SUMMARY, removal_summary(removed, plan.settings, tree))
+        append_summary(work.features / SUMMARY, removal_summary(removed, plan.settings, tree))
 
 
 if __name__ == "__main__":

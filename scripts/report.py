@@ -87,7 +87,7 @@ def summaries(path: Path) -> list[dict]:
         return []
 
 
-def warnings(outliers: Sequence[statistics.Outlier], comparison: near_copies.Comparison) -> list[Warn]:
+def warnings(outliers: Sequence[statistics.Outlier], comparison: near_copies.NearCopies) -> list[Warn]:
     """Return warnings that the features themselves give cause for."""
     found = []
     if broken := sum(outlier.is_not_finite for outlier in outliers):

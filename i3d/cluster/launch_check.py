@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from i3d.cluster.slurm import NO_ANSWER, SUBMIT_LIMIT, Partition, ask, gpus_of, partitions
 from i3d.cluster.slurm_executor import Submission, submission
 from i3d.cluster.snakemake_internals import Request, SlurmRun
-from i3d.cost.devices import Offer, device, device_name
+from i3d.cost.devices import Offer, device, main_name
 from i3d.cost.work import assumed
 from i3d.errors import UserError
 from i3d.settings import NumericSettings
@@ -81,13 +81,13 @@ def _check_gpu(request: Request, offered: list[str], lent: Mapping[str, Offer]) 
     gpu = request.gpu
     if gpu is not None:
         gpu.refuse_several()
-    if gpu is None or not offered or not gpu.model or gpu.device in map(device_name, offered):
+    if gpu is None or not offered or not gpu.model or gpu.device in map(main_name, offered):
         return
     named = [name for name in offered if name]  # the others are of no type
     nearest = _nearest_gpu(gpu.model, named)
     note = ""
     if nearest:
-        offers = [lent[name] for name in (device_name(nearest), gpu.device) if name in lent]
+        offers = [lent[name] for name in (main_name(nearest), gpu.device) if name in lent]
         rgu = [f"{offer.charged(request.cpus, request.memory_mb / 1024):.3g}" for offer in offers]
         price = f", charged as {' RGU instead of '.join(rgu)} RGU" if rgu else ""
         note = f", the nearest that it has{price}"

@@ -53,7 +53,7 @@ def device(name: str) -> Device | None:
     return _by_name().get(_plain(name))
 
 
-def device_name(name: str) -> str:
+def main_name(name: str) -> str:
     """Return the main name of a device, or the same name if it is in no row."""
     found = device(name)
     return found.name if found else name

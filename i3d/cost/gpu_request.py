@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from itertools import pairwise
 from typing import Any, Literal
 
-from i3d.cost.devices import device_name
+from i3d.cost.devices import main_name
 from i3d.errors import UserError
 
 _OPTION = re.compile(r"--(?:gres|gpus|gpus-per-(?:node|task|socket)|tres-per-(?:node|task|job))")
@@ -25,7 +25,7 @@ class GpuRequest:
     @property
     def device(self) -> str:
         """The GPU's name in plans and calibrations; `gpu` for any."""
-        return device_name(self.model) if self.model else "gpu"
+        return main_name(self.model) if self.model else "gpu"
 
     @property
     def gres(self) -> str:

@@ -4,11 +4,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from i3d.cost.devices import Offer, devices, offers
-from i3d.cost.devices import device_name as one_name
+from i3d.cost.devices import Offer, devices, main_name, offers
 from i3d.cost.machine import cpu_count, device_name, on_gpu
 from i3d.cost.prices_in_words import price_text, time_text
-from i3d.cost.speeds import Known, known_speeds, of_others
+from i3d.cost.speeds import KnownSpeeds, known_speeds, of_others
 from i3d.cost.time_limits import minutes_for, seconds_within
 from i3d.cost.work import VideoWork, frames_within, weigh
 from i3d.decoding.probe import Probe
@@ -43,7 +42,7 @@ class Pricing:
 
     machine: Machine
     device: str
-    known: Known
+    known: KnownSpeeds
     settings: NumericSettings
     calibration: Path
     lent: Mapping[str, Offer]  # offers of the cluster in the settings, or of this one
@@ -118,7 +117,7 @@ class Pricing:
         """Return the devices to compare with: all that the cluster lists, or is known to offer."""
         if self.machine.offered is None:
             return list(self.lent)
-        offered = {one_name(each) for each in self.machine.offered}
+        offered = {main_name(each) for each in self.machine.offered}
         return [name for name in devices() if name in offered]
 
     def frames_text(self, bundles: Iterable[Bundle]) -> str:

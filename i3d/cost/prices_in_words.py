@@ -3,7 +3,7 @@
 import math
 from collections.abc import Mapping, Sequence
 
-from i3d.cost.speeds import Known
+from i3d.cost.speeds import KnownSpeeds
 from i3d.cost.work import Speeds, VideoWork
 from i3d.quantities import duration
 
@@ -15,7 +15,7 @@ WORTH_COMPARING = 0.1  # hours, below which devices are not compared
 Bundles = Sequence[Sequence[VideoWork]]
 
 
-def seconds_here(bundles: Bundles, known: Known, cores: int) -> float:
+def seconds_here(bundles: Bundles, known: KnownSpeeds, cores: int) -> float:
     """Return the seconds of a local run over these bundles, which decodes and extracts by turns on the same cores."""
     together = max(1, cores // min(DECODE_THREADS, cores))  # decode jobs at once
     threads = min(DECODE_THREADS, cores) * min(together, max(1, len(bundles)))
@@ -26,14 +26,14 @@ def seconds_here(bundles: Bundles, known: Known, cores: int) -> float:
     return max(sum(decoding) / threads, max(decoding, default=0.0)) + network + starting
 
 
-def time_text(bundles: Bundles, known: Known, cores: int) -> str:
+def time_text(bundles: Bundles, known: KnownSpeeds, cores: int) -> str:
     """Return the time of a local run, with the source of the estimate."""
     if known.guessed:
         return f"an unknown time on this machine: its GPU is in no table; {known.why}"
     return f"about {duration(seconds_here(bundles, known, cores))} on this machine ({_source(known)})"
 
 
-def _source(known: Known) -> str:
+def _source(known: KnownSpeeds) -> str:
     """Return the source of the speeds, and why it is not a self-check."""
     return known.speeds.source + (f"; {known.why}" if known.why else "")
 
@@ -46,7 +46,7 @@ def _gpu_hours(bundles: Bundles, speeds: Speeds, start_seconds: float, decode_th
 def price_text(
     bundles: Bundles,
     chosen: str,
-    known: Known,
+    known: KnownSpeeds,
     others: Mapping[str, Speeds],
     *,
     charged: Mapping[str, float],

@@ -20,7 +20,7 @@ SAME_WORK = ("model", "sample_mode", "clip_length", "frame_pooling", "precision"
 
 
 @dataclass(frozen=True)
-class Known:
+class KnownSpeeds:
     """Speeds, the time to start an extract job, and why there is no better source (empty for a calibration)."""
 
     speeds: Speeds
@@ -38,7 +38,7 @@ def known_speeds(
     on_gpu: bool,
     cpus: int,
     decode_threads: int,
-) -> Known:
+) -> KnownSpeeds:
     """Return the speeds of a device, named by `machine.device_name`, for the settings of a plan.
 
     `records` are of earlier runs on the tree, `cpus` those of a local run, `decode_threads` the processes that decode a
@@ -47,14 +47,14 @@ def known_speeds(
     found = find(calibration, _key_of(device, settings))
     if found.calibration is not None:
         speeds = _of_calibration(found.calibration, settings.precision, decode_threads)
-        return Known(speeds, found.calibration.start_seconds)
+        return KnownSpeeds(speeds, found.calibration.start_seconds)
     if (earlier := of_earlier_runs(records, device, settings, on_gpu=on_gpu)) is not None:
-        return Known(earlier, why=found.reason)
+        return KnownSpeeds(earlier, why=found.reason)
     if not on_gpu:
-        return Known(Speeds(CPU_TFLOPS * cpus / snippet_tflop(settings), "assumed"), why=found.reason)
+        return KnownSpeeds(Speeds(CPU_TFLOPS * cpus / snippet_tflop(settings), "assumed"), why=found.reason)
     row = devices.device(device)
     speeds = assumed(row or devices.devices()[UNKNOWN_DEVICE], settings)
-    return Known(speeds, why=found.reason, guessed=row is None)
+    return KnownSpeeds(speeds, why=found.reason, guessed=row is None)
 
 
 def _key_of(device: str, settings: NumericSettings) -> Key:
@@ -106,11 +106,11 @@ def same_device(planned: str, recorded: str, *, on_gpu: bool) -> bool:
     """Whether a record's device, `cpu` or torch's name of a GPU, is that of a plan; `on_gpu`: the plan's is a GPU."""
     if not on_gpu:
         return recorded == "cpu"
-    return devices.device_name(planned) == devices.device_name(recorded)
+    return devices.main_name(planned) == devices.main_name(recorded)
 
 
 def of_others(
-    chosen: str, others: Iterable[str], known: Known, settings: NumericSettings, calibration: Path
+    chosen: str, others: Iterable[str], known: KnownSpeeds, settings: NumericSettings, calibration: Path
 ) -> dict[str, Speeds]:
     """Return the speeds of other devices: measured, or the `known` ones scaled by the ratio of computed speeds."""
     ours = devices.device(chosen)

@@ -16,7 +16,7 @@ import numpy as np
 from av.video.stream import VideoStream
 
 from i3d.decoding.held_file import UnreadableError
-from i3d.decoding.timestamps import MICROSECOND, FrameTimes
+from i3d.decoding.timestamps import MICROSECOND, FrameClock
 from i3d.decoding.video_file import Video, nearest
 
 T = TypeVar("T")
@@ -69,7 +69,7 @@ def at_constant_rate(
     `frames` must come from `video.decode` with `PacketTimes(video).mend`. Raises UnreadableError if the timestamps jump
     by more than an hour.
     """
-    times = FrameTimes(video)
+    times = FrameClock(video)
     timed = ((*times(frame), frame) for frame in frames)
     alone = len(video.container.streams) == 1
     base = video.stream.time_base or MICROSECOND

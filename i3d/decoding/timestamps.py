@@ -1,7 +1,7 @@
 """Compute when each frame is shown, as the ffmpeg program does before any filter.
 
 1. `PacketTimes` shifts the packets' timestamps so that the file starts at 0, and mends jumps in them.
-2. `FrameTimes`: a decoded frame starts at its presentation time, at its decoding time if the former cannot be right,
+2. `FrameClock`: a decoded frame starts at its presentation time, at its decoding time if the former cannot be right,
    or after the previous frame if it has neither.
 
 Both follow FFmpeg 7: fftools/ffmpeg_demux.c and ffmpeg_dec.c, libavcodec/decode.c.
@@ -104,7 +104,7 @@ class PacketTimes:
         return nearest(ticks * self._base / MICROSECOND)
 
 
-class FrameTimes:
+class FrameClock:
     """Computes when a decoded frame starts and how long it lasts, in ticks of the stream's time base.
 
     Frames without timestamps follow one another. If presentation and decoding times contradict each other, the kind
@@ -166,7 +166,7 @@ def timed(video: Video, frames: Iterable[av.VideoFrame]) -> Iterator[tuple[Fract
 
     `frames` must come from `video.decode` with `PacketTimes(video).mend`.
     """
-    times, base = FrameTimes(video), video.stream.time_base or MICROSECOND
+    times, base = FrameClock(video), video.stream.time_base or MICROSECOND
     for frame in frames:
         start, _ = times(frame)
         yield start * base, times.next_start * base, frame

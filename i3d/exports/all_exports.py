@@ -86,7 +86,7 @@ def _trainer_commands(split: Split, path: Path) -> Files:
     if reason:
         source.warn([reason])
         return {path: f"{reason}\n".encode()}
-    data = trainers.DataSet(
+    data = trainers.Numbers(
         lists=path.parent.absolute(),
         crops_folder=crops_folder(source.settings).absolute(),
         train=parts[max(training, key=lambda name: parts[name].total)],

@@ -38,7 +38,7 @@ class Part:
 
 
 @dataclass(frozen=True)
-class DataSet:
+class Numbers:
     """A finished data set: where its exports are, and the numbers that trainers have in their code."""
 
     lists: Path
@@ -162,11 +162,11 @@ def why_not_trainable(parts: Mapping[str, Part], test: str, training: Collection
     return None
 
 
-def commands_for(data: DataSet) -> str:
+def commands_for(data: Numbers) -> str:
     """The commands for each trainer to train and test on this data set, run in its folder."""
     text = Path(__file__).with_suffix(".txt.j2").read_text(encoding="utf-8")
     environment = Environment(
-        autoescape=False,  # the text is for a shell; paths are quoted by `DataSet`
+        autoescape=False,  # the text is for a shell; paths are quoted by `Numbers`
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,

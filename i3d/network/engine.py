@@ -47,7 +47,7 @@ def choose_device(name: str) -> torch.device:
     return torch.device("cuda" if available and name != "cpu" else "cpu")
 
 
-def device_name(device: torch.device) -> str:
+def recorded_name(device: torch.device) -> str:
     """The device's name in the tables."""
     return torch.cuda.get_device_name(device) if device.type == "cuda" else "cpu"
 

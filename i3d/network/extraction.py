@@ -80,7 +80,7 @@ class Video:
 
 
 @dataclass(frozen=True)
-class Ending:
+class Ended:
     """A video whose stream has ended with `result`; `video` is None if it never began."""
 
     video: Video | None
@@ -97,7 +97,7 @@ class Batch:
 
     snippets: Tensor
     owners: list[Video] = field(default_factory=list)
-    endings: list[Ending] = field(default_factory=list)
+    endings: list[Ended] = field(default_factory=list)
 
     @property
     def full(self) -> bool:
@@ -172,11 +172,11 @@ class Extraction:
                 before = videos.pop(message.video, None)
                 if isinstance(message, End):
                     self._check_count(before, entry, message.result)
-                    batch.endings.append(Ending(before, entry, message.result))
+                    batch.endings.append(Ended(before, entry, message.result))
                 else:
                     self._check_decoding(entry, message.info)
                     if before is not None:
-                        batch.endings.append(Ending(before, entry, {"status": RESTARTED}))
+                        batch.endings.append(Ended(before, entry, {"status": RESTARTED}))
                     writer = FeatureWriter(self.staging / entry.feature, self.engine.crops, self.engine.dim)
                     videos[message.video] = Video(
                         entry, message.info, Cutter(self.rule.frames_used, self.rule.frequency), writer
@@ -244,7 +244,7 @@ class Extraction:
             video.seconds += (now - self._landed) / len(owners)
         self._landed = now
 
-    def _finish(self, ending: Ending) -> VideoRecord:
+    def _finish(self, ending: Ended) -> VideoRecord:
         """Stage or discard a video's feature, and return its record."""
         video, entry, result = ending.video, ending.entry, ending.result
         info = video.info if video else {}

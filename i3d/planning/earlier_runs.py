@@ -8,10 +8,10 @@ from pathlib import Path
 
 import msgspec
 
-from i3d.planning.absence import Absence
 from i3d.planning.catalog import UNREAD, Catalog, Known
 from i3d.planning.decide import Evidence, Waiting, skipped_record, why_too_short_or_unreadable
-from i3d.planning.sharing import first_closed, refuse_unreadable
+from i3d.planning.missing_videos import MissingVideos
+from i3d.planning.permissions import first_closed, refuse_unreadable
 from i3d.records import journal
 from i3d.records.record import OK, ORPHANED, VideoRecord
 from i3d.records.work_folder import WorkFolder
@@ -39,7 +39,7 @@ class EarlierRuns:
         self.work = work
         self.records = records
         self._catalog = catalog
-        self._absence = Absence(videos)
+        self._missing = MissingVideos(videos)
         self._digests = digests
         self.trees = trees
         self._taken: set[str] = set()  # features that move with their video
@@ -101,14 +101,14 @@ class EarlierRuns:
             )
             if with_feature and self.is_taken(with_feature):
                 continue
-            if not self._absence.is_gone(video) or records[-1].tree not in self.trees:
+            if not self._missing.is_gone(video) or records[-1].tree not in self.trees:
                 newest = with_feature or records[-1]
                 if newest.status != OK or with_feature:
                     others[video] = newest
             elif with_feature:
                 others[video] = msgspec.structs.replace(with_feature, status=ORPHANED, reason=ORPHAN_REASON)
         for video, entry in self._catalog.videos.items():
-            if video not in self._digests and video not in others and not self._absence.is_gone(video):
+            if video not in self._digests and video not in others and not self._missing.is_gone(video):
                 reason = why_too_short_or_unreadable(entry.probe, rule)
                 if reason is not None:
                     others[video] = skipped_record(video, entry.probe, reason)
@@ -154,10 +154,10 @@ class EarlierRuns:
         missing: dict[Path | None, list[VideoRecord]] = defaultdict(list)  # by the blank folder that may hold the video
         for video, records in self.records.items():
             digest = self._digests.get(video)
-            if digest == UNREAD or (digest is None and not self._absence.is_missing(video)):
+            if digest == UNREAD or (digest is None and not self._missing.is_missing(video)):
                 continue
             ours = [each for each in reversed(records) if each.status == OK and each.tree in self.trees]
-            folder = None if digest is not None else self._absence.blank(video)
+            folder = None if digest is not None else self._missing.blank(video)
             missing[folder] += (each for each in ours if each.digest != digest and self.is_in_place(each))
         here = set(self._digests.values()) - {UNREAD}
         by_content: dict[str, list[VideoRecord]] = defaultdict(list)

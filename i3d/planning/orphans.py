@@ -7,7 +7,7 @@ from pathlib import Path
 from i3d import commands
 from i3d.errors import UserError
 from i3d.paths import is_below
-from i3d.planning.absence import Absence
+from i3d.planning.missing_videos import MissingVideos
 from i3d.planning.plan import PlanFile
 from i3d.quantities import count, named
 from i3d.records import journal
@@ -44,8 +44,8 @@ def refuse_too_many(plan: PlanFile, videos: Path, removable: Mapping[str, Path])
     """Raise UserError if so much is gone that a disk may not be mounted, or 'videos' may be wrong."""
     command = commands.snakemake("orphaned", config={"orphaned": "all"})
     advice = f"check whether a disk is not mounted; if they are really gone, run {command}"
-    absence = Absence(videos)
-    blank = {str(folder) for video in removable if (folder := absence.blank(video)) is not None}
+    missing = MissingVideos(videos)
+    blank = {str(folder) for video in removable if (folder := missing.blank(video)) is not None}
     if blank:
         raise UserError(
             f"orphaned: {named(sorted(blank))} is gone or empty, or cannot be read, but features of its videos still "

@@ -24,9 +24,9 @@ from i3d.paths import features_of, is_clean
 from i3d.planning.catalog import Catalog, Known
 from i3d.planning.decide import Decision, Evidence, Waiting, decide, skipped_record
 from i3d.planning.earlier_runs import EarlierRuns
-from i3d.planning.sharing import check_readable
+from i3d.planning.permissions import check_readable
 from i3d.planning.tree import check_root, find_videos
-from i3d.planning.tree_owner import own_trees, videos_name, write_names
+from i3d.planning.tree_names import own_trees, videos_name, write_names
 from i3d.planning.weights_check import weights_digest
 from i3d.quantities import count, named
 from i3d.records import journal
@@ -51,6 +51,7 @@ class PendingVideo(msgspec.Struct, frozen=True):
 class PlanFile(msgspec.Struct, kw_only=True):
     """What the aggregate script needs to know of a run. Dictionaries are keyed by path under the videos tree."""
 
+    videos: str  # the videos tree, as in the settings
     made: str  # ISO 8601: makes each run's file differ, so that Snakemake writes the tables for each
     settings: NumericSettings
     fingerprint: str
@@ -214,6 +215,7 @@ class Plan:
         for bundle in self.bundles:
             write_bundle(bundle, self.work.bundle(bundle.name))
         content = PlanFile(
+            videos=str(self.root),
             made=datetime.now(UTC).isoformat(),
             settings=self.settings,
             fingerprint=self.fingerprint,

@@ -30,9 +30,9 @@ class WorkFolder:
         return cls(Path(features) / NAME)
 
     @classmethod
-    def of_bundle(cls, bundle: Path) -> "WorkFolder":
-        """Return the work folder that a bundle file lies in."""
-        return cls(bundle.parents[1])
+    def of_file(cls, path: Path) -> "WorkFolder":
+        """Return the work folder that a bundle or plan file lies in."""
+        return cls(path.parents[1])
 
     @property
     def folders(self) -> tuple[Path, ...]:

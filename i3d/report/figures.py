@@ -19,7 +19,7 @@ from matplotlib.ticker import FuncFormatter, MaxNLocator
 from i3d import quantities
 from i3d.records.record import OK, Row
 from i3d.report import landing
-from i3d.report.near_copies import Comparison
+from i3d.report.near_copies import NearCopies
 from i3d.report.speed import bundle_speeds, total_speed
 from i3d.report.statistics import STATUSES, Neighbour, Outlier, Statistics, duration, largest_subsets, status_counts
 
@@ -209,7 +209,7 @@ def shorten_name(video: str) -> str:
     return name if len(name) <= LONGEST_NAME else f"{name[: LONGEST_NAME // 2]}…{name[-LONGEST_NAME // 2 + 1 :]}"
 
 
-def similarity(pairs: Sequence[Neighbour], comparison: Comparison, split: str = "test") -> Figure:
+def similarity(pairs: Sequence[Neighbour], comparison: NearCopies, split: str = "test") -> Figure:
     """Draw a histogram of the similarity of the videos of `split` to their nearest in the other splits."""
     values = np.array([pair.similarity for pair in pairs])
     near = np.array([comparison.is_near(pair) for pair in pairs], bool)

@@ -10,7 +10,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from i3d import quantities
 from i3d.records.record import OK, Row
 from i3d.report.landing import Landing, Link, reason_kind
-from i3d.report.near_copies import Comparison
+from i3d.report.near_copies import NearCopies
 from i3d.report.statistics import OUTLIER_Z, Neighbour, Outlier
 
 SHOWN = 1000  # pairs on a page at most; the CSV beside it has all
@@ -78,7 +78,7 @@ def _problem(row: Row) -> Line:
     return Line((kind, row.video, "; ".join(filter(None, reasons)), frames), kind)
 
 
-def neighbour_page(pairs: Sequence[Neighbour], comparison: Comparison, split: str = "test") -> str:
+def neighbour_page(pairs: Sequence[Neighbour], comparison: NearCopies, split: str = "test") -> str:
     """Render the page of the most similar pairs across splits."""
     notes = [comparison.note]
     if pairs:

@@ -14,7 +14,7 @@ MOST = 0.5  # share of near copies beyond which similarity has another cause, su
 
 
 @dataclass(frozen=True)
-class Comparison:
+class NearCopies:
     """The similarity from which a pair is a near copy (None: not recognisable), and the finding in words."""
 
     threshold: float | None
@@ -27,21 +27,21 @@ class Comparison:
         return self.threshold is not None and pair.similarity >= self.threshold
 
 
-def compare(statistics: Statistics, pairs: Sequence[Neighbour], split: str) -> Comparison:
+def compare(statistics: Statistics, pairs: Sequence[Neighbour], split: str) -> NearCopies:
     """Find near copies among `pairs`, unless the features of this tree cannot show them."""
     if not pairs:
         why = f"features are needed in {split} and in another split"
-        return Comparison(None, 0, f"Nothing to compare: {why}", f"Nothing to compare: {why}.")
+        return NearCopies(None, 0, f"Nothing to compare: {why}", f"Nothing to compare: {why}.")
     near = sum(pair.similarity >= NEAR_COPY for pair in pairs)
     if why := _why_withheld(statistics, len(pairs), near):
-        return Comparison(None, 0, "Near copies cannot be recognised here", f"Near copies are not pointed out: {why}.")
+        return NearCopies(None, 0, "Near copies cannot be recognised here", f"Near copies are not pointed out: {why}.")
     videos = quantities.count(len(pairs), f"{split} video")
     title = f"Near copies in another split: {near:,} of {videos}"
     note = (
         f"{near:,} of {videos} with a near copy in another split (similarity from {NEAR_COPY:g} on): a copy, or the "
         "same scene at another moment."
     )
-    return Comparison(NEAR_COPY, near, title if near else f"No {split} video has a near copy in another split", note)
+    return NearCopies(NEAR_COPY, near, title if near else f"No {split} video has a near copy in another split", note)
 
 
 def _why_withheld(statistics: Statistics, pairs: int, near: int) -> str:

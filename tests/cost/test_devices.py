@@ -6,7 +6,7 @@ import re
 import pytest
 
 from i3d.cost import devices as tables
-from i3d.cost.devices import device, device_name, devices, offers
+from i3d.cost.devices import device, devices, main_name, offers
 from i3d.errors import UserError
 from i3d.specs import PRECISIONS
 
@@ -28,11 +28,11 @@ from i3d.specs import PRECISIONS
     ],
 )
 def test_a_device_is_known_by_all_its_names(name, known):
-    assert device(name).name == device_name(name) == known
+    assert device(name).name == main_name(name) == known
 
 
 def test_what_is_in_no_row_keeps_its_name():
-    assert device("gtx_1080") is None and device_name("gtx_1080") == "gtx_1080"
+    assert device("gtx_1080") is None and main_name("gtx_1080") == "gtx_1080"
 
 
 def test_a_slice_has_its_share_of_the_peaks_and_no_more_than_the_whole():
@@ -89,4 +89,4 @@ def test_a_cluster_is_the_one_named_or_this_machines(monkeypatch):
 def test_fir_wants_the_long_names():
     assert offers("fir")["h100_2g.20gb"].asked_for == "nvidia_h100_80gb_hbm3_2g.20gb"
     for cluster in ("narval", "rorqual", "fir", "nibi", "trillium"):
-        assert all(device_name(offer.asked_for) == name for name, offer in offers(cluster).items())
+        assert all(main_name(offer.asked_for) == name for name, offer in offers(cluster).items())

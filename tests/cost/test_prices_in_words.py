@@ -4,7 +4,7 @@ import pytest
 
 from i3d.cost.devices import offers
 from i3d.cost.prices_in_words import price_text, seconds_here, time_text
-from i3d.cost.speeds import Known
+from i3d.cost.speeds import KnownSpeeds
 from i3d.cost.work import OTHER_CODECS, Speeds, VideoWork
 
 SPEEDS = Speeds(2.0, "measured on AMD EPYC at 2026-11-24 14:32", 0.0, {OTHER_CODECS: 1e-6})
@@ -14,23 +14,23 @@ VIDEO = VideoWork(frames=1600, pixels=10_000, snippets=100)  # 16 s to decode on
 def test_on_one_machine_decoding_and_extraction_take_turns():
     bundles = [[VIDEO, VIDEO], [VIDEO]]
     # 48 s of decoding on two cores, 150 s of extraction, two starts of 7 and 3 s.
-    assert seconds_here(bundles, Known(SPEEDS, 7.0), cores=2) == pytest.approx(24 + 150 + 20)
+    assert seconds_here(bundles, KnownSpeeds(SPEEDS, 7.0), cores=2) == pytest.approx(24 + 150 + 20)
 
 
 def test_more_bundles_than_one_decode_side_by_side_on_many_cores():
-    assert seconds_here([[VIDEO] * 4] * 2, Known(SPEEDS, 0.0), cores=8) == pytest.approx(8 * 16 / 8 + 400 + 6)
+    assert seconds_here([[VIDEO] * 4] * 2, KnownSpeeds(SPEEDS, 0.0), cores=8) == pytest.approx(8 * 16 / 8 + 400 + 6)
 
 
 def test_one_video_is_not_decoded_faster_by_more_cores():
-    assert seconds_here([[VIDEO]], Known(SPEEDS, 0.0), cores=4) == pytest.approx(16 + 50 + 3)
+    assert seconds_here([[VIDEO]], KnownSpeeds(SPEEDS, 0.0), cores=4) == pytest.approx(16 + 50 + 3)
 
 
 def test_the_time_says_where_it_is_known_from():
     assert (
-        time_text([[VIDEO]], Known(SPEEDS, 7.0), 2)
+        time_text([[VIDEO]], KnownSpeeds(SPEEDS, 7.0), 2)
         == "about 76 s on this machine (measured on AMD EPYC at 2026-11-24 14:32)"
     )
-    assumed = Known(Speeds(2.0, "assumed"), why="no self-check has been run: `snakemake selfcheck` measures it")
+    assumed = KnownSpeeds(Speeds(2.0, "assumed"), why="no self-check has been run: `snakemake selfcheck` measures it")
     assert time_text([[VIDEO]], assumed, 2).endswith(
         "(assumed; no self-check has been run: `snakemake selfcheck` measures it)"
     )
@@ -38,7 +38,7 @@ def test_the_time_says_where_it_is_known_from():
 
 RATES = {"a100_1g.5gb": 25.0, "a100_2g.10gb": 50.0, "a100_3g.20gb": 99.0, "a100_4g.20gb": 100.0, "a100": 400.0}
 HOUR = [[VideoWork(frames=16 * 360_000, pixels=1, snippets=360_000)]]
-CHOSEN = Known(Speeds(100.0, "measured on a100_4g.20gb at 2026-11-24 14:32", 0.0, {OTHER_CODECS: 1e-9}), 0.0)
+CHOSEN = KnownSpeeds(Speeds(100.0, "measured on a100_4g.20gb at 2026-11-24 14:32", 0.0, {OTHER_CODECS: 1e-9}), 0.0)
 
 
 def table(known=CHOSEN, chosen="a100_4g.20gb", rates=RATES, cluster="narval", cpus=4, bundles=HOUR, frame_seconds=0.0):
@@ -74,7 +74,7 @@ def test_the_cheapest_and_the_fastest_are_named():
 
 
 def test_where_decoding_sets_the_pace_the_cheaper_of_equals_is_the_fastest():
-    slow = Known(Speeds(100.0, "measured", 1.0, {OTHER_CODECS: 1e-9}), 0.0)
+    slow = KnownSpeeds(Speeds(100.0, "measured", 1.0, {OTHER_CODECS: 1e-9}), 0.0)
     _, rows = table(slow, frame_seconds=1.0)
     assert "cheapest, fastest" in rows["a100_1g.5gb"]
 
@@ -86,13 +86,17 @@ def test_without_a_clusters_charges_there_are_no_rgus_and_no_cheapest():
 
 
 def test_a_measured_device_of_no_table_has_one_row_its_own():
-    head, rows = table(chosen="gtx_1080", rates={}, known=Known(Speeds(50.0, "measured on gtx_1080", 0.0, {"": 0.0})))
+    head, rows = table(
+        chosen="gtx_1080", rates={}, known=KnownSpeeds(Speeds(50.0, "measured on gtx_1080", 0.0, {"": 0.0}))
+    )
     assert head == "measured on gtx_1080"
     assert [row.split() for row in rows.values()] == [["gtx_1080", "2.0", "GPU", "hours", "in", "the", "profile"]]
 
 
 def test_a_device_of_no_table_that_was_never_measured_has_no_hours():
-    unknown = Known(CHOSEN.speeds, why="no self-check has been run: `snakemake selfcheck` measures it", guessed=True)
+    unknown = KnownSpeeds(
+        CHOSEN.speeds, why="no self-check has been run: `snakemake selfcheck` measures it", guessed=True
+    )
     head, rows = table(unknown, chosen="gtx_1080", rates={})
     assert head == (
         "an unknown time: gtx_1080 is in no table; no self-check has been run: `snakemake selfcheck` measures it"

@@ -69,7 +69,7 @@ def data_set(**more):
         "crops": 10,
         "labels": {"Normal": "normal", "anomaly": "anomaly"},
     }
-    return trainers.DataSet(**values | more)
+    return trainers.Numbers(**values | more)
 
 
 def block(text, name):

@@ -11,7 +11,7 @@ import torch
 from i3d.backbones import backbone
 from i3d.errors import UserError
 from i3d.frame_stream import FRAME_SHAPE
-from i3d.network.engine import Engine, choose_device, device_name, is_short_of_memory
+from i3d.network.engine import Engine, choose_device, is_short_of_memory, recorded_name
 from i3d.settings import NumericSettings
 
 
@@ -183,4 +183,4 @@ def test_an_absent_gpu_is_told_with_torchs_reason(monkeypatch):
         UserError, match=r"^device: cuda is set, but torch sees no GPU here \(The NVIDIA .* 12040\).\);"
     ):
         choose_device("cuda")
-    assert device_name(torch.device("cpu")) == "cpu"
+    assert recorded_name(torch.device("cpu")) == "cpu"

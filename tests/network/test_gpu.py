@@ -7,7 +7,7 @@ import torch.nn.functional as F
 
 from i3d.backbones.i3d_r50 import fused_cuda
 from i3d.backbones.i3d_r50.layers import halve
-from i3d.network.engine import Engine, choose_device, device_name
+from i3d.network.engine import Engine, choose_device, recorded_name
 from i3d.network.gpu_guard import gpu_versions
 from i3d.selfcheck.reference import reference_features, reference_snippet, reference_weights
 from i3d.settings import NumericSettings
@@ -32,7 +32,7 @@ def engine(device, weights):
 
 
 def test_the_gpu_and_its_software_are_named(device):
-    assert device_name(device) == torch.cuda.get_device_name()
+    assert recorded_name(device) == torch.cuda.get_device_name()
     assert gpu_versions(device).keys() == {"cuda", "cudnn"}
 
 

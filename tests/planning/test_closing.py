@@ -22,6 +22,7 @@ def plan_of(bundles: dict[str, list[str]], **more) -> PlanFile:
     """A plan for these videos, by their bundle."""
     videos = {f"{name}.mp4": bundle for bundle, names in bundles.items() for name in names}
     given = {
+        "videos": "videos",
         "made": "now",
         "settings": SETTINGS,
         "fingerprint": "f",

@@ -94,8 +94,7 @@ def run(config) -> None:
         (plan.work.extracted / bundle.name).touch()
     for video in plan.due:
         place(plan, plan.videos[video].file.feature)
-    arguments = ["--plan", str(plan.path), "--videos", config["videos"], "--features", config["features"]]
-    sys.argv = ["aggregate.py", *arguments]
+    sys.argv = ["aggregate.py", "--plan", str(plan.path)]
     aggregate.main()
 
 

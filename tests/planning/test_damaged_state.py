@@ -14,7 +14,7 @@ from i3d.config import complete
 from i3d.digests import file_sha256
 from i3d.errors import UserError
 from i3d.planning.plan import make_plan
-from i3d.planning.tree_owner import read_names
+from i3d.planning.tree_names import read_names
 from i3d.records.work_folder import WorkFolder
 from i3d.results.metadata import read_metadata
 from scripts import aggregate, orphaned
@@ -61,7 +61,7 @@ def test_damaged_state_costs_no_file_and_no_traceback(folder, damages):
         assert (folder / "features" / record.feature_file).read_bytes() == original.read_bytes()
     for program in (aggregate, orphaned):
         try:
-            sys.argv = [program.__name__, "--plan", str(plan.path), "--videos", "videos", "--features", "features"]
+            sys.argv = [program.__name__, "--plan", str(plan.path)]
             program.main()
             read_metadata(Path("features/metadata.csv"))
         except UserError as error:

@@ -31,8 +31,7 @@ def finished(config, tmp_path):
 def call(program, config, *more: str) -> None:
     plan = make_plan(config)
     plan.write()
-    trees = ["--videos", config["videos"], "--features", config["features"]]
-    sys.argv = [program.__name__, "--plan", str(plan.path), *trees, *more]
+    sys.argv = [program.__name__, "--plan", str(plan.path), *more]
     program.main()
 
 
@@ -151,8 +150,7 @@ def test_a_file_that_is_no_longer_the_recorded_one_or_lies_beyond_a_link_stays(f
     (features / "b.npy").rename(tmp_path / "b.npy")
     (features / "b.npy").symlink_to(tmp_path / "b.npy")
     before = snapshot(tmp_path)
-    trees = ["--videos", finished["videos"], "--features", finished["features"]]
-    sys.argv = ["orphaned.py", "--plan", str(plan.path), *trees]
+    sys.argv = ["orphaned.py", "--plan", str(plan.path)]
     orphaned.main()
     said = capsys.readouterr().out
     assert "a.npy: it is no longer the file that was recorded" in said and "b.npy: a link leads out" in said

@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 import numpy as np
 
 from i3d.report import figures, statistics
-from i3d.report.near_copies import Comparison
+from i3d.report.near_copies import NearCopies
 from tests.support.figures import texts
 from tests.support.rows import row
 
@@ -97,16 +97,16 @@ def test_similarity_figure_marks_near_copies_unless_withheld():
     pairs = [
         statistics.Neighbour(row("test/a.mp4"), row("train/b.mp4"), value) for value in (1.0000001, 0.95, 0.3, -0.2)
     ]
-    figure = figures.similarity(pairs, Comparison(0.9, 2, "two near copies", ""))
+    figure = figures.similarity(pairs, NearCopies(0.9, 2, "two near copies", ""))
     assert texts(figure)[0] == "two near copies" and "near copy from 0.9" in texts(figure)
     by_colour = {}
     for patch in figure.axes[0].patches:
         by_colour[patch.get_facecolor()] = by_colour.get(patch.get_facecolor(), 0) + patch.get_height()
     assert sorted(by_colour.values()) == [2, 2]
-    figure = figures.similarity(pairs, Comparison(None, 0, "cannot be told", ""))
+    figure = figures.similarity(pairs, NearCopies(None, 0, "cannot be told", ""))
     assert not any(text.startswith("near copy") for text in texts(figure))
     assert len({patch.get_facecolor() for patch in figure.axes[0].patches if patch.get_height()}) == 1
-    assert texts(figures.similarity([], Comparison(None, 0, "Nothing to compare", "")))[0] == "Nothing to compare"
+    assert texts(figures.similarity([], NearCopies(None, 0, "Nothing to compare", "")))[0] == "Nothing to compare"
 
 
 def test_the_same_figure_is_the_same_file(tmp_path):

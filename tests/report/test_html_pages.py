@@ -6,7 +6,7 @@ from pathlib import Path
 
 from i3d.report import html_pages, statistics
 from i3d.report.landing import Link, landing
-from i3d.report.near_copies import Comparison
+from i3d.report.near_copies import NearCopies
 from tests.support.rows import row
 
 HOSTILE = "test/<script>alert(1)</script>&\"'.mp4"
@@ -76,12 +76,12 @@ def test_the_problem_page_leaves_none_out():
 def test_the_neighbour_page_marks_near_copies_and_stops_at_a_limit():
     pairs = [statistics.Neighbour(row(HOSTILE), row("train/x.mp4"), 0.99)]
     pairs += [statistics.Neighbour(row(f"test/{n}.mp4"), row("train/x.mp4"), 0.1) for n in range(html_pages.SHOWN + 50)]
-    page = html_pages.neighbour_page(pairs, Comparison(0.9, 1, "", "the finding"))
+    page = html_pages.neighbour_page(pairs, NearCopies(0.9, 1, "", "the finding"))
     found = body(page)
     assert found[0] == (["0.990", HOSTILE, "train/x.mp4"], {"data-kind": "", "class": "marked"})
     assert len(found) == html_pages.SHOWN and sum(attributes.get("class") == "marked" for _, attributes in found) == 1
     assert "51 more in neighbours.csv" in page and "the finding" in page
-    page = html_pages.neighbour_page(pairs[:3], Comparison(None, 0, "", "withheld because"))
+    page = html_pages.neighbour_page(pairs[:3], NearCopies(None, 0, "", "withheld because"))
     assert not any("class" in attributes for _, attributes in body(page)) and "withheld because" in page
 
 

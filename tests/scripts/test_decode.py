@@ -79,7 +79,7 @@ def test_a_bundle_becomes_one_stream_and_one_log_line_per_video(bundle, tmp_path
 
 
 def test_what_an_earlier_attempt_finished_is_left_out(bundle, tmp_path):
-    work = WorkFolder.of_bundle(bundle)
+    work = WorkFolder.of_file(bundle)
     done = record_of_feature(work.staging, "a/x.mp4", fingerprint=SETTINGS.fingerprint)
     journal.append(work.journal(bundle.stem), [done, record("b/y.ts", "failed", fingerprint=SETTINGS.fingerprint)])
     run("--bundle", bundle, "--output", tmp_path / "out.frames")

@@ -5,7 +5,7 @@ from functools import cache
 from pathlib import Path
 
 
-class Absence:
+class MissingVideos:
     """Looks up videos by their paths under the videos tree, each folder above them once."""
 
     def __init__(self, videos: Path) -> None:

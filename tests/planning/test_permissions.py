@@ -8,7 +8,7 @@ import pytest
 from i3d.errors import UserError
 from i3d.files import share_with_group
 from i3d.planning.overview import status_text
-from i3d.planning.sharing import check_working_folder, check_writable, may_write
+from i3d.planning.permissions import check_working_folder, check_writable, may_write
 from i3d.records.work_folder import WorkFolder
 from tests.support.plans import finish, make_plan
 from tests.support.users import ALICE, BOB, GROUP, as_user, needs_root, open_folder
@@ -185,7 +185,7 @@ def test_a_tree_that_only_others_write_can_be_planned(ours):
 def test_ones_own_tree_without_the_right_to_write(config, tmp_path, monkeypatch):
     plan = make_plan(config)
     plan.write()
-    monkeypatch.setattr("i3d.planning.sharing.is_writable", lambda folder: folder != plan.work.root)
+    monkeypatch.setattr("i3d.planning.permissions.is_writable", lambda folder: folder != plan.work.root)
     with pytest.raises(UserError, match=rf"{plan.work.root} is yours, .*chmod -R u\+rwX {plan.work.features}"):
         check_writable(plan.work)
 
