@@ -158,8 +158,8 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     orphaned: Annotated[
         Literal["few", "all"],
         about(
-            "what the target `orphaned` may delete; few refuses when most videos or a top folder are gone, or "
-            "any folder is empty, as when a disk is not mounted"
+            "what the target `orphaned` may delete; few refuses when most videos or a top folder are gone, or any "
+            "folder is empty, as when a disk is not mounted, and spares features of other settings"
         ),
     ] = "few"
     subsets: Annotated[

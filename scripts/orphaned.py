@@ -20,10 +20,12 @@ from i3d.results.run_summary import append_summary, removal_summary, tables_are_
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--plan", type=Path, required=True, help="plan file: what is orphaned")
-    parser.add_argument("--all", action="store_true", help="also when most videos, or a whole top folder, are gone")
+    parser.add_argument(
+        "--all", action="store_true", help="also when most videos are gone, and features of other settings"
+    )
     args = parser.parse_args()
     plan, work = read_plan(args.plan), WorkFolder.of_file(args.plan)
-    found = orphans.find_orphans(plan, work)
+    found = orphans.find_orphans(plan, work, of_other_settings=args.all)
     if not found.removable:
         print("No feature is orphaned." if not found.kept else "Nothing was removed.")
     if not args.all:

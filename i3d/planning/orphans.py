@@ -23,14 +23,17 @@ class Orphans:
     kept: dict[Path, str] = field(default_factory=dict)
 
 
-def find_orphans(plan: PlanFile, work: WorkFolder) -> Orphans:
-    """Return the orphaned and the stale features of a plan, checked once more."""
+def find_orphans(plan: PlanFile, work: WorkFolder, *, of_other_settings: bool = False) -> Orphans:
+    """Return the orphaned and the stale features of a plan, checked once more.
+
+    A video may be skipped only because of this call's settings: features of others are kept, unless wanted.
+    """
     orphans = Orphans()
     gone = {video: record for video, record in plan.elsewhere.items() if record.status == ORPHANED}
     for video, record in (gone | plan.stale).items():
         feature = work.features / record.feature_file
-        if video in plan.stale and record.fingerprint != plan.fingerprint:
-            orphans.kept[feature] = "made under other settings; remove it yourself if you will not return to them"
+        if video in plan.stale and record.fingerprint != plan.fingerprint and not of_other_settings:
+            orphans.kept[feature] = f"made under other settings; {confirmed()} removes it"
         elif not is_below(feature, work.features):
             orphans.kept[feature] = "a link leads out of the features tree; remove it yourself"
         elif not journal.is_of(record, feature):
@@ -40,10 +43,14 @@ def find_orphans(plan: PlanFile, work: WorkFolder) -> Orphans:
     return orphans
 
 
+def confirmed() -> str:
+    """The command that removes what is kept in doubt."""
+    return commands.snakemake("orphaned", config={"orphaned": "all"})
+
+
 def refuse_too_many(plan: PlanFile, videos: Path, removable: Mapping[str, Path]) -> None:
     """Raise UserError if so much is gone that a disk may not be mounted, or 'videos' may be wrong."""
-    command = commands.snakemake("orphaned", config={"orphaned": "all"})
-    advice = f"check whether a disk is not mounted; if they are really gone, run {command}"
+    advice = f"check whether a disk is not mounted; if they are really gone, run {confirmed()}"
     missing = MissingVideos(videos)
     blank = {str(folder) for video in removable if (folder := missing.blank(video)) is not None}
     if blank:

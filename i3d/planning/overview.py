@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from i3d import commands
 from i3d.backbones import backbone
 from i3d.datasets.naming import summary
+from i3d.planning import orphans
 from i3d.planning.plan import ASSUMED_FRAMES, Plan
 from i3d.quantities import SPELT_OUT, count, counts, duration, listed, size
 from i3d.quantities import named as names_of
@@ -37,7 +38,7 @@ def status_text(plan: Plan, full_list: str, named: int = SPELT_OUT) -> str:
         lines.append(("replaced", _replaced(plan)))
     remove = commands.snakemake("orphaned")
     for words, of_these_settings in ((f"of earlier content, which {remove} removes", True),
-                                     ("of other settings, which stay", False)):  # fmt: skip
+                                     (f"of other settings, which {orphans.confirmed()} removes", False)):  # fmt: skip
         stale = {
             record.feature_file: f"{video}: {plan.skipped[video].reason}"
             for video, record in plan.stale.items()
