@@ -187,12 +187,10 @@ def due_features(wildcards) -> list[str]:
 
     Then without those in whose place another's file lies.
     """
-    made = plan()
-    features = [made.videos[video].file.feature for video in made.due]
-    if not snakemake_internals.executes(workflow):
-        features = [made.videos[video].file.feature for video in sorted([*made.present, *made.due])]
-        features = [feature for feature in features if feature not in made.strangers]
-    return [f"{in_rules(FEATURES)}/{feature}" for feature in features]
+    made, makes = plan(), snakemake_internals.executes(workflow)
+    videos = made.due if makes else sorted([*made.present, *made.due])
+    features = (made.videos[video].file.feature for video in videos)
+    return [f"{in_rules(FEATURES)}/{feature}" for feature in features if makes or feature not in made.strangers]
 
 
 def extraction_of_feature(wildcards) -> list[str]:

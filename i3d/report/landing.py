@@ -245,5 +245,5 @@ def _subsets(rows: Sequence[Row]) -> list[tuple[str, list[str]]]:
 
 
 def _run(run: Mapping[str, Any]) -> list[str]:
-    keys = ("run_date", "total_videos", "processed_videos", "videos_skipped", "failed_videos")
+    keys = ("run_date", "total_videos", "processed_videos", "videos_skipped", "failed_videos", "not_done_videos")
     return [f"{value:,}" if isinstance(value := run.get(key, ""), int) else str(value) for key in keys]
