@@ -112,6 +112,7 @@ def test_many_subsets_are_cut():
 
 
 def test_the_latest_runs_come_first_whatever_they_hold():
-    runs = [{"run_date": f"2026-11-{n:02d}", "total_videos": 1000 + n, "not_done_videos": 3} for n in range(1, 9)] + [{"run_date": None}]
+    dates = [f"2026-11-{day:02d}" for day in range(1, 9)]
+    runs = [{"run_date": date, "total_videos": 1008, "not_done_videos": 3} for date in dates] + [{"run_date": None}]
     found = landing([done(1)], runs, Path("features"))
     assert len(found.runs) == 5 and found.runs[1] == ["2026-11-08", "1,008", "", "", "", "3"]
