@@ -43,10 +43,10 @@ report: env ## figures, near copies and contact sheets of the last run's feature
 	snakemake $(SETTINGS) --report report.html -- report
 
 status: env ## what is done, what is to do, what it takes, for the last run's trees or CONFIG="videos=... features=..."
-	@python scripts/status.py $(if $(CONFIG),--configfile config/config.yaml --config $(CONFIG))
+	@python scripts/status.py $(if $(CONFIG),--config $(CONFIG))
 
 watch: env ## follow the run that is at work, from another terminal; CONFIG as for status
-	@python scripts/watch.py $(if $(CONFIG),--configfile config/config.yaml --config $(CONFIG))
+	@python scripts/watch.py $(if $(CONFIG),--config $(CONFIG))
 
 # The test modules with a mark: to collect all others too takes as long as some tests.
 MARKED = $$(grep -rl --include='test_*.py' 'mark\.$(1)' tests)

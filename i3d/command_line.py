@@ -16,16 +16,16 @@ from i3d.files import read_file, write_atomically
 from i3d.settings import Settings
 
 CONFIG = Path("config/config.yaml")
+MERGE = "tag:yaml.org,2002:merge"  # the key `<<`
 LAST_CONFIG = Path("logs/last_config.yaml")  # what the last run was given in addition
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add `--configfile` and `--config`, as Snakemake has them, to a program.
 
-    Without them it looks at what the last run from this folder worked on.
+    Without either it looks at what the last run from this folder worked on.
     """
-    last = [path for path in (CONFIG, LAST_CONFIG) if path.exists()]
-    parser.add_argument("--configfile", type=Path, nargs="+", default=last, help="YAML, later wins")
+    parser.add_argument("--configfile", type=Path, nargs="+", help="YAML, later wins; default: config/config.yaml")
     parser.add_argument("--config", nargs="*", default=[], metavar="KEY=VALUE", help="settings, as for snakemake")
 
 
@@ -48,13 +48,17 @@ def add_all_settings(parser: argparse.ArgumentParser) -> None:
 def _read_settings(text: str) -> Any:
     """Read JSON, as the rules write it and YAML takes for something else in places, or YAML."""
     try:
-        return json.loads(text)
-    except (ValueError, RecursionError):
-        pass
-    try:
-        return yaml.safe_load(text)
+        return _read_json(text) or yaml.safe_load(text)
     except (yaml.YAMLError, ValueError, RecursionError) as error:
         raise argparse.ArgumentTypeError(f"cannot be read as YAML ({_in_a_line(error)}); correct it") from None
+
+
+def _read_json(text: str) -> Any:
+    """Read JSON; None for anything else."""
+    try:
+        return json.loads(text)
+    except (ValueError, RecursionError):
+        return None
 
 
 def given_settings(args: argparse.Namespace, names: Iterable[str]) -> dict[str, str]:
@@ -64,9 +68,12 @@ def given_settings(args: argparse.Namespace, names: Iterable[str]) -> dict[str, 
 
 def configuration(args: argparse.Namespace) -> Settings:
     """Return the settings that the options of `add_arguments` select. Raises UserError if they are invalid."""
-    commands.use(args.configfile, args.config)
+    files = args.configfile
+    if files is None:
+        files = [path for path in (CONFIG, *([] if args.config else [LAST_CONFIG])) if path.exists()]
+    commands.use(files, args.config)
     config: dict[str, Any] = {}
-    for path in args.configfile:
+    for path in files:
         config |= read_config(path)
     return complete(config | dict(map(read_setting, args.config)))
 
@@ -74,27 +81,26 @@ def configuration(args: argparse.Namespace) -> Settings:
 class _UniqueKeys(yaml.SafeLoader):
     """YAML's own loader takes the last of two equal keys, in silence."""
 
-    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
-        keys = Counter(key.value for key, _ in node.value if isinstance(key, yaml.ScalarNode))
-        if twice := [key for key, number in keys.items() if number > 1]:
-            raise yaml.constructor.ConstructorError(None, None, f"the key '{twice[0]}' stands twice", node.start_mark)
-        return super().construct_mapping(node, deep)
+    def compose_mapping_node(self, anchor: Any) -> yaml.MappingNode:
+        node = super().compose_mapping_node(anchor)
+        keys = Counter((key.tag, key.value) for key, _ in node.value if isinstance(key, yaml.ScalarNode))
+        for (tag, key), number in keys.items():
+            if number > 1 and tag != MERGE:
+                raise yaml.MarkedYAMLError(None, None, f"the key '{key}' stands twice", node.start_mark)
+        return node
 
 
 def read_config(path: Path) -> dict[str, Any]:
     """Read the settings in a YAML file. Raises UserError if it is missing, damaged, or not keys with values."""
     try:
-        content = yaml.load(read_file(path).decode("utf-8-sig"), _UniqueKeys)
+        text = read_file(path).decode("utf-8-sig")
+        content = _read_json(text) or yaml.load(text, _UniqueKeys)
     except UnicodeDecodeError as error:
         raise UserError(f"{path}: not in UTF-8 ({error}); save it in that encoding") from None
     except OSError as error:
-        raise UserError(
-            f"{path}: cannot be read ({error.strerror}); call this from the workflow's folder, or use --configfile"
-        ) from None
+        raise UserError(f"{path}: cannot be read ({error.strerror}); name the right file") from None
     except (yaml.YAMLError, ValueError, RecursionError) as error:
-        raise UserError(
-            f"{path}: cannot be read as YAML ({_in_a_line(error)}); correct it, or name another with --configfile"
-        ) from None
+        raise UserError(f"{path}: cannot be read as YAML ({_in_a_line(error)}); correct it") from None
     if not isinstance(content or {}, dict):
         raise UserError(f"{path}: must hold keys and values, like 'videos: dataset/videos'")
     return content or {}

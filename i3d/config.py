@@ -7,6 +7,7 @@ from copy import deepcopy
 from datetime import date
 from errno import ENAMETOOLONG
 from functools import cache
+from pathlib import Path
 from typing import Any, Literal, get_args, get_origin, get_type_hints
 
 import msgspec
@@ -147,6 +148,8 @@ def _typed(schema: dict[str, Any], value: Any) -> Any:
         return [_typed(schema.get("items", {}), inner) for inner in value]
     if type(value) is int and kinds == ["string"] and "pattern" in schema:
         return str(value)  # YAML's reading of the suffix 264
+    if type(value) is int and kinds == ["array"]:
+        return [str(value)]
     if isinstance(value, str) and value not in schema.get("enum", [value]):
         by_name = {_named(choice): choice for choice in schema["enum"]}
         return by_name.get(value.lower(), value)
@@ -156,12 +159,12 @@ def _typed(schema: dict[str, Any], value: Any) -> Any:
         try:
             read = yaml.safe_load(value)
         except (yaml.YAMLError, ValueError, RecursionError):
-            return value
+            return [value] if kinds == ["array"] else value
+        if kinds == ["array"] and not isinstance(read, list | dict | None):
+            return [read if isinstance(read, str) else value]
         if "string" not in kinds or (read is None and "null" in kinds):
             _refuse_endless(read)
-            if isinstance(read, str):
-                return [value] if kinds == ["array"] else read
-            return _typed(schema, read)
+            return read if isinstance(read, str) else _typed(schema, read)
     return value
 
 
@@ -205,8 +208,8 @@ def _usable_path(key: str, path: str, prefix: str) -> str:
     """Raise UserError for a path that Snakemake, or a program's command line, would misread."""
     path = os.path.expanduser(path)  # noqa: PTH111 (a Path would also tidy `./x` and `x/`)
     for beginning, remedy in NOT_EXPANDED.items():
-        if re.match(beginning, path) and not os.path.lexists(path.partition("/")[0]):
-            raise UserError(f"config: invalid value {path!r} of '{key}'; {remedy}")
+        if re.match(beginning, path) and not os.path.lexists(Path(prefix, path.partition("/")[0])):
+            raise UserError(f"config: invalid value {path!r} of '{key}'; {remedy} (a folder of that name: ./{path})")
     if set(path) & set("{}<>"):
         raise UserError(f"config: invalid value {path!r} of '{key}'; expected a path without {{, }}, < and >")
     if path.startswith("-"):

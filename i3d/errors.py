@@ -5,7 +5,7 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from signal import SIGINT, SIGPIPE
+from signal import SIGINT
 
 PREFIX = "error: "
 
@@ -34,7 +34,7 @@ def exit_on_user_error() -> Iterator[None]:
 
 
 def run_main(main: Callable[[], None]) -> None:
-    """Run a command-line program, reporting a user error or Ctrl-C in one line, and nothing to a reader that left."""
+    """Run a command-line program, reporting a user error or Ctrl-C in one line."""
     try:
         main()
     except UserError as error:
@@ -43,9 +43,6 @@ def run_main(main: Callable[[], None]) -> None:
     except KeyboardInterrupt:
         sys.stderr.write("stopped by Ctrl-C\n")
         sys.exit(128 + SIGINT)
-    except BrokenPipeError:  # as by `| head`
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # for what Python writes as it ends
-        sys.exit(128 + SIGPIPE)
 
 
 def run_main_and_leave(main: Callable[[], None]) -> None:
@@ -57,8 +54,7 @@ def run_main_and_leave(main: Callable[[], None]) -> None:
         status = ended.code or 0
     for stream in (sys.stdout, sys.stderr):
         if stream is not None:  # as after `>&-`
-            with suppress(OSError):
-                stream.flush()
+            stream.flush()
     os._exit(status if isinstance(status, int) else 1)
 
 

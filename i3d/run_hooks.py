@@ -42,7 +42,7 @@ class RunHooks:
     plan : makes the run's plan, or returns it if it is made
     scripts : the folder of the workflow's programs
     logs : the folder of the run's logs
-    aggregate_options : what the aggregate rule gives its program beside the trees and the plan
+    aggregate_options : what the aggregate rule gives its program beside the plan
     log : Snakemake's logger
     """
 
@@ -66,6 +66,7 @@ class RunHooks:
         self._runs_before = 0
         self._cluster_run: ClusterRun | None = None
         self._lock: IO[str] | None = None
+        self.looked_at_trees = False  # unlike a run for weights alone
 
     def claim_tree(self) -> None:
         """Claim the features tree until this process ends. Raises UserError if another run has it."""
@@ -90,8 +91,9 @@ class RunHooks:
             self._cluster_run = ClusterRun(self._workflow, self._settings, self._work, self._log)
             self._cluster_run.check()
             self._runs_before = len(runs_since(self._features))
-            given = snakemake_internals.given_config(self._workflow)
-            remember(beyond_defaults(self._settings) if self._is_module else given)
+            if self.looked_at_trees:
+                given = snakemake_internals.given_config(self._workflow)
+                remember(beyond_defaults(self._settings) if self._is_module else given)
             if self.makes_features and self._plan().is_due:
                 self._prepare()
             self._cluster_run.attend(writes=self.makes_features)

@@ -142,7 +142,7 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
         ),
     ] = None
     split_lists: Annotated[
-        dict[str, tuple[PathText, ...]],
+        dict[str, Annotated[tuple[PathText, ...], Meta(min_length=1)]],
         about(
             "all official lists of a data set's split, where they are not under `videos`, like {test: lists/t.txt} or "
             "{train: [a.txt, b.txt]}"
@@ -156,10 +156,10 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
         ),
     ] = "refuse"
     orphaned: Annotated[
-        Literal["few", "all"],
+        Literal["few", "other_settings", "all"],
         about(
             "what the target `orphaned` may delete; few refuses when most videos or a top folder are gone, or any "
-            "folder is empty, as when a disk is not mounted, and spares features of other settings"
+            "folder is empty, as when a disk is not mounted; other_settings adds stale features made under others"
         ),
     ] = "few"
     subsets: Annotated[

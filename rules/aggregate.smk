@@ -38,8 +38,8 @@ rule orphaned:
         "../envs/decode.yaml"
     params:
         script=f"{SCRIPTS}/orphaned.py",
-        all="--all" if SETTINGS.orphaned == "all" else "",
+        options={"few": "", "other_settings": "--other-settings", "all": "--all"}[SETTINGS.orphaned],
     shell:
         r"""
-        python {params.script:q} --plan {input.plan:q} {params.all} 2> >(tee {log:q} >&2)
+        python {params.script:q} --plan {input.plan:q} {params.options} 2> >(tee {log:q} >&2)
         """

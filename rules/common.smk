@@ -111,6 +111,7 @@ def plan() -> Plan:
         if snakemake_internals.deletes_output() and FEATURES.exists():
             check_writable(WORK)
             HOOKS.claim_tree()
+        HOOKS.looked_at_trees = True
         made = make_plan(SETTINGS, again=wanted_again(), only=wanted_alone(), machine=machine())
         if made.is_due and snakemake_internals.runs(workflow):
             check_writable(WORK, made.replaced.values())
@@ -185,18 +186,19 @@ def due_files(wildcards) -> list[str]:
 def due_features(wildcards) -> list[str]:
     """The features to be made; the present ones, too, when they are to be shown, or deleted, rather than made.
 
-    Then without those in whose place another's file lies.
+    Files of others in the place of features are not deleted.
     """
-    made, makes = plan(), snakemake_internals.executes(workflow)
-    videos = made.due if makes else sorted([*made.present, *made.due])
-    features = (made.videos[video].file.feature for video in videos)
-    return [f"{in_rules(FEATURES)}/{feature}" for feature in features if makes or feature not in made.strangers]
+    made = plan()
+    videos = made.due if snakemake_internals.executes(workflow) else sorted([*made.present, *made.due])
+    features = [made.videos[video].file.feature for video in videos]
+    foreign = made.strangers if snakemake_internals.deletes_output() else []
+    return [f"{in_rules(FEATURES)}/{feature}" for feature in features if feature not in foreign]
 
 
 def extraction_of_feature(wildcards) -> list[str]:
     """The mark of the feature's extracted bundle; nothing for a feature that only has to be moved."""
     with exit_on_user_error():
-        if not snakemake_internals.executes(workflow) and wildcards.feature in plan().strangers:
+        if snakemake_internals.deletes_output() and wildcards.feature in plan().strangers:
             raise UserError(f"{FEATURES / wildcards.feature}: not written by this workflow; move it away first")
         bundle = plan().bundle_of(wildcards.feature)
     return [in_rules(WORK.extracted / bundle)] if bundle else []
@@ -295,9 +297,9 @@ def gres_of_job(wildcards, resources) -> str:
 
 
 def plan_file(wildcards) -> str:
-    """The plan, as a file. Raises UserError where tables of others would be shown, or deleted, as the workflow's."""
+    """The plan, as a file. Raises UserError where tables of others would be deleted."""
     with exit_on_user_error():
-        if not snakemake_internals.executes(workflow) and (foreign := foreign_tables(FEATURES)):
+        if snakemake_internals.deletes_output() and (foreign := foreign_tables(FEATURES)):
             raise UserError(f"{foreign[0]}: not written by this workflow; move it away first")
     return in_rules(plan().path)
 

@@ -19,11 +19,14 @@ if find_spec("i3d") is None:
     )
 
 
+from i3d.cluster import snakemake_internals
 from i3d.command_line import CONFIG, read_config
 from i3d.errors import exit_on_user_error
 
-with exit_on_user_error():
-    CONFIGURED = os.path.lexists(CONFIG) and read_config(CONFIG)  # Snakemake would not say which file is wrong, and how
+CONFIGURED = os.path.lexists(CONFIG)
+if CONFIGURED and not snakemake_internals.is_module(workflow):
+    with exit_on_user_error():
+        CONFIGURED = bool(read_config(CONFIG))  # Snakemake would not say which file is wrong, and where
 
 if CONFIGURED:
 

@@ -20,12 +20,13 @@ from i3d.results.run_summary import append_summary, removal_summary, tables_are_
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--plan", type=Path, required=True, help="plan file: what is orphaned")
+    parser.add_argument("--other-settings", action="store_true", help="also stale features of other settings")
     parser.add_argument(
-        "--all", action="store_true", help="also when most videos are gone, and features of other settings"
+        "--all", action="store_true", help="also these, and even if most videos or a top folder are gone"
     )
     args = parser.parse_args()
     plan, work = read_plan(args.plan), WorkFolder.of_file(args.plan)
-    found = orphans.find_orphans(plan, work, of_other_settings=args.all)
+    found = orphans.find_orphans(plan, work, of_other_settings=args.all or args.other_settings)
     if not found.removable:
         print("No feature is orphaned." if not found.kept else "Nothing was removed.")
     if not args.all:

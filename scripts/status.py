@@ -4,6 +4,7 @@ Without options it looks at what was last run from this folder.
 """
 
 import argparse
+from signal import SIG_DFL, SIGPIPE, signal
 
 from i3d.command_line import add_arguments, configuration
 from i3d.errors import run_main
@@ -13,6 +14,7 @@ from i3d.quantities import SPELT_OUT
 
 
 def main() -> None:
+    signal(SIGPIPE, SIG_DFL)  # as other programs end that are read by `head`
     parser = argparse.ArgumentParser(description=__doc__)
     add_arguments(parser)
     parser.add_argument("--all", action="store_true", help="name every skipped or failed video")

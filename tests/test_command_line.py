@@ -5,7 +5,15 @@ import json
 
 import pytest
 
-from i3d.command_line import add_all_settings, read_config, read_setting
+from i3d.command_line import (
+    CONFIG,
+    LAST_CONFIG,
+    add_all_settings,
+    add_arguments,
+    configuration,
+    read_config,
+    read_setting,
+)
 from i3d.config import beyond_defaults, complete
 from i3d.errors import UserError
 
@@ -34,6 +42,10 @@ def test_a_key_that_stands_twice_and_other_encodings_are_named(tmp_path):
         read_config(path)
     path.write_bytes("\ufeffvideos: é\r\n".encode())
     assert read_config(path) == {"videos": "é"}
+    path.write_text("base: &base {folder: a}\nmore: &more {<<: *base, folder: b}\nlists: {<<: *more}\n1: x\n'1': y\n")
+    assert read_config(path)["lists"] == {"folder": "b"}, "merged keys are no second ones"
+    path.write_text('{\t"videos": "a",\n\t"1": 2}')
+    assert read_config(path) == {"videos": "a", "1": 2}, "JSON, as Snakemake reads it"
     path.write_text("# nothing is set\n")
     assert read_config(path) == {}
 
@@ -45,6 +57,19 @@ def test_what_is_no_setting_is_one_sentence(tmp_path):
     with pytest.raises(UserError, match="write KEY=VALUE"):
         read_setting("videos")
     assert read_setting("subsets=[a, b]") == ("subsets", ["a", "b"])
+
+
+def test_without_options_the_last_run_counts_and_with_some_it_does_not(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for path, text in ((CONFIG, "frequency: 8"), (LAST_CONFIG, "videos: last")):
+        path.parent.mkdir()
+        path.write_text(text)
+    parser = argparse.ArgumentParser()
+    add_arguments(parser)
+    for given, videos in (([], "last"), (["--config", "features=f"], "dataset/videos")):
+        settings = configuration(parser.parse_args(given))
+        assert (settings.videos, settings.frequency) == (videos, 8)
+    assert configuration(parser.parse_args(["--configfile", str(LAST_CONFIG)])).frequency == 16
 
 
 def settings_of(text: str):

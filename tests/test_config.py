@@ -112,11 +112,18 @@ def test_what_nothing_expands_is_no_folders_name(tmp_path, monkeypatch, path, wo
             complete(settings_of)
     Path("$SCRATCH").mkdir()
     assert complete({"features": "$SCRATCH/features"})["features"] == "$SCRATCH/features", "it is one, as it is there"
+    assert complete({"features": "./$OTHER"})["features"] == "./$OTHER"
 
 
 def test_one_text_is_a_list_of_it():
     config = complete(parse_config(["subsets=test", "split_lists={train: a.txt, test: [b.txt, ~/c.txt]}"]))
     assert config["subsets"] == ["test"]
+    for text, taken in (("*/normal*", "*/normal*"), ("2024", "2024"), ("2024-01-01", "2024-01-01"), ('"x"', "x")):
+        assert complete(parse_config([f"subsets={text}"]))["subsets"] == [taken]
+    assert complete(parse_config(["extensions=264"]))["extensions"] == ["264"]
+    for argument in ("subsets=", "split_lists={train: []}"):
+        with pytest.raises(UserError, match="invalid value"):
+            complete(parse_config([argument]))
     assert config["split_lists"] == {"train": ["a.txt"], "test": ["b.txt", str(Path("~/c.txt").expanduser())]}
 
 
@@ -188,7 +195,7 @@ def test_a_choice_of_several_types_is_taken_as_the_command_line_hands_it_over(gi
         ({"stall_seconds": 10**400}, "invalid value of 'stall_seconds'; expected `float` > 0"),
         ({"clip_length": True}, "invalid value True of 'clip_length'"),
         ({"precision": "fp8"}, "expected one of fp32, tf32, bf16, fp16"),
-        ({"subsets": 3}, r"expected a list like \[a, b\]"),
+        ({"subsets": True}, r"expected a list like \[a, b\]"),
         ({"extensions": ["mp4", "a b"]}, "invalid value 'a b' of 'extensions.1'"),
         ({"fps": 0}, "expected a number or null above 0"),
         ({"via_jpeg": "yes"}, "expected one of false, true, old_ffmpeg"),

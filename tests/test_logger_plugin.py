@@ -123,7 +123,7 @@ def test_a_misspelt_target_is_named_in_a_sentence(settings):
     made = handler(**settings)
     hint = "(if you use input functions make sure that they don't raise unexpected exceptions)."
     tell(made, f"MissingRuleException:\nNo rule to produce my lists {hint}", logging.ERROR)
-    assert output(made).startswith("error: there is no target my lists; `snakemake --list` names the targets")
+    assert output(made).startswith("error: there is no target my lists; `snakemake --cores 1 --list` names the targets")
 
 
 def test_after_ctrl_c_one_line_is_told():

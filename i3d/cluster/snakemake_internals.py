@@ -21,6 +21,8 @@ REFUSED = {
     "--export-cwl": "this Snakemake writes no such file, and runs the workflow instead",
 }
 
+OURS = {"decode", "extract", "feature", "aggregate"}  # rules whose outputs are no plain files
+
 Hook = Callable[[], None]
 
 
@@ -40,7 +42,8 @@ def module_prefix(workflow: Any) -> str:
 
 def naming(workflow: Any) -> str:
     """Return what the rules of the Snakefile being read are called in the workflow: `*`, or as a module `i3d_*`."""
-    return workflow.modifier.modify_rulename("*")
+    pattern = workflow.modifier.modify_rulename("*")
+    return pattern if "*" in pattern else "*"  # a single rule, under another name
 
 
 def add_hooks(workflow: Any, start: Hook, success: Hook, error: Hook) -> None:
@@ -77,13 +80,13 @@ def check_options(arguments: Collection[str] = tuple(sys.argv)) -> None:
 
 
 def check_settings(workflow: Any) -> None:
-    """Raise UserError for options, whether from the command line or a profile, that would lose files."""
+    """Raise UserError for options, from the command line or a profile, that would lose files or fail half-way."""
     storage, execution = workflow.storage_settings, workflow.execution_settings
     for option, is_set, reason in (
         ("--all-temp", storage.all_temp, "it would delete the features; frames are temporary without it"),
         ("--omit-flags", storage.omit_flags, "features would be deleted before the new ones are there; see --notemp"),
         ("--no-hooks", execution and execution.no_hooks, "files of others would not be moved out of the way first"),
-        ("--cache", workflow.workflow_settings.cache is not None, "features are known by their videos' content anyway"),
+        ("--cache", OURS & {*(workflow.workflow_settings.cache or ())}, "features are known by their content anyway"),
     ):
         if is_set:
             raise UserError(f"{option} is not supported: {reason}")

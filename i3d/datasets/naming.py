@@ -268,8 +268,9 @@ def _entry(line: str, index: VideoIndex) -> tuple[list[str], str, str]:
 
 def _told_apart(paths: Iterable[Path]) -> list[str]:
     """The names of files, or their paths where several have one name."""
-    places = {name: [path for path in dict.fromkeys(paths) if path.name == name] for name in (p.name for p in paths)}
-    return [name if len(own) == 1 else str(path) for name, own in places.items() for path in own]
+    single = dict.fromkeys(paths)
+    alike = Counter(path.name for path in single)
+    return [path.name if alike[path.name] == 1 else str(path) for path in single]
 
 
 def summary(dataset: DataSet, names: Names) -> str:

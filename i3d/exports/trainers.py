@@ -106,7 +106,7 @@ def misread(trainer: str, rows: Sequence[Row], lines: Sequence[str]) -> list[str
     left_out = [line for found, _, line in read if found is None]
     wrong = [line for found, label, line in read if found is not None and found != label]
     warnings = []
-    if len(left_out) == len(lines):
+    if left_out and len(left_out) == len(lines):
         warnings.append(f"{trainer} reads labels from {words}, which no path here has: it cannot use these lists")
     elif left_out:
         warnings.append(

@@ -26,14 +26,14 @@ class Orphans:
 def find_orphans(plan: PlanFile, work: WorkFolder, *, of_other_settings: bool = False) -> Orphans:
     """Return the orphaned and the stale features of a plan, checked once more.
 
-    A video may be skipped only because of this call's settings: features of others are kept, unless wanted.
+    A video may be skipped only because of this call's settings: stale features of others are kept, unless wanted.
     """
     orphans = Orphans()
     gone = {video: record for video, record in plan.elsewhere.items() if record.status == ORPHANED}
     for video, record in (gone | plan.stale).items():
         feature = work.features / record.feature_file
         if video in plan.stale and record.fingerprint != plan.fingerprint and not of_other_settings:
-            orphans.kept[feature] = f"made under other settings; {confirmed()} removes it"
+            orphans.kept[feature] = f"made under other settings; {command('other_settings')} removes it"
         elif not is_below(feature, work.features):
             orphans.kept[feature] = "a link leads out of the features tree; remove it yourself"
         elif not journal.is_of(record, feature):
@@ -43,14 +43,14 @@ def find_orphans(plan: PlanFile, work: WorkFolder, *, of_other_settings: bool = 
     return orphans
 
 
-def confirmed() -> str:
-    """The command that removes what is kept in doubt."""
-    return commands.snakemake("orphaned", config={"orphaned": "all"})
+def command(orphaned: str) -> str:
+    """The command that removes what this value of the setting `orphaned` allows."""
+    return commands.snakemake("orphaned", config={"orphaned": orphaned})
 
 
 def refuse_too_many(plan: PlanFile, videos: Path, removable: Mapping[str, Path]) -> None:
     """Raise UserError if so much is gone that a disk may not be mounted, or 'videos' may be wrong."""
-    advice = f"check whether a disk is not mounted; if they are really gone, run {confirmed()}"
+    advice = f"check whether a disk is not mounted; if they are really gone, run {command('all')}"
     missing = MissingVideos(videos)
     blank = {str(folder) for video in removable if (folder := missing.blank(video)) is not None}
     if blank:

@@ -37,15 +37,15 @@ def status_text(plan: Plan, full_list: str, named: int = SPELT_OUT) -> str:
     if plan.replaced:
         lines.append(("replaced", _replaced(plan)))
     remove = commands.snakemake("orphaned")
-    for words, of_these_settings in ((f"of earlier content, which {remove} removes", True),
-                                     (f"of other settings, which {orphans.confirmed()} removes", False)):  # fmt: skip
-        stale = {
-            record.feature_file: f"{video}: {plan.skipped[video].reason}"
-            for video, record in plan.stale.items()
-            if (record.fingerprint == plan.fingerprint) is of_these_settings
-        }
-        if stale:
-            lines.append(("stale", f"{count(len(stale), 'feature')} {words}" + listed(stale, full_list, named)))
+    stale = {record.feature_file: f"{video}: {plan.skipped[video].reason}" for video, record in plan.stale.items()}
+    others = {record.feature_file for record in plan.stale.values() if record.fingerprint != plan.fingerprint}
+    for what, features in (
+        (f"of earlier content, which {remove} removes", stale.keys() - others),
+        (f"of other settings, which {orphans.command('other_settings')} removes", others),
+    ):
+        if features:
+            text = listed({feature: stale[feature] for feature in sorted(features)}, full_list, named)
+            lines.append(("stale", f"{count(len(features), 'feature')} {what}{text}"))
     if failed := plan.failures:
         what = f"{count(len(failed), 'video')} last time, now tried again"
         lines.append(("failed", what + listed(failed, full_list, named)))
@@ -58,9 +58,10 @@ def status_text(plan: Plan, full_list: str, named: int = SPELT_OUT) -> str:
         lines.append(("orphaned", what + listed(gone, full_list, named)))
     if plan.names is None and (unlabelled := _unlabelled(plan)):
         what = (
-            f"none for {count(len(unlabelled), 'video')}, as {names_of(sorted(set(unlabelled)))} says neither anomaly"
+            f"none for {count(len(unlabelled), 'video')} in {names_of(sorted(set(unlabelled)))}, and lists need one: "
         )
-        lines.append(("labels", f"{what} nor normal, and lists need one: docs/data.md, `dataset`, says how to give it"))
+        what += "a folder that begins with anomal or normal tells it, or a sheet, see docs/data.md"
+        lines.append(("labels", what))
     if plan.passed_over:
         lines.append(("other", f"passed over: {counts(plan.passed_over)} (`extensions` adds suffixes)"))
     lines += [("warning", text) for text in warnings(plan)]

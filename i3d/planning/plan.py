@@ -37,6 +37,7 @@ from i3d.results.names import Naming
 from i3d.results.run_summary import tables_are_current
 from i3d.settings import RANDOM, NumericSettings, Settings
 
+FORMAT = 2  # of plan files; raise it when older ones cannot be read
 ASSUMED_FRAMES = 1000  # of a video of unknown length; only sizes its bundle
 
 
@@ -179,7 +180,7 @@ class Plan:
     @cached_property
     def path(self) -> Path:
         """The plan file, with a name for each plan, so that a dry run does not disturb a real one beside it."""
-        name = json_digest([self.tree, [bundle.name for bundle in self.bundles], list(self.waiting)])
+        name = json_digest([FORMAT, self.tree, [bundle.name for bundle in self.bundles], list(self.waiting)])
         return self.work.plans / f"{name}.json"
 
     @cached_property

@@ -18,6 +18,7 @@ from snakemake.logging import ColorizingTextHandler
 from snakemake_interface_logger_plugins.base import LogHandlerBase
 from snakemake_interface_logger_plugins.common import LogEvent
 
+from i3d import commands
 from i3d.errors import PREFIX
 from i3d.files import read_end
 from i3d.progress.run import RunProgress
@@ -105,8 +106,8 @@ class LogHandler(LogHandlerBase):
         try:
             if unknown := UNKNOWN_TARGET.match(str(record.msg or "")):
                 self._print(
-                    f"{PREFIX}there is no target {unknown[1]}; `snakemake --list` names the targets, and features are "
-                    "asked for by their paths under 'features'"
+                    f"{PREFIX}there is no target {unknown[1]}; {commands.snakemake('--list')} names the targets, and "
+                    "features are asked for by their paths under 'features'"
                 )
             elif self._in_full:
                 self._plain.setFormatter(self.formatter)

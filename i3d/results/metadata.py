@@ -1,6 +1,7 @@
 """metadata.csv: a row per video, written at the end of a run, read by the exports and the report."""
 
 import csv
+import os
 import re
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
@@ -11,7 +12,7 @@ from typing import get_type_hints
 import msgspec
 
 from i3d.errors import UserError, warn_once
-from i3d.files import keep_aside, read_file, write_atomically
+from i3d.files import keep_aside, open_regular, read_file, write_atomically
 from i3d.records.record import COLUMNS, OK, Row, VideoRecord
 from i3d.results.names import Naming, by_path
 
@@ -59,7 +60,7 @@ def is_table(path: Path) -> bool:
     """Whether a table may be written here: there is no file yet, or one of our tables, whole or cut off."""
     ours = ",".join(COLUMNS[:3]).encode()
     try:
-        with path.open("rb") as file:
+        with os.fdopen(open_regular(path), "rb") as file:
             return file.read(len(ours)) in (ours[: path.stat().st_size], ours)
     except FileNotFoundError:
         return True

@@ -97,7 +97,12 @@ def append_summary(path: Path, run: dict[str, Any]) -> None:
 def foreign_tables(features: Path) -> list[Path]:
     """Return the files in the place of the tables that the workflow did not write."""
     table, summary = features / METADATA, features / SUMMARY
-    foreign = [] if is_table(table) else [table]
+    foreign = []
+    try:
+        if not is_table(table):
+            foreign.append(table)
+    except OSError:  # a folder, say
+        foreign.append(table)
     try:
         read_summary(summary)
     except ValueError:

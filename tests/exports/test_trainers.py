@@ -30,6 +30,7 @@ def test_paths_that_a_trainer_misreads_are_told():
     assert trainers.misread("Smart-Surveillance", rows[:2], lines("/data")[:2]) == []
     (warning,) = trainers.misread("Smart-Surveillance", rows, lines("/data"))  # a line that it leaves out
     assert "leaves out 1 of 3 lines, such as /data/test/normal/m.npy; it needs folders" in warning
+    assert trainers.misread("Smart-Surveillance", [], []) == []
     (warning,) = trainers.misread("Smart-Surveillance", rows[2:], lines("/data")[2:])  # all lines
     assert warning.endswith("anywhere in the path, which no path here has: it cannot use these lists")
     named = ["/data/a__0.npy", "/data/Normal_n__0.npy", "/data/Normal_m__0.npy"]

@@ -196,10 +196,17 @@ def test_a_feature_of_other_settings_stays_though_its_video_is_skipped_under_the
     )
     call(orphaned, other)
     said = capsys.readouterr().out
-    assert "a.npy: made under other settings; `snakemake --config orphaned=all --cores 1 orphaned` removes it" in said
+    assert (
+        "a.npy: made under other settings; `snakemake --config orphaned=other_settings --cores 1 orphaned` removes it"
+        in said
+    )
     after = snapshot(tmp_path / "features/test", tmp_path / "features/train", tmp_path / "features/metadata.csv")
     assert lost(before, after) == set()
     assert not make_plan(finished).due
     stale = make_plan(other).stale
-    call(orphaned, other, "--all")
+    (tmp_path / "videos/train/long.mp4").rename(tmp_path / "long.mp4")
+    with pytest.raises(UserError, match="disk is not mounted"):
+        call(orphaned, other, "--other-settings")
+    (tmp_path / "long.mp4").rename(tmp_path / "videos/train/long.mp4")
+    call(orphaned, other, "--other-settings")
     assert len(stale) > 1 and not make_plan(other).stale and list(make_plan(finished).due) == sorted(stale)

@@ -125,7 +125,7 @@ def test_folders_that_tell_no_label_are_named_before_anything_is_extracted(confi
         (tmp_path / "videos" / folder).mkdir(parents=True)
         (tmp_path / "videos" / folder / "a.mp4").write_bytes(f"a {folder}".encode())
     assert lines(config | {"subsets": ["train"]})["labels"].startswith(
-        "none for 1 video, as fight says neither anomaly nor normal, and lists need one"
+        "none for 1 video in fight, and lists need one: a folder that begins with anomal or normal tells it"
     )
     (tmp_path / "sheet.yaml").write_text(
         'title: x\nvideos: [{path: "**/{category}/*"}]\nnormal: [normal]\nsplits: {train: {paths: ["train/**"]}}\n'

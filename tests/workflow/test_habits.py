@@ -69,7 +69,7 @@ def test_the_whole_workflow_is_shown_before_and_after_a_run(finished):
 
 def test_a_misspelt_target_is_named_in_a_sentence(finished):
     output = finished.run("list", ok=False)
-    assert "error: there is no target list; `snakemake --list` names the targets" in output
+    assert "error: there is no target list; `snakemake --config" in output and "--list` names the targets" in output
     assert "input functions" not in output
 
 

@@ -187,6 +187,7 @@ def test_all_output_deleted_beside_files_of_others(project):
         assert output.rstrip().endswith(
             "error: features/metadata.csv: not written by this workflow; move it away first"
         )
+    assert "aggregate" in project.run("--rulegraph"), "to show is not to delete"
     output = project.run("--delete-all-output", "features/test/anomaly/a.npy", ok=False)
     assert "a.npy: not written by this workflow; move it away first" in output
     assert counted.lost() == set()
