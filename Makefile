@@ -61,7 +61,7 @@ check: env ## formatting, lint, types
 	snakemake --lint
 
 unit: env ## tests of the modules
-	pytest -n 2 --dist loadfile -m "not workflow and not slurm and not faults and not gpu"
+	pytest -n 3 --dist loadfile -m "not workflow and not slurm and not faults and not gpu"
 
 workflow: env ## tests that run Snakemake on small clips
 	pytest -n 2 --dist loadfile -m workflow $(call MARKED,workflow)

@@ -109,22 +109,6 @@ def test_errors_on_a_terminal_stay_whole(workflow, failing):
     check_errors(run.shown)
 
 
-def test_a_file_gets_few_lines(workflow, failing):
-    ended = subprocess.run(
-        failing,
-        cwd=workflow.folder,
-        env=os.environ | {"PATH": PATH},
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        check=False,
-    )
-    assert ended.returncode == 1 and "\x1b" not in ended.stdout
-    lines = ended.stdout.splitlines()
-    check_errors(lines)
-    assert len(lines) < 30 + 2 * len(CLIPS)
-
-
 def test_a_dry_run_lists_the_place_features(workflow):
     done = subprocess.run(
         workflow.command(*CORES, "-n"),

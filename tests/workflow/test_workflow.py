@@ -16,7 +16,7 @@ def project(tmp_path_factory) -> Workflow:
     """A tree of four good clips, a short one and a broken one, after a first run. Tests leave it complete."""
     project = Workflow(tmp_path_factory.mktemp("project"), CLIPS, copied=True, clip_length=16, frequency=16)
     project.video("test/non_anomaly/broken.mp4").write_bytes(b"no video")
-    project.run(cores=2)
+    project.output = project.run(cores=2)
     return project
 
 
@@ -43,6 +43,12 @@ def test_features_mirror_the_videos(project):
         features = np.load(project.feature(name), allow_pickle=False)
         assert (features.shape, features.dtype) == ((snippets, 1, 2048), np.float32)
         assert np.isfinite(features).all() and features.std() > 0
+
+
+def test_a_file_gets_few_lines(project):
+    lines = project.output.splitlines()
+    assert "\x1b" not in project.output and "━" not in project.output and "rule " not in project.output
+    assert any(line.startswith("done      4 features in ") for line in lines) and len(lines) < 30
 
 
 def test_the_tables_tell_all(project):
