@@ -2,7 +2,7 @@
 
     make env && python -m bench.terminal_recording
 
-It runs the demo in a terminal of its own, in three bundles, with `make watch` in another one, and looks at both every
+It runs the demo in a terminal of its own, in two bundles, with `make watch` in another one, and looks at both every
 few seconds.
 """
 
@@ -21,7 +21,7 @@ SETTINGS = ["videos=videos", "features=features", "weights=random", "bundle_fram
 
 TEXT = """# What a run looks like
 
-Written by `python -m bench.terminal_recording`: the demo on two busy CPU cores, in three bundles, in a terminal of
+Written by `python -m bench.terminal_recording`: the demo on two busy CPU cores, in two bundles, in a terminal of
 {columns} columns, recorded every {seconds} seconds. Bars are updated every second, in colour if the terminal supports
 it. On a cluster each bundle shows its job's number; the last line counts bundles that wait in the queue.
 

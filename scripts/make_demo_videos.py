@@ -7,11 +7,11 @@ import av
 import numpy as np
 
 CLIPS = {  # path -> (frames, pixels the box moves per frame)
-    "train_val/anomaly/burst.mp4": (48, 9),
+    "train_val/anomaly/burst.mp4": (34, 9),
     "train_val/anomaly_cropped/burst_cropped.mp4": (33, 9),
-    "train_val/non_anomaly/calm.mp4": (64, 1),
-    "test/anomaly/dash.mp4": (40, 7),
-    "test/non_anomaly/still.mp4": (50, 0),
+    "train_val/non_anomaly/calm.mp4": (49, 1),
+    "test/anomaly/dash.mp4": (33, 7),
+    "test/non_anomaly/still.mp4": (33, 0),
     "test/non_anomaly/short.mp4": (16, 1),
 }
 BROKEN = "test/anomaly/broken.mp4"
