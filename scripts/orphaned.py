@@ -1,7 +1,7 @@
 """Delete features that no video stands for any more, after naming them all.
 
-These are orphans, whose video is gone, and stale ones, whose video was replaced by one that is skipped. Rows that name
-them go too.
+Orphans are features whose video is gone. Stale features are those whose video was replaced by one that is skipped.
+Rows that name them go too.
 """
 
 import argparse

@@ -27,7 +27,7 @@ def main() -> None:
     if run.over:
         status = os.path.relpath(Path(__file__).with_name("status.py"))
         raise UserError(
-            f"{features}: no run is at work there; `{shlex.join(['python', status, *sys.argv[1:]])}` tells what is done"
+            f"{features}: no run is at work there; `{shlex.join(['python', status, *sys.argv[1:]])}` shows what is done"
         )
     screen = open_screen(run, sys.stdout)
     screen.start()

@@ -57,7 +57,7 @@ def test_a_run_moves_in_its_terminal_and_in_another_one(workflow):
         check=False,
     )
     assert again.returncode == 1
-    assert again.stderr == "error: features: no run is at work there; `python scripts/status.py` tells what is done\n"
+    assert again.stderr == "error: features: no run is at work there; `python scripts/status.py` shows what is done\n"
     status = subprocess.run(
         [sys.executable, "scripts/status.py"],
         cwd=workflow.folder,
